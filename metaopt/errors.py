@@ -1,0 +1,82 @@
+"""Every error that metaopt raises on purpose.
+
+    MetaoptError                 what is wrong, and a hint: what to type next
+    ├── ExperimentError          the experiment file: file, line, key
+    ├── SpaceError               one parameter of a search space
+    ├── PluginError              an optimizer, stopper or store that cannot be had
+    ├── HistoryError             a history that cannot be read or written
+    │   ├── HistoryHeld          another run writes to it
+    │   ├── HistoryCorrupt       a record in its middle cannot be read
+    │   └── HistoryDiffers       it belongs to another experiment
+    ├── LaunchError              started in a way that cannot work
+    └── WireError                bytes that are no message of ours
+
+They are printed at one place (``metaopt.cli``), which also turns them into the exit status.
+"""
+
+
+class MetaoptError(Exception):
+    """What is wrong, where, and what to type next.
+
+    ``hint`` is a full sentence for a person; ``exit_status`` is what the command line leaves with.
+    """
+
+    exit_status = 2
+
+    def __init__(self, problem: str, hint: str = "") -> None:
+        """Say ``problem``, and ``hint``: what to do about it."""
+        super().__init__(problem)
+        self.problem = problem
+        self.hint = hint
+
+    def __str__(self) -> str:
+        """Problem and hint, a line each."""
+        return f"{self.problem}\n  {self.hint}" if self.hint else self.problem
+
+
+class ExperimentError(MetaoptError):
+    """The experiment file is wrong at ``line`` (1-based; 0 when it is about the file as a whole)."""
+
+    def __init__(self, file: str, line: int, key: str, problem: str, hint: str = "") -> None:
+        """Locate ``problem`` at ``file``:``line`` and ``key`` (a dotted path, empty for the whole file)."""
+        self.file, self.line, self.key = file, line, key
+        where = f"{file}:{line}" if line else file
+        super().__init__(f"{where}: {key}: {problem}" if key else f"{where}: {problem}", hint)
+
+
+class SpaceError(MetaoptError):
+    """A parameter (``name``) of a search space cannot be understood."""
+
+    def __init__(self, name: str, problem: str, hint: str = "") -> None:
+        """Say what is wrong with the parameter ``name``."""
+        self.name = name
+        self.bare = problem
+        super().__init__(f"{name}: {problem}", hint)
+
+
+class PluginError(MetaoptError):
+    """There is no such optimizer, stopper or store, or it lacks a method."""
+
+
+class HistoryError(MetaoptError):
+    """A history cannot be read or written."""
+
+
+class HistoryHeld(HistoryError):
+    """Another run writes to this history."""
+
+
+class HistoryCorrupt(HistoryError):
+    """A record in the middle of a history cannot be read."""
+
+
+class HistoryDiffers(HistoryError):
+    """The history was made by another experiment."""
+
+
+class LaunchError(MetaoptError):
+    """Metaopt was started in a way that cannot work."""
+
+
+class WireError(MetaoptError):
+    """Bytes that are no message of ours."""
