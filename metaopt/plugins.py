@@ -1,0 +1,137 @@
+"""From a name to the thing: ``gp``, or one's own ``mypkg.mod:MyOptimizer``, with its settings."""
+
+import ast
+import inspect
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from importlib import import_module
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from metaopt.errors import PluginError
+
+OPTIMIZERS = {
+    "gp": "metaopt.optimizers.gp:GaussianProcess",
+    "random": "metaopt.optimizers.random:Random",
+    "sobol": "metaopt.optimizers.sobol:Sobol",
+}
+STOPPERS = {
+    "never": "metaopt.stopping.never:Never",
+    "median": "metaopt.stopping.median:Median",
+}
+KNOWN = {"optimizer": OPTIMIZERS, "stopper": STOPPERS}
+METHODS = {"optimizer": ("ask", "tell"), "stopper": ("should_stop",)}
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What the experiment file says: ``median``, or ``{rule: median, warmup: 5}``."""
+
+    rule: str
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+
+def load(kind: str, choice: Choice) -> Callable[..., Any]:
+    """The class that ``choice`` names, its methods and settings checked; raises PluginError.
+
+    ``kind`` is optimizer or stopper.  Built-in ones are not imported to be checked for their methods, only loaded.
+    """
+    made = getattr(_module_of(kind, choice.rule), _path_of(kind, choice.rule)[1], None)
+    if not inspect.isclass(made):
+        problem = f"{kind} {choice.rule!r} is not a class"
+        raise PluginError(problem, "Write it as package.module:ClassName.")
+    missing = [method for method in METHODS[kind] if not callable(getattr(made, method, None))]
+    if missing:
+        problem = f"{kind} {choice.rule!r} has no method {', '.join(missing)}"
+        raise PluginError(problem, f"An {kind} needs {' and '.join(METHODS[kind])}; metaopt.testing has a test for it.")
+    _check_settings(kind, choice, made)
+    return made
+
+
+def check(kind: str, choice: Choice) -> None:
+    """Raise PluginError for what ``load`` would refuse, as far as its source tells: nothing is imported.
+
+    So rank 0 can check an optimizer without its numpy.  A class that its module gets from elsewhere passes.
+    """
+    module, name = _path_of(kind, choice.rule)
+    origin = _origin(module)
+    if origin is None:
+        problem = f"{kind} {choice.rule!r}: there is no module {module}"
+        raise PluginError(problem, "Is its package installed in this environment, or on PYTHONPATH?")
+    if not origin.endswith(".py"):
+        return
+    try:
+        source = Path(origin).read_text(encoding="utf-8")
+        body = ast.parse(source).body
+    except (OSError, SyntaxError, ValueError) as error:
+        problem = f"{kind} {choice.rule!r}: {origin} is no Python that can be read: {error}"
+        raise PluginError(problem, f"Does python -c 'import {module}' work?") from None
+    if name not in source:
+        problem = f"{kind} {choice.rule!r}: there is no {name} in {origin}"
+        raise PluginError(problem, "Write it as package.module:ClassName.")
+    made = [node for node in body if isinstance(node, ast.ClassDef) and node.name == name]
+    takes = _settings(made[0]) if made else None
+    if takes is not None:
+        _refuse_unknown(kind, choice, takes)
+
+
+def _origin(module: str) -> str | None:
+    """The file of ``module``, found without importing the packages that it lies in; None when there is none."""
+    path, full, spec = None, "", None
+    for part in module.split("."):
+        full = f"{full}.{part}" if full else part
+        spec = next(filter(None, (finder.find_spec(full, path) for finder in sys.meta_path)), None)
+        if spec is None:
+            return None
+        path = spec.submodule_search_locations
+    return spec.origin or "" if spec else None
+
+
+def _settings(made: ast.ClassDef) -> list[str] | None:
+    """The keyword-only parameters of its constructor; None when it takes any, or inherits its constructor."""
+    for node in made.body:
+        if isinstance(node, ast.FunctionDef) and node.name == "__init__":
+            return None if node.args.kwarg else [argument.arg for argument in node.args.kwonlyargs]
+    return None if made.bases or made.decorator_list else []
+
+
+def _path_of(kind: str, rule: str) -> tuple[str, str]:
+    known = KNOWN[kind]
+    path = known.get(rule, rule)
+    module, colon, name = path.partition(":")
+    if not colon:
+        near = get_close_matches(rule, known, n=1)
+        problem = f"there is no {kind} {rule!r}"
+        known_ones = f"Known: {', '.join(sorted(known))}; your own: package.module:ClassName."
+        raise PluginError(problem, f"Did you mean {near[0]!r}?  {known_ones}" if near else known_ones)
+    return module, name
+
+
+def _module_of(kind: str, rule: str) -> ModuleType:
+    module, _ = _path_of(kind, rule)
+    try:
+        return import_module(module)
+    except ImportError as error:
+        problem = f"{kind} {rule!r} cannot be imported: {error}"
+        raise PluginError(problem, "Is its package installed in this environment, or on PYTHONPATH?") from error
+
+
+def _check_settings(kind: str, choice: Choice, made: type) -> None:
+    """Refuse a setting that the class does not take (keyword-only parameters of its constructor are settings)."""
+    parameters = inspect.signature(made).parameters.values()
+    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
+        return
+    takes = [parameter.name for parameter in parameters if parameter.kind is parameter.KEYWORD_ONLY]
+    _refuse_unknown(kind, choice, takes)
+
+
+def _refuse_unknown(kind: str, choice: Choice, takes: list[str]) -> None:
+    for name in choice.settings:
+        if name not in takes:
+            near = get_close_matches(str(name), takes, n=1)
+            problem = f"{kind} {choice.rule!r} has no setting {name!r}"
+            hint = f"It takes: {', '.join(takes) or 'none'}."
+            raise PluginError(problem, f"Did you mean {near[0]!r}?  {hint}" if near else hint)

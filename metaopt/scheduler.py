@@ -1,0 +1,187 @@
+"""The scheduler: a state machine.  Events in, commands out; no I/O, no clock, no randomness.
+
+``handle(now, *events)`` is the whole interface: it takes in everything that has happened, then decides once.  What was
+applied stands in ``facts`` until the driver takes it away to be journalled.
+"""
+
+from dataclasses import dataclass
+from typing import assert_never
+
+from metaopt.messages import (
+    Assign,
+    Command,
+    Event,
+    Fact,
+    Finished,
+    Interrupted,
+    Joined,
+    Lost,
+    Observe,
+    Opened,
+    Release,
+    Reported,
+    Started,
+    Stop,
+    Suggest,
+    Suggested,
+)
+from metaopt.stopping.base import Stopper
+from metaopt.trial import State, Study, Trial
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How far a run goes: ``trials`` in all; ``workers`` that may join; up to ``give_up_after`` failures at first."""
+
+    trials: int
+    workers: int
+    give_up_after: int = 5
+
+
+class Scheduler:
+    """Gives trials to workers, asks for points, stops what is not worth its time."""
+
+    def __init__(self, study: Study, limits: Limits, stopper: Stopper) -> None:
+        """Go on from ``study``, which may have a past; the stopper and the optimizer are told of it."""
+        self.study, self.limits, self.stopper = study, limits, stopper
+        self.facts: list[Fact] = []
+        self.warnings: list[str] = []
+        self.draining = ""
+        self.interrupted = False
+        self.exhausted = False
+        self._asked: int | None = None
+        self._ahead = 0
+        self._observed = 0
+        self._past = len(study.ended)
+        self._hopeful = False
+        self._gone: set[int] = set()
+        self._seen: dict[int, int] = {}
+        for number in study.trials:
+            self._verdict(number)
+
+    @property
+    def complete(self) -> bool:
+        """Whether the study has all its trials, or its space has no more points, and all have ended."""
+        return (self._missing <= 0 or self.exhausted) and not self.study.open
+
+    @property
+    def finished(self) -> bool:
+        """Whether this run has nothing more to do."""
+        busy = len(self.study.workers) - len(self.study.idle)
+        return not busy and (bool(self.draining) or self.complete)
+
+    @property
+    def _missing(self) -> int:
+        return self.limits.trials - len(self.study.trials)
+
+    def handle(self, now: float, *events: Event) -> list[Command]:
+        """Take in everything that has happened, then decide once."""
+        reported: dict[int, None] = {}
+        for event in events:
+            self._take(now, event, reported)
+        return [*self._observations(), *self._stops(now, reported), *self._assignments(now), *self._what_next()]
+
+    def _apply(self, now: float, fact: Fact) -> bool:
+        if applied := self.study.apply(now, fact):
+            self.facts.append(fact)
+        return applied
+
+    def _take(self, now: float, event: Event, reported: dict[int, None]) -> None:
+        match event:
+            case Suggested():
+                self._suggested(now, event)
+            case Reported(_, trial, _, _):
+                if self._apply(now, event):
+                    reported[trial] = None
+            case Lost(worker, _):
+                self._gone.add(worker)
+                self._apply(now, event)
+                if len(self._gone) >= self.limits.workers:
+                    self._drain("no worker is left")
+            case Interrupted(reason):
+                self._apply(now, event)
+                self.interrupted = True
+                self._drain(reason)
+            case Joined() | Started() | Finished() | Opened():
+                self._apply(now, event)
+            case _:
+                assert_never(event)
+
+    def _suggested(self, now: float, event: Suggested) -> None:
+        """Take points in, and keep as many ahead of the workers as were used up while the optimizer thought."""
+        used = len(self.study.ended) - self._asked if self._asked is not None else 0
+        self._ahead = max(used, self._ahead * 3 // 4)
+        self._asked = None
+        self.exhausted = self.exhausted or not event.params
+        if wanted := event.params[: max(self._missing, 0)]:
+            self._apply(now, Suggested(wanted))
+
+    def _observations(self) -> list[Command]:
+        """Tell the optimizer of each trial that has ended, in that order, once."""
+        ended = [self.study.trials[number] for number in self.study.ended[self._observed :]]
+        self._observed += len(ended)
+        self._hopeful = self._hopeful or any(trial.state is not State.FAILED for trial in ended)
+        failures = len(self.study.ended) - self._past
+        if not self._hopeful and 0 < self.limits.give_up_after <= failures:
+            self._drain(f"the first {failures} trials all failed")
+        return [Observe(trial.number, trial.params, self._value_of(trial)) for trial in ended]
+
+    def _value_of(self, trial: Trial) -> float:
+        if trial.state is State.COMPLETED and trial.objective is not None:
+            return self.study.objective.sign * trial.objective
+        return float("nan")
+
+    def _stops(self, now: float, reported: dict[int, None]) -> list[Command]:
+        stops: list[Command] = []
+        running = self.study.workers.values() if self.draining else ()
+        for number in [*reported, *(worker.trial for worker in running if worker.trial is not None)]:
+            trial = self.study.trials[number]
+            pruned = self._verdict(number) if number in reported else ""
+            if trial.state is State.RUNNING and trial.worker is not None and (self.draining or pruned):
+                reason = "interrupted" if self.draining else "pruned"
+                stop = Stop(trial.worker, number, trial.attempts, reason, self.draining or pruned)
+                self._apply(now, stop)
+                stops.append(stop)
+        return stops
+
+    def _verdict(self, number: int) -> str:
+        """Show the stopper what is new of a trial: why it should stop, or nothing."""
+        trial, metric, sign = self.study.trials[number], self.study.objective.metric, self.study.objective.sign
+        new = trial.points[self._seen.get(number, 0) :]
+        self._seen[number] = len(trial.points)
+        curve = [(step, sign * values[metric]) for step, values in new if metric in values]
+        try:
+            return self.stopper.should_stop(number, curve) if curve else ""
+        except Exception as error:  # noqa: BLE001 - a rule of the user's; it must not end the run
+            self.warnings.append(f"the stopper failed on trial {number}, which goes on: {error!r}")
+            return ""
+
+    def _assignments(self, now: float) -> list[Command]:
+        """Give the waiting trials to the idle workers, first come, first served."""
+        commands: list[Command] = []
+        while self.study.idle and self.study.waiting and not self.draining:
+            worker = next(iter(self.study.idle))
+            trial = self.study.trials[self.study.waiting[0]]
+            assign = Assign(worker, trial.number, trial.attempts + 1, trial.params)
+            self._apply(now, assign)
+            self._seen.pop(trial.number, None)
+            commands.append(assign)
+        return commands
+
+    def _what_next(self) -> list[Command]:
+        """Ask for the points that are missing, or send everybody home."""
+        if self.finished:
+            return [Release(worker) for worker in self._leave()]
+        missing = min(len(self.study.idle) + self._ahead - len(self.study.waiting), self._missing)
+        if missing <= 0 or self._asked is not None or self.draining or self.exhausted:
+            return []
+        self._asked = len(self.study.ended)
+        return [Suggest(missing, tuple(self.study.trials[number].params for number in self.study.open))]
+
+    def _leave(self) -> list[int]:
+        leaving = [worker for worker in self.study.workers if worker not in self._gone]
+        self._gone.update(leaving)
+        return leaving
+
+    def _drain(self, reason: str) -> None:
+        self.draining = self.draining or reason

@@ -1,0 +1,1 @@
+"""Early stopping: one rule a file."""

@@ -1,0 +1,20 @@
+"""What a stopper is: one method, and the formula in it."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+
+class Stopper(Protocol):
+    """Decides from the curves whether a trial is worth going on; built as ``MyStopper(**settings)``.
+
+    It has no clock and no randomness: the same points in the same order give the same decisions, which is how it is
+    brought up to date when a study is resumed.  ``metaopt.testing.StopperContract`` holds an implementation to this.
+    """
+
+    def should_stop(self, trial: int, points: Sequence[tuple[float, float]]) -> str:
+        """Take in new ``points`` (step, value; to be minimised) of ``trial``: why it should stop, or an empty string.
+
+        Points come in the order in which the script said them.  A step not above the last one means that the
+        trial was started again from its beginning.
+        """
+        ...

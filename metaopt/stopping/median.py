@@ -1,0 +1,77 @@
+"""The median rule of Google Vizier (Golovin et al., KDD 2017, section 3.2.2).
+
+A trial is stopped at step s when the best value that it has reported up to s is worse than the median, over the other
+trials, of their mean value up to s.
+
+    b(s)      the trial's best value up to step s
+    m_i(s)    the mean of trial i's values up to step s
+    stop when b(s) > median over i of m_i(s)
+"""
+
+from bisect import insort
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from metaopt.errors import PluginError
+
+
+@dataclass(slots=True)
+class _Curve:
+    """What is kept of one trial: its last step, the sum, number and best of its values."""
+
+    step: float = float("-inf")
+    total: float = 0.0
+    count: int = 0
+    best: float = float("inf")
+
+
+@dataclass(slots=True)
+class _Means:
+    """The mean values of all trials up to one step, in ascending order."""
+
+    ordered: list[float] = field(default_factory=list)
+
+    @property
+    def median(self) -> float:
+        middle = len(self.ordered) // 2
+        if len(self.ordered) % 2:
+            return self.ordered[middle]
+        return (self.ordered[middle - 1] + self.ordered[middle]) / 2
+
+
+class Median:
+    """Stops a trial whose best value so far is worse than the median of the others' mean values so far.
+
+    ``warmup`` is the first step at which anything is stopped, ``curves`` how many other trials must have reported at a
+    step before the rule speaks there.  NaN counts as the worst value.
+    """
+
+    def __init__(self, *, warmup: float = 1, curves: int = 5) -> None:
+        """Raise PluginError when a setting makes no sense."""
+        if curves < 1:
+            problem = f"stopper 'median': curves is {curves}"
+            raise PluginError(problem, "At least one other curve is needed to compare with: curves: 5.")
+        self.warmup, self.least = warmup, curves
+        self._curves: dict[int, _Curve] = {}
+        self._means: dict[float, _Means] = {}
+
+    def should_stop(self, trial: int, points: Sequence[tuple[float, float]]) -> str:
+        """Why ``trial`` should stop after these new points, or an empty string."""
+        why = ""
+        for step, value in points:
+            why = self._take(trial, step, value if value == value else float("inf"))  # noqa: PLR0124 - is it a NaN?
+        return why
+
+    def _take(self, trial: int, step: float, value: float) -> str:
+        curve = self._curves.get(trial)
+        if curve is None or step <= curve.step:
+            curve = self._curves[trial] = _Curve()
+        curve.step, curve.total, curve.count = step, curve.total + value, curve.count + 1
+        curve.best = min(curve.best, value)
+        others = self._means.setdefault(step, _Means())
+        enough, median = len(others.ordered) >= self.least, others.median if others.ordered else 0.0
+        insort(others.ordered, curve.total / curve.count)
+        if not enough or step < self.warmup or curve.best <= median:
+            return ""
+        number = len(others.ordered) - 1
+        return f"at step {step:g}: best {curve.best:.6g} is worse than the median {median:.6g} of {number} trials"

@@ -1,0 +1,280 @@
+"""What is known of a study: its trials and its workers, folded from facts.
+
+This file and ``scheduler.py`` are the only ones that change a trial's state; ``NEXT`` says which changes there are.
+The scheduler applies each fact as it happens, a resumed run and ``metaopt.history`` apply the same facts again: the
+same facts in the same order always give the same state.  Nothing here decides.
+"""
+
+import math
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, assert_never
+
+from metaopt.messages import (
+    Assign,
+    Fact,
+    Finished,
+    Interrupted,
+    Joined,
+    Lost,
+    Opened,
+    Params,
+    Point,
+    Reported,
+    Started,
+    Stop,
+    Suggested,
+)
+
+
+class State(StrEnum):
+    """Where a trial stands."""
+
+    WAITING = "waiting"
+    RUNNING = "running"
+    STOPPING = "stopping"
+    COMPLETED = "completed"
+    STOPPED = "stopped"
+    FAILED = "failed"
+
+
+NEXT: Mapping[State, frozenset[State]] = {
+    State.WAITING: frozenset({State.RUNNING}),
+    State.RUNNING: frozenset({State.STOPPING, State.COMPLETED, State.FAILED, State.WAITING}),
+    State.STOPPING: frozenset({State.STOPPED, State.COMPLETED, State.FAILED, State.WAITING}),
+    State.COMPLETED: frozenset(),
+    State.STOPPED: frozenset(),
+    State.FAILED: frozenset(),
+}
+ENDED = frozenset(state for state, following in NEXT.items() if not following)
+ACTIVE = frozenset({State.RUNNING, State.STOPPING})
+
+
+@dataclass(frozen=True, slots=True)
+class Objective:
+    """What is searched for: the smallest or largest (``goal``) last, best or mean (``of``) value of a metric."""
+
+    metric: str
+    goal: str = "minimize"
+    of: str = "last"
+
+    @property
+    def sign(self) -> int:
+        """What a value is multiplied with so that less is better."""
+        return -1 if self.goal == "maximize" else 1
+
+    def value(self, curve: list[tuple[float, float]]) -> float | None:
+        """The objective's value of a trial with this curve; None when it has reported nothing."""
+        values = [value for _, value in curve]
+        if not values:
+            return None
+        if self.of == "mean":
+            return math.fsum(values) / len(values) if all(map(math.isfinite, values)) else math.nan
+        if self.of == "best":
+            finite = [value for value in values if math.isfinite(value)]
+            return min(finite, key=lambda value: self.sign * value, default=math.nan)
+        return values[-1]
+
+
+@dataclass(slots=True)
+class Trial:
+    """One trial.  ``started`` and ``ended`` are seconds since the epoch, ``attempts`` how often it was begun."""
+
+    number: int
+    params: Params
+    state: State = State.WAITING
+    objective: float | None = None
+    attempts: int = 0
+    losses: int = 0
+    worker: int | None = None
+    device: str = ""
+    pid: int | None = None
+    started: float | None = None
+    ended: float | None = None
+    error: str = ""
+    stop: str = ""
+    why: str = ""
+    points: list[Point] = field(default_factory=list)
+
+    def curve(self, metric: str) -> list[tuple[float, float]]:
+        """The values of ``metric`` as the script reported them: (step, value) pairs."""
+        return [(step, values[metric]) for step, values in self.points if metric in values]
+
+    @property
+    def duration(self) -> float | None:
+        """How many seconds its last attempt took, once it has ended."""
+        return None if self.started is None or self.ended is None else self.ended - self.started
+
+    def move(self, state: State) -> None:
+        """Go on to ``state``, which must be a next one."""
+        if state not in NEXT[self.state]:
+            problem = f"trial {self.number} cannot go from {self.state} to {state}"
+            raise ValueError(problem)
+        self.state = state
+
+
+@dataclass(slots=True)
+class Worker:
+    """A worker that is there, and the trial that it runs."""
+
+    host: str
+    device: str
+    joined: float
+    trial: int | None = None
+
+
+@dataclass(slots=True)
+class Study:
+    """All trials and workers of one study; ``apply`` is the only way to change it.
+
+    ``waiting`` are the trials to be run, in order; ``idle`` the workers without one; ``open`` the trials that have not
+    ended; ``ended`` those that have, in that order.
+    """
+
+    objective: Objective
+    attempts: int = 2
+    trials: dict[int, Trial] = field(default_factory=dict)
+    workers: dict[int, Worker] = field(default_factory=dict)
+    waiting: deque[int] = field(default_factory=deque)
+    idle: dict[int, None] = field(default_factory=dict)
+    open: dict[int, None] = field(default_factory=dict)
+    ended: list[int] = field(default_factory=list)
+    runs: int = 0
+    experiment: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def best(self) -> Trial | None:
+        """The completed trial with the best objective (the first of equals)."""
+        completed = [trial for trial in self.trials.values() if trial.state is State.COMPLETED]
+        return min(completed, key=lambda trial: self.objective.sign * (trial.objective or 0.0), default=None)
+
+    def count(self, *states: State) -> int:
+        """How many trials are in one of these states."""
+        return sum(trial.state in states for trial in self.trials.values())
+
+    def is_stale(self, fact: Started | Reported | Finished | Stop) -> bool:
+        """Whether it is about an attempt that is no longer under way, as when its worker was thought lost."""
+        trial = self.trials.get(fact.trial)
+        return (
+            trial is None or trial.state not in ACTIVE or (trial.worker, trial.attempts) != (fact.worker, fact.attempt)
+        )
+
+    def apply(self, time: float, fact: Fact) -> bool:  # noqa: C901 - one case a fact
+        """Take in what happened at ``time``; False when it is a late word that changes nothing."""
+        match fact:
+            case Started() | Reported() | Finished() | Stop() if self.is_stale(fact):
+                return False
+            case Reported(_, number, _, points):
+                self.trials[number].points += points
+            case Started(_, number, _, pid):
+                self.trials[number].pid, self.trials[number].started = pid, time
+            case Finished():
+                self._finished(time, fact)
+            case Assign():
+                self._assigned(time, fact)
+            case Stop(_, number, _, reason, why):
+                self.trials[number].move(State.STOPPING)
+                self.trials[number].stop, self.trials[number].why = reason, why
+            case Suggested(params):
+                self._suggested(params)
+            case Joined(worker, host, device):
+                self._lost(time, worker, "joined anew")
+                self.workers[worker] = Worker(host, device, time)
+                self.idle[worker] = None
+            case Lost(worker, why):
+                return self._lost(time, worker, why)
+            case Opened(_, _, experiment):
+                self._opened(time, experiment)
+            case Interrupted():
+                pass
+            case _:
+                assert_never(fact)
+        return True
+
+    def _suggested(self, points: tuple[Params, ...]) -> None:
+        for params in points:
+            number = len(self.trials)
+            self.trials[number] = Trial(number, params)
+            self.waiting.append(number)
+            self.open[number] = None
+
+    def _assigned(self, time: float, fact: Assign) -> None:
+        trial = self.trials[fact.trial]
+        trial.move(State.RUNNING)
+        trial.worker, trial.attempts, trial.started, trial.ended = fact.worker, fact.attempt, time, None
+        trial.stop = trial.why = trial.error = ""
+        trial.points = []
+        self.waiting.remove(fact.trial)
+        self.idle.pop(fact.worker, None)
+        if fact.worker in self.workers:
+            self.workers[fact.worker].trial = fact.trial
+            trial.device = self.workers[fact.worker].device
+
+    def _finished(self, time: float, fact: Finished) -> None:
+        trial = self.trials[fact.trial]
+        trial.objective = self.objective.value(trial.curve(self.objective.metric))
+        if fact.outcome == "failed":
+            self._end(time, trial, State.FAILED, fact.error)
+        elif fact.outcome == "stopped":
+            self._give_back(time, trial)
+        elif trial.objective is None:
+            self._end(time, trial, State.FAILED, self._without_objective(trial, fact.error))
+        elif not math.isfinite(trial.objective):
+            self._end(time, trial, State.FAILED, f"its {self.objective.metric} is {trial.objective}\n{fact.error}")
+        else:
+            self._end(time, trial, State.COMPLETED)
+        self._free(fact.worker)
+
+    def _without_objective(self, trial: Trial, error: str) -> str:
+        said = sorted({name for _, values in trial.points for name in values})
+        what = f"only {', '.join(said)}" if said else "nothing"
+        return f"it ended without reporting {self.objective.metric}: it reported {what}\n{error}"
+
+    def _free(self, worker: int) -> None:
+        if worker in self.workers:
+            self.workers[worker].trial = None
+            self.idle[worker] = None
+
+    def _lost(self, time: float, worker: int, why: str) -> bool:
+        """Forget ``worker``; what it ran is run again, unless trials of its kind keep dying with their worker."""
+        gone = self.workers.pop(worker, None)
+        self.idle.pop(worker, None)
+        if gone is None:
+            return False
+        if gone.trial is not None:
+            trial = self.trials[gone.trial]
+            trial.losses += 1
+            if trial.losses < self.attempts or trial.stop:
+                self._give_back(time, trial)
+            else:
+                self._end(time, trial, State.FAILED, f"worker {worker} was lost with it: {why}")
+        return True
+
+    def _opened(self, time: float, experiment: Mapping[str, Any]) -> None:
+        """What ran in an earlier run is run again first, in the order of its numbers."""
+        self.runs += 1
+        self.experiment = experiment
+        self.workers.clear()
+        self.idle.clear()
+        for number in sorted(self.open, reverse=True):
+            if self.trials[number].state in ACTIVE:
+                self._give_back(time, self.trials[number])
+
+    def _give_back(self, time: float, trial: Trial) -> None:
+        """End a trial that was stopped for good; make another attempt at one that was only interrupted."""
+        if trial.stop == "pruned":
+            self._end(time, trial, State.STOPPED)
+        else:
+            trial.move(State.WAITING)
+            trial.worker = trial.pid = None
+            self.waiting.appendleft(trial.number)
+
+    def _end(self, time: float, trial: Trial, state: State, error: str = "") -> None:
+        trial.move(state)
+        trial.ended, trial.error, trial.pid = time, error.strip(), None
+        if state is State.FAILED:
+            trial.objective = None
+        self.open.pop(trial.number)
+        self.ended.append(trial.number)

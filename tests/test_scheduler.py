@@ -1,0 +1,294 @@
+"""The scheduler, read as a specification: what is said to it, and what it answers."""
+
+import math
+
+import pytest
+
+from metaopt.messages import (
+    Assign,
+    Finished,
+    Interrupted,
+    Joined,
+    Lost,
+    Observe,
+    Opened,
+    Release,
+    Reported,
+    Started,
+    Stop,
+    Suggest,
+    Suggested,
+)
+from metaopt.scheduler import Limits, Scheduler
+from metaopt.stopping.never import Never
+from metaopt.trial import ENDED, NEXT, Objective, State, Study, Trial
+
+
+class StopsAt:
+    """Stops every trial at one step."""
+
+    def __init__(self, step):
+        self.step = step
+
+    def should_stop(self, trial, points):
+        return "far enough" if any(step >= self.step for step, _ in points) else ""
+
+
+class Raises:
+    def should_stop(self, trial, points):
+        raise ZeroDivisionError
+
+
+class Talk:
+    """Says things to a scheduler, a second apart."""
+
+    def __init__(self, trials=3, workers=2, stopper=None, study=None, **limits):
+        self.study = study or Study(Objective("loss"))
+        self.scheduler = Scheduler(self.study, Limits(trials, workers, **limits), stopper or Never())
+        self.now = 0.0
+
+    def say(self, *events):
+        self.now += 1.0
+        return self.scheduler.handle(self.now, *events)
+
+    def state(self, trial):
+        return self.study.trials[trial].state
+
+
+def joined(worker):
+    return Joined(worker, "host", f"core {worker}")
+
+
+def reported(worker, trial, loss, step=1, attempt=1):
+    return Reported(worker, trial, attempt, ((step, {"loss": loss}),))
+
+
+def completed(worker, trial, attempt=1):
+    return Finished(worker, trial, attempt, "completed")
+
+
+@pytest.fixture
+def talk():
+    """Worker 1 runs trial 0."""
+    talk = Talk()
+    assert talk.say(joined(1)) == [Suggest(1, ())]
+    assert talk.say(Suggested(({"x": 0},))) == [Assign(1, 0, 1, {"x": 0})]
+    return talk
+
+
+def test_a_trial_from_its_suggestion_to_its_observation(talk):
+    assert talk.say(Started(1, 0, 1, pid=99)) == []
+    assert talk.say(reported(1, 0, 0.5)) == []
+    assert talk.say(completed(1, 0)) == [Observe(0, {"x": 0}, 0.5), Suggest(1, ())]
+    assert talk.state(0) is State.COMPLETED
+    assert talk.study.best.objective == 0.5
+
+
+def test_everything_is_taken_in_before_anything_is_decided():
+    talk = Talk()
+    assert talk.say(joined(1), joined(2)) == [Suggest(2, ())]
+    assert talk.say(Suggested(({"x": 0}, {"x": 1}))) == [Assign(1, 0, 1, {"x": 0}), Assign(2, 1, 1, {"x": 1})]
+
+
+def test_one_ask_is_in_flight_at_a_time():
+    talk = Talk()
+    assert talk.say(joined(1)) == [Suggest(1, ())]
+    assert talk.say(joined(2)) == []
+    assert talk.say(Suggested(({"x": 0},))) == [Assign(1, 0, 1, {"x": 0}), Suggest(1, ({"x": 0},))]
+
+
+def test_the_total_is_never_exceeded(talk):
+    talk.say(completed(1, 0))
+    talk.say(Suggested(({"x": 1}, {"x": 2}, {"x": 3}, {"x": 4})))
+    assert len(talk.study.trials) == 3
+
+
+def test_points_are_kept_ahead_of_workers_that_finish_faster_than_the_optimizer_thinks():
+    talk = Talk(trials=100)
+    talk.say(joined(1), joined(2))
+    talk.say(Suggested(({"x": 0}, {"x": 1})))
+    assert Suggest(1, ({"x": 1},)) in talk.say(reported(1, 0, 0.1), completed(1, 0))
+    talk.say(reported(2, 1, 0.1), completed(2, 1))  # while the optimizer thinks
+    commands = talk.say(Suggested(({"x": 2},)))
+    assert Suggest(2, ({"x": 2},)) in commands  # one for the idle worker, one ahead
+
+
+def test_when_all_is_done_the_workers_are_released():
+    talk = Talk(trials=1)
+    talk.say(joined(1), joined(2))
+    talk.say(Suggested(({"x": 0}, {"x": 1})))
+    assert talk.say(reported(1, 0, 1.0), completed(1, 0)) == [Observe(0, {"x": 0}, 1.0), Release(1), Release(2)]
+    assert talk.scheduler.finished
+    assert talk.scheduler.complete
+    assert talk.say(joined(3)) == [Release(3)]
+
+
+def test_the_trial_of_a_lost_worker_is_run_again_first(talk):
+    talk.say(joined(2))
+    talk.say(Lost(1, "its process died"))
+    assert talk.study.trials[0].attempts == 2
+    assert talk.study.trials[0].worker == 2
+    assert talk.state(0) is State.RUNNING
+
+
+def test_a_trial_that_loses_its_worker_too_often_has_failed(talk):
+    talk.say(Lost(1, "its process died"))
+    talk.say(joined(2))
+    commands = talk.say(Lost(2, "its process died"))
+    assert talk.state(0) is State.FAILED
+    assert "worker 2 was lost" in talk.study.trials[0].error
+    assert math.isnan(commands[0].value)
+
+
+def test_without_workers_the_run_ends_and_says_so():
+    talk = Talk(workers=1)
+    talk.say(joined(1))
+    talk.say(Lost(1, "its process died"))
+    assert talk.scheduler.finished
+    assert not talk.scheduler.complete
+    assert talk.scheduler.draining == "no worker is left"
+
+
+def test_late_words_change_nothing(talk):
+    talk.say(joined(2))
+    talk.say(Lost(1, "silent"))
+    before = talk.study.trials[0].points[:]
+    facts = len(talk.scheduler.facts)
+    assert talk.say(reported(1, 0, 0.1)) == []
+    assert talk.say(completed(1, 0)) == []
+    assert talk.say(reported(2, 0, 0.1, attempt=1)) == []
+    assert talk.state(0) is State.RUNNING
+    assert talk.study.trials[0].points == before
+    assert len(talk.scheduler.facts) == facts
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+def test_an_objective_that_is_no_number_is_a_failure(talk, value):
+    talk.say(reported(1, 0, value))
+    talk.say(completed(1, 0))
+    assert talk.state(0) is State.FAILED
+    assert "its loss is" in talk.study.trials[0].error
+
+
+def test_a_script_that_never_reports_its_metric_has_failed(talk):
+    talk.say(Reported(1, 0, 1, ((1, {"accuracy": 0.5}),)))
+    talk.say(completed(1, 0))
+    assert talk.state(0) is State.FAILED
+    assert "without reporting loss" in talk.study.trials[0].error
+    assert "accuracy" in talk.study.trials[0].error
+
+
+def test_a_failed_trial_counts_and_keeps_its_error(talk):
+    commands = talk.say(Finished(1, 0, 1, "failed", "exit status 1\nboom"))
+    assert talk.state(0) is State.FAILED
+    assert talk.study.trials[0].error == "exit status 1\nboom"
+    assert math.isnan(commands[0].value)
+    assert commands[1] == Suggest(1, ())
+
+
+def test_the_run_gives_up_when_the_first_trials_all_fail():
+    talk = Talk(trials=10, workers=1, give_up_after=2)
+    talk.say(joined(1))
+    talk.say(Suggested(({"x": 0},)))
+    talk.say(Finished(1, 0, 1, "failed", "boom"))
+    talk.say(Suggested(({"x": 1},)))
+    talk.say(Finished(1, 1, 1, "failed", "boom"))
+    assert talk.scheduler.draining == "the first 2 trials all failed"
+    assert talk.scheduler.finished
+
+
+def test_one_good_trial_is_enough_to_go_on():
+    talk = Talk(trials=10, workers=1, give_up_after=2)
+    talk.say(joined(1))
+    talk.say(Suggested(({"x": 0},)))
+    talk.say(reported(1, 0, 1.0), completed(1, 0))
+    for trial in (1, 2, 3):
+        talk.say(Suggested(({"x": trial},)))
+        talk.say(Finished(1, trial, 1, "failed", "boom"))
+    assert not talk.scheduler.draining
+
+
+def test_a_trial_that_is_not_worth_its_time_is_stopped():
+    talk = Talk(stopper=StopsAt(2))
+    talk.say(joined(1))
+    talk.say(Suggested(({"x": 0},)))
+    assert talk.say(reported(1, 0, 0.5, step=1)) == []
+    assert talk.say(reported(1, 0, 0.4, step=2)) == [Stop(1, 0, 1, "pruned", "far enough")]
+    assert talk.state(0) is State.STOPPING
+    assert talk.say(reported(1, 0, 0.3, step=3)) == []
+    observed = talk.say(Finished(1, 0, 1, "stopped"))[0]
+    assert talk.state(0) is State.STOPPED
+    assert math.isnan(observed.value)  # its last value is not its final one
+    assert talk.study.trials[0].why == "far enough"
+
+
+def test_a_stopper_that_fails_stops_nothing_and_is_told():
+    talk = Talk(stopper=Raises())
+    talk.say(joined(1))
+    talk.say(Suggested(({"x": 0},)))
+    assert talk.say(reported(1, 0, 0.5)) == []
+    assert "ZeroDivisionError" in talk.scheduler.warnings[0]
+
+
+def test_the_stopper_sees_values_to_be_minimised():
+    seen = []
+
+    class Sees:
+        def should_stop(self, trial, points):
+            seen.extend(points)
+            return ""
+
+    talk = Talk(stopper=Sees(), study=Study(Objective("loss", "maximize")))
+    talk.say(joined(1))
+    talk.say(Suggested(({"x": 0},)))
+    talk.say(reported(1, 0, 0.5))
+    assert seen == [(1, -0.5)]
+
+
+def test_an_interruption_stops_the_running_and_starts_nothing_more(talk):
+    assert talk.say(Interrupted("SIGINT")) == [Stop(1, 0, 1, "interrupted", "SIGINT")]
+    assert talk.say(joined(2)) == []
+    assert talk.say(Finished(1, 0, 1, "stopped")) == [Release(1), Release(2)]
+    assert talk.state(0) is State.WAITING
+    assert talk.scheduler.interrupted
+    assert not talk.scheduler.complete
+
+
+def test_a_resumed_run_runs_the_interrupted_again_and_tells_the_optimizer_of_the_others(talk):
+    talk.say(joined(2))
+    talk.say(Suggested(({"x": 1},)))
+    talk.say(reported(1, 0, 0.5), completed(1, 0))
+    resumed = Talk(study=talk.study)
+    assert resumed.say(Opened("1", 1, {})) == [Observe(0, {"x": 0}, 0.5)]
+    assert resumed.say(joined(7))[0] == Assign(7, 1, 2, {"x": 1})
+
+
+def test_an_optimizer_with_nothing_left_to_suggest_ends_the_study_early(talk):
+    talk.say(reported(1, 0, 0.5), completed(1, 0))
+    assert talk.say(Suggested(())) == [Release(1)]
+    assert talk.scheduler.complete
+
+
+def test_a_worker_that_joins_anew_has_lost_its_trial(talk):
+    assert talk.say(joined(1)) == [Assign(1, 0, 2, {"x": 0})]
+
+
+def test_a_state_only_moves_along_the_table():
+    for state in State:
+        for following in State:
+            trial = Trial(0, {}, state)
+            if following in NEXT[state]:
+                trial.move(following)
+                assert trial.state is following
+            else:
+                with pytest.raises(ValueError, match="cannot go"):
+                    trial.move(following)
+    assert {State.COMPLETED, State.STOPPED, State.FAILED} == ENDED
+
+
+@pytest.mark.parametrize(
+    ("of", "goal", "value"),
+    [("last", "minimize", 2.0), ("best", "minimize", 1.0), ("best", "maximize", 3.0), ("mean", "minimize", 2.0)],
+)
+def test_the_objective_is_the_last_best_or_mean_value(of, goal, value):
+    assert Objective("loss", goal, of).value([(1, 3.0), (2, 1.0), (3, 2.0)]) == value

@@ -1,0 +1,140 @@
+"""Workers may say anything, in any order: the scheduler stays sound, and its journal tells the whole truth."""
+
+import copy
+import math
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+
+from metaopt.messages import (
+    Finished,
+    Interrupted,
+    Joined,
+    Lost,
+    Observe,
+    Opened,
+    Release,
+    Reported,
+    Started,
+    Suggested,
+    from_plain,
+    to_plain,
+)
+from metaopt.scheduler import Limits, Scheduler
+from metaopt.stopping.median import Median
+from metaopt.trial import ACTIVE, ENDED, Objective, State, Study
+
+TRIALS, WORKERS = 4, 3
+EXPERIMENT = {"name": "anything"}
+workers = st.integers(1, WORKERS)
+trials = st.integers(0, TRIALS)
+attempts = st.integers(1, 3)
+outcomes = st.sampled_from(["completed", "failed", "stopped"])
+
+
+class Anything(RuleBasedStateMachine):
+    """One run after another on one study."""
+
+    def __init__(self):
+        super().__init__()
+        self.journal, self.now = [], 0.0
+        self.begin(Study(Objective("loss")))
+
+    def begin(self, study):
+        self.scheduler = Scheduler(study, Limits(TRIALS, WORKERS), Median(curves=1))
+        self.observed, self.draining = [], False
+        self.say(Opened("1", 1, EXPERIMENT))
+
+    def say(self, event):
+        self.now += 1
+        commands = self.scheduler.handle(self.now, event)
+        self.observed += [command.trial for command in commands if isinstance(command, Observe)]
+        if any(isinstance(command, Release) for command in commands):
+            assert self.scheduler.finished
+        self.journal += [(self.now, fact) for fact in self.scheduler.facts]
+        self.scheduler.facts = []
+
+    @rule(worker=workers)
+    def join(self, worker):
+        self.say(Joined(worker, "host", "core"))
+
+    @rule(worker=workers)
+    def lose(self, worker):
+        self.say(Lost(worker, "gone"))
+
+    @rule(worker=workers, trial=trials, attempt=attempts)
+    def start(self, worker, trial, attempt):
+        self.say(Started(worker, trial, attempt, 1))
+
+    @rule(worker=workers, trial=trials, attempt=attempts, step=st.integers(1, 5), loss=st.floats())
+    def report(self, worker, trial, attempt, step, loss):
+        self.say(Reported(worker, trial, attempt, ((step, {"loss": loss}),)))
+
+    @rule(worker=workers, trial=trials, attempt=attempts, outcome=outcomes)
+    def finish(self, worker, trial, attempt, outcome):
+        self.say(Finished(worker, trial, attempt, outcome))
+
+    @rule(worker=workers, loss=st.floats(-10, 10), outcome=outcomes)
+    def finish_well(self, worker, loss, outcome):
+        """What an honest worker says: without it few trials of a random story would ever end."""
+        known = self.scheduler.study.workers.get(worker)
+        if known is not None and known.trial is not None:
+            attempt = self.scheduler.study.trials[known.trial].attempts
+            self.report(worker, known.trial, attempt, 1, loss)
+            self.finish(worker, known.trial, attempt, outcome)
+
+    @rule(count=st.integers(0, 3))
+    def suggest(self, count):
+        self.say(Suggested(({"x": 0},) * count))
+
+    @rule()
+    def interrupt(self):
+        self.say(Interrupted("SIGINT"))
+
+    @rule()
+    def resume(self):
+        self.begin(self.fold())
+
+    def fold(self):
+        """The study as the journal tells it, through the codec."""
+        study = Study(Objective("loss"))
+        for now, fact in self.journal:
+            assert study.apply(now, from_plain(type(fact).__name__, to_plain(fact)))
+        return study
+
+    @invariant()
+    def workers_and_trials_agree(self):
+        study = self.scheduler.study
+        for number, worker in study.workers.items():
+            assert (worker.trial is None) == (number in study.idle)
+            if worker.trial is not None:
+                assert study.trials[worker.trial].worker == number
+        active = [trial.number for trial in study.trials.values() if trial.state in ACTIVE]
+        assert sorted(active) == sorted(w.trial for w in study.workers.values() if w.trial is not None)
+
+    @invariant()
+    def each_trial_is_in_its_place(self):
+        study = self.scheduler.study
+        assert len(study.trials) <= TRIALS
+        states = {number: trial.state for number, trial in study.trials.items()}
+        assert sorted(study.waiting) == [n for n, state in states.items() if state is State.WAITING]
+        assert sorted(study.open) == [n for n, state in states.items() if state not in ENDED]
+        assert sorted(study.ended) == [n for n, state in states.items() if state in ENDED]
+
+    @invariant()
+    def a_completed_trial_has_a_value_and_is_observed_once(self):
+        study = self.scheduler.study
+        assert self.observed == study.ended
+        for trial in study.trials.values():
+            if trial.state is State.COMPLETED:
+                assert math.isfinite(trial.objective)
+
+    @invariant()
+    def the_journal_gives_the_same_state(self):
+        mine, folded = copy.deepcopy(self.scheduler.study), self.fold()
+        assert repr(folded) == repr(mine)  # NaN equals itself only as text
+
+
+TestAnything = Anything.TestCase
+TestAnything.settings = settings(max_examples=200, stateful_step_count=30, deadline=None)
