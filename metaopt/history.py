@@ -1,0 +1,144 @@
+"""What happened, read back: ``metaopt.history.load("digits.history")``.
+
+A history is a log of facts; this folds them, with the same code that the scheduler uses.  It needs no MPI, and works
+on a run in progress too.
+"""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from metaopt.errors import HistoryDiffers, HistoryError
+from metaopt.messages import Event, Opened, from_plain
+from metaopt.stores import Store, open_store
+from metaopt.trial import ACTIVE, Objective, Study, Trial
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+FORMAT = 1
+OUTCOME = "outcome.json"
+SAME = ("name", "space", "objective")
+
+
+class History:
+    """The trials of one study, as they stood when it was loaded."""
+
+    def __init__(self, study: Study) -> None:
+        self._study = study
+
+    @property
+    def trials(self) -> Mapping[int, Trial]:
+        """All trials by their number: params, state, objective, attempts, started, ended, worker, error, curve()."""
+        return self._study.trials
+
+    @property
+    def best(self) -> Trial | None:
+        """The completed trial with the best objective; None as long as there is none."""
+        return self._study.best
+
+    @property
+    def experiment(self) -> Mapping[str, Any]:
+        """What was searched, and how, as the last run on it said."""
+        return self._study.experiment
+
+    @property
+    def objective(self) -> Objective:
+        """Which metric was optimized, and in which direction."""
+        return self._study.objective
+
+    def to_pandas(self) -> "pd.DataFrame":
+        """A row per trial: its parameters, then what became of it.  Needs pandas (``pip install metaopt[pandas]``)."""
+        try:
+            import pandas as pd  # noqa: PLC0415 - an extra
+        except ImportError as error:
+            problem = "to_pandas() needs pandas, which is not installed"
+            raise HistoryError(problem, "pip install 'metaopt[pandas]'") from error
+        about = ("state", "objective", "attempts", "worker", "started", "ended", "duration", "error")
+        rows = [
+            {**trial.params, **{name: getattr(trial, name) for name in about}, "state": str(trial.state)}
+            for trial in self.trials.values()
+        ]
+        return pd.DataFrame(rows, index=pd.Index(self.trials.keys(), name="trial"))
+
+
+def load(url: str) -> History:
+    """The history at ``url`` (a directory); raises HistoryError when there is none, or it cannot be read."""
+    store = open_store(str(url))
+    try:
+        study, _ = replay(store)
+    finally:
+        store.close()
+    if study is None:
+        problem = f"{url}: this history is empty"
+        raise HistoryError(problem, "No run has begun to write to it.")
+    return History(study)
+
+
+def replay(store: Store) -> tuple[Study | None, int]:
+    """The study that the records of ``store`` tell of (None when there are none), and the number of its last run."""
+    study: Study | None = None
+    run = 0
+    for _, record in store.read():
+        fact = from_plain(record.kind, record.body)
+        run = max(run, record.run)
+        if isinstance(fact, Opened):
+            _check_format(fact)
+            attempts = fact.experiment.get("attempts", 2)
+            study = study or Study(Objective(**fact.experiment["objective"]))
+            study.attempts = attempts
+        if study is None:
+            problem = f"the first record of this history is no Opened but {record.kind}"
+            raise HistoryError(problem, "It was not written by metaopt, or its beginning is missing.")
+        study.apply(record.time, fact)
+    return study, run
+
+
+def _check_format(fact: Opened) -> None:
+    if fact.format > FORMAT:
+        problem = f"this history has format {fact.format}; metaopt here reads up to {FORMAT}"
+        raise HistoryError(problem, f"It was written by metaopt {fact.metaopt}: install that version or a later one.")
+
+
+def check_same(study: Study, experiment: Mapping[str, Any], url: str) -> None:
+    """Raise HistoryDiffers when the history at ``url`` was made by an experiment that searches something else."""
+    for key in SAME:
+        theirs, ours = study.experiment.get(key), experiment.get(key)
+        if theirs != ours:
+            problem = f"{url} belongs to another experiment: {_difference(key, theirs, ours)}"
+            hint = f"Either write another directory as history:, or put the {key} back as it was."
+            raise HistoryDiffers(problem, hint)
+
+
+def _difference(key: str, theirs: object, ours: object) -> str:
+    if not isinstance(theirs, Mapping) or not isinstance(ours, Mapping):
+        return f"its {key} is {theirs!r}, not {ours!r}"
+    names = [name for name in {**theirs, **ours} if theirs.get(name) != ours.get(name)]
+    parts = [f"{key} {name} was {_or_none(theirs, name)} and is now {_or_none(ours, name)}" for name in names]
+    return "; ".join(parts) or f"the order of its {key} differs"
+
+
+def _or_none(mapping: Mapping[str, object], name: str) -> str:
+    return str(mapping[name]) if name in mapping else "not there"
+
+
+def unheard(study: Study, trials: Path) -> list[Event]:
+    """What scripts have ended with, by the outcome.json in their directories, that the journal does not know."""
+    events: list[Event] = []
+    for number in study.open:
+        trial = study.trials[number]
+        outcome = _outcome(trials / str(number)) if trial.state in ACTIVE else {}
+        if outcome.get("attempt") == trial.attempts and trial.worker is not None:
+            run = {"worker": trial.worker, "trial": number, "attempt": trial.attempts}
+            events.append(from_plain("Reported", {**run, "points": outcome["points"][len(trial.points) :]}))
+            events.append(from_plain("Finished", {**run, "outcome": outcome["outcome"], "error": outcome["error"]}))
+    return events
+
+
+def _outcome(directory: Path) -> dict[str, Any]:
+    try:
+        outcome = json.loads((directory / OUTCOME).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return outcome if isinstance(outcome, dict) else {}

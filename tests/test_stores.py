@@ -1,0 +1,193 @@
+"""Every store: the contract, and what the journal promises beyond it."""
+
+import errno
+import json
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+
+import pytest
+
+from metaopt.errors import HistoryCorrupt, HistoryError, HistoryHeld
+from metaopt.stores import open_store
+from metaopt.stores.claim import Claim
+from metaopt.stores.journal import NAME, Journal
+from metaopt.stores.memory import Memory
+from metaopt.testing import StoreContract
+from metaopt.testing.stores import record, records_of
+
+
+class TestMemory(StoreContract):
+    persistent = False
+
+    def open(self, place):
+        return Memory()
+
+
+class TestJournal(StoreContract):
+    def open(self, place):
+        return Journal(str(place / "x.history"), create=True)
+
+
+@pytest.fixture
+def directory(tmp_path):
+    return tmp_path / "x.history"
+
+
+def filled(directory):
+    journal = Journal(str(directory), create=True)
+    journal.append([record(1)])
+    journal.append([record(2), record(3)])
+    journal.close()
+    return directory / NAME
+
+
+@pytest.mark.parametrize("cut", range(1, 120))
+def test_a_batch_that_was_cut_off_is_not_there_and_the_next_one_follows(directory, cut):
+    path = filled(directory)
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-cut])
+    second = whole.index(b"\n") + 1
+    kept = [1] if len(whole) - cut >= second else []
+    assert [r.seq for r in records_of(Journal(str(directory)))] == kept
+    journal = Journal(str(directory))
+    journal.append([record(2), record(3), record(4)])
+    assert [r.seq for r in records_of(journal)] == ([*kept, 2, 3, 4])
+    journal.close()
+
+
+def test_a_line_in_the_middle_that_is_no_record_is_told_with_its_number_and_nothing_is_overwritten(directory):
+    path = filled(directory)
+    lines = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(lines[0] + b"\x00garbage\n" + lines[1] + lines[2])
+    before = path.read_bytes()
+    with pytest.raises(HistoryCorrupt, match=f"{NAME}:2: "):
+        records_of(Journal(str(directory)))
+    with pytest.raises(HistoryCorrupt, match="sed -i"):
+        Journal(str(directory)).append([record(4)])
+    assert path.read_bytes() == before
+
+
+def test_lines_are_json_that_other_programs_read(directory):
+    lines = filled(directory).read_text().splitlines()
+    assert [json.loads(line)["seq"] for line in lines] == [1, 2, 3]
+
+
+def test_a_second_writer_is_refused_with_who_holds_it(directory):
+    first = Journal(str(directory), create=True)
+    first.append([record(1)])
+    other = [sys.executable, "-c", f"from metaopt.stores import open_store; open_store({str(directory)!r}).append([])"]
+    refused = subprocess.run(other, capture_output=True, text=True, check=False)
+    assert "HistoryHeld" in refused.stderr
+    assert f"process {os.getpid()} on" in refused.stderr
+    first.append([record(2)])
+    first.close()
+    assert subprocess.run(other, capture_output=True, check=False).returncode == 0
+
+
+def test_the_claim_of_a_process_that_is_gone_is_void(directory):
+    dies = "import os; from metaopt.stores import open_store as o; o({!r}, create=True).append([]); os.kill(os.getpid(), 9)"
+    died = subprocess.run([sys.executable, "-c", dies.format(str(directory))], check=False)
+    assert died.returncode == -signal.SIGKILL
+    assert (directory / "writer").exists()
+    journal = Journal(str(directory))
+    journal.append([record(1)])
+    journal.close()
+
+
+def test_a_claim_from_another_host_is_void_when_nobody_touches_it(tmp_path):
+    path = tmp_path / "writer"
+    path.write_text(json.dumps({"host": "elsewhere", "pid": 1, "namespace": "another boot"}))
+    Claim(path, patience=0.5).release()
+    assert not path.exists()
+
+
+def test_a_claim_from_another_host_holds_while_it_is_touched(tmp_path):
+    path = tmp_path / "writer"
+    path.write_text(json.dumps({"host": "elsewhere", "pid": 1, "namespace": "another boot"}))
+    touch = textwrap.dedent(f"""
+        import os, time
+        while os.getppid() == {os.getpid()}:
+            os.utime({str(path)!r})
+            time.sleep(0.05)
+    """)
+    touching = subprocess.Popen([sys.executable, "-c", touch])
+    try:
+        with pytest.raises(HistoryHeld, match="process 1 on elsewhere"):
+            Claim(path, patience=30.0)
+    finally:
+        touching.kill()
+        touching.wait()
+
+
+def test_a_writer_whose_claim_was_taken_over_stops_writing(directory, monkeypatch):
+    monkeypatch.setattr("metaopt.stores.claim.RENEWAL", 0.0)
+    journal = Journal(str(directory), create=True)
+    journal.append([record(1)])
+    (directory / "writer").write_text("{}")
+    with pytest.raises(HistoryHeld, match="taken over"):
+        journal.append([record(2)])
+
+
+def test_a_history_that_is_not_there_or_cannot_be_made_is_told(tmp_path):
+    with pytest.raises(HistoryError, match="there is no history here"):
+        open_store(str(tmp_path))
+    (tmp_path / "file").touch()
+    with pytest.raises(HistoryError, match="cannot be made"):
+        open_store(str(tmp_path / "file" / "x.history"), create=True)
+    with pytest.raises(HistoryError, match="cannot be made"):
+        open_store("/proc/x.history", create=True)
+    with pytest.raises(HistoryError, match="no store is known for cassandra:"):
+        open_store("cassandra://host/x", create=True)
+
+
+WRITER = """
+import os, sys
+from metaopt.stores import open_store
+from metaopt.testing.stores import record
+store, seq = open_store(sys.argv[1], create=True), int(sys.argv[2])
+while True:
+    store.append([record(seq + i) for i in range(5)])
+    seq += 5
+    os.write(1, b"%d\\n" % (seq - 1))
+"""
+
+
+@pytest.mark.parametrize("after", [1, 2, 3, 5, 8, 13, 21, 34, 55, 89])
+def test_what_was_acknowledged_survives_kill_9_of_the_writer(directory, after):
+    acknowledged, seq = 0, 1
+    for _ in range(2):
+        writer = subprocess.Popen([sys.executable, "-c", WRITER, directory, str(seq)], stdout=subprocess.PIPE)
+        for _ in range(after):
+            acknowledged = int(writer.stdout.readline())
+        writer.kill()
+        rest = writer.stdout.read().split(b"\n")[:-1]
+        writer.wait()
+        acknowledged = int(rest[-1]) if rest else acknowledged
+        there = [r.seq for r in records_of(Journal(str(directory)))]
+        assert there == list(range(1, len(there) + 1))
+        assert len(there) >= acknowledged
+        assert len(there) % 5 == 0  # a batch is there as a whole or not at all
+        seq = len(there) + 1
+
+
+def test_a_disk_that_is_full_takes_all_of_a_batch_or_nothing(directory):
+    writer = """
+import resource, signal, sys
+from metaopt.stores import open_store
+from metaopt.testing.stores import record
+store = open_store(sys.argv[1], create=True)
+store.append([record(1)])
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (500, 500))
+try:
+    store.append([record(seq, text="x" * 100) for seq in (2, 3, 4, 5)])
+except OSError as error:
+    print(error.errno)
+store.append([record(2)])
+"""
+    said = subprocess.run([sys.executable, "-c", writer, directory], capture_output=True, text=True, check=True)
+    assert int(said.stdout) == errno.EFBIG
+    assert [r.seq for r in records_of(Journal(str(directory)))] == [1, 2]
