@@ -1,0 +1,26 @@
+"""What an optimizer is: two methods.  It knows nothing of workers, processes or time."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from metaopt.messages import Params
+
+
+class Optimizer(Protocol):
+    """Proposes points; built as ``MyOptimizer(space, seed, **settings)``, settings being keyword-only.
+
+    Each trial is told exactly once or is pending, so the number of points told plus the number pending is the number
+    of the next trial: randomness is derived from it and from ``seed``, and a resumed study goes on as if it had
+    never been interrupted.  ``metaopt.testing.OptimizerContract`` holds an implementation to all this.
+    """
+
+    def ask(self, count: int, pending: Sequence[Params]) -> list[Params]:
+        """Up to ``count`` new points, knowing that ``pending`` are under way; fewer only when the space is exhausted.
+
+        Does not change the state: the same tells and the same pending points give the same answer.
+        """
+        ...
+
+    def tell(self, params: Params, value: float) -> None:
+        """A trial has ended with ``value``, to be minimised; NaN when it failed or was stopped early."""
+        ...
