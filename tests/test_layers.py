@@ -11,7 +11,7 @@ LAYERS = [
     ["messages"],
     ["scalars", "trial", "guard", "strays"],
     ["parameters", "reporting", "tail", "plugins", "yamlfile", "stopping", "stores", "devices", "transports.base"],
-    ["space", "process"],
+    ["space", "argv", "process"],
     ["scheduler", "history", "optimizers", "attempt", "commandline"],
     ["transports", "worker", "recorder", "proposer"],
     ["experiment"],
@@ -24,7 +24,19 @@ LAYERS = [
     ["__main__"],
 ]
 PURE = ["messages", "scalars", "parameters", "trial", "space", "scheduler", "stopping", "transports.simulated"]
-IMPURE = {"os", "time", "random", "logging", "numpy", "socket", "subprocess", "threading", "mpi4py", "datetime", "pathlib"}
+IMPURE = {
+    "os",
+    "time",
+    "random",
+    "logging",
+    "numpy",
+    "socket",
+    "subprocess",
+    "threading",
+    "mpi4py",
+    "datetime",
+    "pathlib",
+}
 MODULES = sorted(ROOT.rglob("*.py"))
 
 
@@ -53,7 +65,9 @@ def imports_of(path):
 
 def ours(path):
     """The modules of metaopt that a file imports."""
-    found = {name.removeprefix("metaopt").removeprefix(".") for name in imports_of(path) if name.split(".")[0] == "metaopt"}
+    found = {
+        name.removeprefix("metaopt").removeprefix(".") for name in imports_of(path) if name.split(".")[0] == "metaopt"
+    }
     return found - {""} if any(found - {""}) else found
 
 

@@ -1,0 +1,48 @@
+"""CPU cores: those that this job may use on this node, and each worker's share of them."""
+
+import os
+from collections.abc import Sequence
+from contextlib import suppress
+
+from metaopt.devices.base import Device
+
+THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
+
+
+def usable_cores() -> list[int]:
+    """The cores of this node that the job may use, ascending; the calling thread may run on all of them afterwards.
+
+    A launcher binds a rank to one core; the kernel lets it take back all that the job's cpuset holds, and no more.
+    """
+    if not hasattr(os, "sched_setaffinity"):
+        return list(range(os.cpu_count() or 1))
+    with suppress(OSError):
+        os.sched_setaffinity(0, range(os.sysconf("SC_NPROCESSORS_CONF")))
+    return sorted(os.sched_getaffinity(0))
+
+
+def share(cores: Sequence[int], rank: int, cores_per_trial: int) -> Device:
+    """What the worker at place ``rank`` (0, 1, ...) of a node gets of its ``cores``.
+
+    Workers get ``cores_per_trial`` cores each, one after the other, beginning anew when there are more workers than
+    cores; a trial that wants more cores than there are gets them all.  ``environment`` bounds the threads of numerical
+    libraries to that number.  Raises ValueError for a negative rank and for no cores.
+    """
+    if rank < 0 or not cores or cores_per_trial < 1:
+        problem = f"worker {rank} cannot have {cores_per_trial} of {len(cores)} cores"
+        raise ValueError(problem)
+    count = min(cores_per_trial, len(cores))
+    first = rank * count
+    mine = tuple(sorted(cores[(first + i) % len(cores)] for i in range(count)))
+    return Device(f"cpu {_ranges(mine)}", mine, dict.fromkeys(THREADS, str(count)))
+
+
+def _ranges(numbers: Sequence[int]) -> str:
+    """Ascending numbers as text: ``0-3,7``."""
+    runs: list[list[int]] = []
+    for number in numbers:
+        if runs and number == runs[-1][-1] + 1:
+            runs[-1].append(number)
+        else:
+            runs.append([number])
+    return ",".join(f"{run[0]}-{run[-1]}" if len(run) > 1 else str(run[0]) for run in runs)
