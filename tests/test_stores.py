@@ -88,8 +88,13 @@ def test_a_second_writer_is_refused_with_who_holds_it(directory):
 
 
 def test_the_claim_of_a_process_that_is_gone_is_void(directory):
-    dies = "import os; from metaopt.stores import open_store as o; o({!r}, create=True).append([]); os.kill(os.getpid(), 9)"
-    died = subprocess.run([sys.executable, "-c", dies.format(str(directory))], check=False)
+    dies = """
+import os, sys
+from metaopt.stores import open_store
+open_store(sys.argv[1], create=True).append([])
+os.kill(os.getpid(), 9)
+"""
+    died = subprocess.run([sys.executable, "-c", dies, directory], check=False)
     assert died.returncode == -signal.SIGKILL
     assert (directory / "writer").exists()
     journal = Journal(str(directory))

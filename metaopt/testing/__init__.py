@@ -14,6 +14,7 @@ from typing import Any
 
 _HOMES = {
     "OptimizerContract": "metaopt.testing.optimizers",
+    "check_hub": "metaopt.testing.transports",
     "StopperContract": "metaopt.testing.stopping",
     "StoreContract": "metaopt.testing.stores",
 }

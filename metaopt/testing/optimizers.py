@@ -1,5 +1,5 @@
 """The contract of an optimizer: what a study relies on, whatever the strategy is."""
-# ruff: noqa: S101, D102, PLR2004 - asserts, named by what must hold, over the numbers of an example
+# ruff: noqa: D102, PLR2004 - asserts, named by what must hold, over the numbers of an example
 
 import math
 from collections.abc import Iterator, Mapping, Sequence

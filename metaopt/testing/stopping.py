@@ -1,8 +1,12 @@
-"""The contract of a stopper.  Subclass it in a test, and say how one is made::
+"""The contract of a stopper.
+
+Subclass it in a test, and say how one is made::
 
     class TestMyRule(StopperContract):
         def make(self):
             return MyRule(warmup=3)
+
+The tests below then run with it.
 """
 
 import random

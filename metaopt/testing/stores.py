@@ -1,11 +1,14 @@
-"""The contract of a store.  Subclass it in a test, and say how one is made::
+"""The contract of a store.
+
+Subclass it in a test, and say how one is made::
 
     class TestMyStore(StoreContract):
         def open(self, place):
             return MyStore(place / "history")
+
+The tests below then run with it.
 """
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +49,7 @@ class StoreContract:
 
     def test_records_come_back_as_they_were_and_in_order(self, store: Store) -> None:
         """Text, numbers, nested data, and nothing at all."""
-        said: Sequence[Record] = [
+        said = [
             record(1, text='größe \n \u2028 "', number=0.1 + 0.2, large=2**60),
             record(2, nested={"a": [1, None, True]}),
             record(3, empty={}),

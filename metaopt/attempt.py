@@ -1,0 +1,169 @@
+"""One attempt at one trial: its process, its directory, what it says and how it ends."""
+
+import json
+import os
+import select
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+
+from metaopt.argv import fill
+from metaopt.devices.base import Device
+from metaopt.messages import Assign, Finished, Point, Reported, Scalar, Welcome, to_plain
+from metaopt.process import Guard, environment, tail_of
+from metaopt.reporting import FILE, TRIAL_DIR
+from metaopt.tail import Lines, Patterns, Reports, Tail, points_in
+
+OUTCOME, PARAMS, REPORTS, STDOUT, STDERR = "outcome.json", "params.json", "reports.jsonl", "stdout.txt", "stderr.txt"
+BATCH = 40  # points in one word, so that it stays below MPI's eager limit
+BACKLOG = 1000  # points that wait to be sent before the script is listened to no more
+READ_BYTES = 1 << 20  # of a script's output at a time
+GAP = 0.005  # seconds in which a chatty script is not listened to again
+RHYTHM = 0.05  # seconds between two words about a script that is not at its end
+
+
+class Attempt:
+    """Runs the script of a trial; raises CannotStart or OSError when it cannot."""
+
+    def __init__(self, worker: int, assign: Assign, welcome: Welcome, guard: Guard, device: Device) -> None:
+        self.key = (assign.trial, assign.attempt)
+        self._run, self._guard = (worker, *self.key), guard
+        self._directory = Path(welcome.trials, str(assign.trial)).absolute()
+        self._directory.mkdir(parents=True, exist_ok=True)
+        _write(self._directory / PARAMS, assign.params)
+        self._reports, self._lines = Reports(), Lines()
+        self._tails = [Tail(self._directory / REPORTS, self._reports)]
+        if welcome.metrics:
+            self._tails.append(Tail(self._directory / STDOUT, Patterns(welcome.metrics)))
+        self._points: list[Point] = []
+        self._sent, self._sent_at, self._heard_at = 0, 0.0, 0.0
+        self._stopping, self._kill_at, self._grace = "", float("inf"), welcome.grace
+        self._code: int | None = None
+        self._drained = False
+        self._timeout, self._began = welcome.timeout, time.time()
+        self._process = guard.start(
+            fill(welcome.command, _values(assign, welcome, self._directory)),
+            welcome.directory,
+            self._environment(assign, welcome, device),
+            device.cores,
+            self._directory / STDOUT,
+            self._directory / STDERR,
+        )
+
+    @property
+    def pid(self) -> int:
+        """The script's process."""
+        return self._process.pid
+
+    @property
+    def over(self) -> bool:
+        """Whether the script has ended, and all that it said is on its way."""
+        return self._drained and self._sent == len(self._points)
+
+    def wait(self, pause: float) -> None:
+        """Sleep until the script says something or ends, ``pause`` at most; not for each word of a chatty one."""
+        if self._code is not None:
+            time.sleep(0 if self._sent == len(self._points) else GAP)
+            return
+        quiet = time.monotonic() - self._heard_at >= GAP and len(self._points) - self._sent < BACKLOG
+        sources = [self._guard.fileno(), *([self._process.report] if quiet else [])]
+        with suppress(InterruptedError):
+            select.select(sources, [], [], pause if quiet else GAP)
+
+    def stop(self, reason: str) -> None:
+        """Ask the script to end; it has the grace period."""
+        if not self._stopping:
+            self._stopping, self._kill_at = reason, time.time() + self._grace
+            self._process.terminate()
+
+    def listen(self) -> None:
+        """Take in what the script has said since, and whether it has ended or must be."""
+        if self._code is None:
+            self._code = self._process.poll()
+            self._watch_time()
+        if len(self._points) - self._sent < BACKLOG:
+            before = len(self._points)
+            ended = self._code is not None
+            done = self._read_pipe()
+            for tail in self._tails:
+                points, all_read = tail.read(READ_BYTES, last=ended)
+                self._points += points
+                done = done and all_read
+            self._drained = ended and done
+            if len(self._points) > before:
+                self._heard_at = time.monotonic()
+
+    def next_word(self) -> Reported | None:
+        """Some of the points that rank 0 does not know, when it is time to tell."""
+        waiting = len(self._points) - self._sent
+        now = time.monotonic()
+        if not waiting or (waiting < BATCH and self._code is None and now - self._sent_at < RHYTHM):
+            return None
+        points = tuple(self._points[self._sent : self._sent + BATCH])
+        self._sent, self._sent_at = self._sent + len(points), now
+        return Reported(*self._run, points)
+
+    def conclude(self) -> Finished:
+        """How it ended; kept in its directory before anybody hears of it."""
+        os.close(self._process.report)
+        finished = Finished(*self._run, *self._outcome())
+        said, ended = to_plain(Reported(*self._run, tuple(self._points))), to_plain(finished)
+        _write(self._directory / OUTCOME, {**said, **ended, "started": self._began, "ended": time.time()})
+        return finished
+
+    def _environment(self, assign: Assign, welcome: Welcome, device: Device) -> dict[str, str]:
+        """The user's environment, without MPI's; how many threads, unless the user has said so."""
+        ours = {
+            TRIAL_DIR: str(self._directory),
+            FILE: str(self._directory / REPORTS),
+            "METAOPT_TRIAL": str(assign.trial),
+        }
+        threads = {name: value for name, value in device.environment.items() if name not in os.environ}
+        prompt = {"PYTHONUNBUFFERED": "1"} if welcome.metrics and "PYTHONUNBUFFERED" not in os.environ else {}
+        return environment(os.environ, {**ours, **threads, **prompt})
+
+    def _watch_time(self) -> None:
+        now = time.time()
+        if self._timeout is not None and now - self._began > self._timeout:
+            self.stop("timeout")
+        if now > self._kill_at:
+            self._kill_at = float("inf")
+            self._process.kill()
+
+    def _read_pipe(self) -> bool:
+        """Take in what the report pipe holds; whether that was all."""
+        try:
+            data = os.read(self._process.report, READ_BYTES)
+        except BlockingIOError:
+            data = b""
+        self._points += points_in(self._lines.feed(data), self._reports)
+        return not data
+
+    def _outcome(self) -> tuple[str, str]:
+        """(completed, failed or stopped; what to know about it)."""
+        stderr = tail_of(self._directory / STDERR)
+        if self._stopping == "timeout":
+            return "failed", f"timeout: it ran longer than {self._timeout:g} s\n{stderr}"
+        if self._stopping:
+            return "stopped", ""
+        if self._code == 0:
+            return "completed", stderr
+        return "failed", f"{self._process.error}\n{stderr}"
+
+
+def _values(assign: Assign, welcome: Welcome, directory: Path) -> dict[str, Scalar]:
+    """What the placeholders of a command stand for."""
+    seed = welcome.seed + assign.trial
+    place = str(directory)
+    return {**assign.params, "trial": assign.trial, "attempt": assign.attempt, "seed": seed, "trial_dir": place}
+
+
+def _write(path: Path, document: Mapping[str, object]) -> None:
+    """Write JSON, all of it or nothing, and on disk when this returns."""
+    part = path.with_name(f".{path.name}")
+    with part.open("w", encoding="utf-8") as file:
+        json.dump(document, file, ensure_ascii=False)
+        file.flush()
+        os.fsync(file.fileno())
+    part.replace(path)

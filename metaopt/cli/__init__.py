@@ -1,0 +1,52 @@
+"""The command line: one verb a file; errors are printed here and nowhere else."""
+
+import sys
+import traceback
+from collections.abc import Sequence
+from importlib import import_module
+
+from metaopt import __version__
+from metaopt.errors import MetaoptError
+
+VERBS = {"run": "search, as an experiment file says"}
+USAGE = f"""usage: metaopt [run] [--workers N] exp.yaml
+       mpirun -n 64 python -m metaopt exp.yaml
+
+metaopt {__version__}: an asynchronous hyperparameter search over all the GPUs and cores of an allocation.
+
+verbs:
+{chr(10).join(f"  {name:10}{what}" for name, what in VERBS.items())}
+
+metaopt VERB --help tells more."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Do what the command line says; the exit status: 0 done, 1 failed, 2 wrong request, 130 interrupted."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    if not words or words[0] in {"-h", "--help", "help"}:
+        print(USAGE)  # noqa: T201 - help goes to stdout
+        return 0 if words else 2
+    if words[0] == "--version":
+        print(f"metaopt {__version__}")  # noqa: T201 - as asked
+        return 0
+    verb = words.pop(0) if words[0] in VERBS else "run"
+    try:
+        status: int = import_module(f"metaopt.cli.{verb}").main(words)
+    except MetaoptError as error:
+        status = _complain(str(error), error.exit_status)
+    except Exception:  # noqa: BLE001 - a fault of ours: told in full, and the other ranks are let go
+        status = _complain(traceback.format_exc(), 1)
+    return _leave(status)
+
+
+def _complain(text: str, status: int) -> int:
+    sys.stdout.flush()
+    print(f"metaopt: {text}", file=sys.stderr, flush=True)  # noqa: T201 - the one place
+    return status
+
+
+def _leave(status: int) -> int:
+    """A rank ends in the way that its MPI needs; everybody else just returns."""
+    if "metaopt.transports.mpi" in sys.modules:
+        return int(import_module("metaopt.launch").leave(status))
+    return status

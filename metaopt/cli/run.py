@@ -1,0 +1,50 @@
+"""metaopt run: search, as an experiment file says."""
+
+import argparse
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from metaopt.master import Watch
+
+EPILOG = """Under mpirun or srun this process is one rank: rank 0 leads, each other one runs trials.
+Otherwise mpirun is started on this machine.  The same command goes on with a study that was interrupted.
+Exit status: 0 finished with a result, 1 not, 2 the request was wrong, 130 interrupted."""
+
+
+def main(argv: Sequence[str]) -> int:
+    """The verb; gives the exit status."""
+    parser = argparse.ArgumentParser(
+        prog="metaopt run",
+        description=__doc__,
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("experiment", help="the experiment file, YAML")
+    parser.add_argument(
+        "-w", "--workers", type=_positive, metavar="N", help="how many trials at once (default: one per core)"
+    )
+    options = parser.parse_args(argv)
+
+    from metaopt import launch  # noqa: PLC0415 - help needs nothing of this
+
+    if launch.under_mpi():
+        return launch.rank(options.experiment, _watch)
+    from metaopt import mpirun  # noqa: PLC0415 - a rank needs nothing of this
+
+    return mpirun.run(options.experiment, options.workers)
+
+
+def _watch() -> "Watch":
+    """The view, which rank 0 alone imports."""
+    from metaopt.progress import watcher  # noqa: PLC0415 - workers draw nothing
+
+    return watcher
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        problem = f"at least 1, not {number}"
+        raise argparse.ArgumentTypeError(problem)
+    return number

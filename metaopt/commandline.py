@@ -1,0 +1,108 @@
+"""The command of an experiment, checked before anything starts: its words, its placeholders, its program."""
+
+import os
+import re
+import shlex
+import shutil
+import sys
+from difflib import get_close_matches
+from pathlib import Path
+
+from metaopt.argv import PLACEHOLDER
+from metaopt.space import Space
+from metaopt.yamlfile import YamlFile
+
+RESERVED = ("trial", "trial_dir", "seed", "attempt")
+"""Placeholders that are no parameters."""
+_SHELL = ("|", "||", "&&", "&", ";", ">", ">>", "<", "2>", "2>&1", "&>")
+_SHELL_HINT = "The command runs without a shell: put what needs one in a script, or write bash -c '...'."
+_INTERPRETER = re.compile(r"(python[\d.]*|bash|sh|zsh)")
+
+
+def read_command(file: YamlFile) -> tuple[str, ...]:
+    """The words of ``command``; raises ExperimentError."""
+    written = file.get("command")
+    if isinstance(written, str):
+        try:
+            words = shlex.split(written)
+        except ValueError as error:
+            file.refuse("command", f"{str(error).lower()}", "Is a quote left open?")
+        shell = [word for word in words if word in _SHELL]
+        if shell:
+            file.refuse("command", f"{shell[0]} is for a shell", _SHELL_HINT)
+    elif isinstance(written, list) and all(type(word) in {str, int, float} for word in written):
+        words = [str(word) for word in written]
+    else:
+        file.refuse("command", "it is no text and no list of words", "Write command: python train.py --lr {lr}")
+    if not words or not words[0]:
+        file.refuse("command", "it is empty", "Write command: python train.py --lr {lr}")
+    return tuple(words)
+
+
+def check_placeholders(file: YamlFile, command: tuple[str, ...], space: Space) -> None:
+    """Every placeholder has a parameter, and every parameter a way into the script."""
+    names = [parameter.name for parameter in space.parameters]
+    for name in names:
+        if name in RESERVED:
+            problem = f"{{{name}}} already stands for something in a command"
+            file.refuse(f"space.{name}", problem, f"Rename it, to {name}_ for example.")
+    used = {found[2] for word in command for found in PLACEHOLDER.finditer(word) if found[2]}
+    for name in sorted(used - {*names, *RESERVED}):
+        near = get_close_matches(name, [*names, *RESERVED], n=1)
+        hint = f"Did you mean {{{near[0]}}}?  " if near else f"Add {name} to the space.  "
+        file.refuse("command", f"there is no parameter {name}", f"{hint}To mean the text itself: {{{{{name}}}}}.")
+    if "trial_dir" in used or any("params.json" in word for word in command):
+        return
+    for name in names:
+        if name not in used:
+            hint = f"Write {{{name}}} there; or write {{trial_dir}}, and the script reads {{trial_dir}}/params.json."
+            file.refuse(f"space.{name}", "the command does not use it", hint)
+
+
+def check_program(file: YamlFile, command: tuple[str, ...], directory: str) -> None:
+    """Its first word can be run in ``directory``; so can the script that an interpreter gets."""
+    program = command[0]
+    if PLACEHOLDER.search(program):
+        return
+    if "/" in program:
+        _check_path(file, program, directory)
+    elif shutil.which(program) is None:
+        hint = f"Is it on PATH, in the environment that you start metaopt in?  {_instead(program, directory)}"
+        file.refuse("command", f"there is no program {program}", hint.strip())
+    if _INTERPRETER.fullmatch(os.path.basename(program)):  # noqa: PTH119 - a word of a command, not a path of ours
+        _check_script(file, command[1:], directory)
+
+
+def _check_path(file: YamlFile, program: str, directory: str) -> None:
+    path = Path(directory, program)
+    if not path.is_file():
+        hint = f"Paths count from the directory of the experiment file.{_nearest(path)}"
+        file.refuse("command", f"there is no program {path}", hint)
+    if not os.access(path, os.X_OK):
+        starter = "python " if path.suffix == ".py" else "bash " if path.suffix == ".sh" else ""
+        instead = f", or write {starter}{program}" if starter else ""
+        file.refuse("command", f"{path} may not be executed", f"Type chmod +x {path}{instead}.")
+
+
+def _check_script(file: YamlFile, words: tuple[str, ...], directory: str) -> None:
+    script = next((word for word in words if not word.startswith("-") or word in {"-m", "-c"}), "")
+    if not script.endswith((".py", ".sh")) or PLACEHOLDER.search(script):
+        return
+    path = Path(directory, script)
+    if not path.is_file():
+        hint = f"Paths count from the directory of the experiment file.{_nearest(path)}"
+        file.refuse("command", f"there is no script {path}", hint)
+
+
+def _instead(program: str, directory: str) -> str:
+    if program.startswith("python"):
+        return f"This Python is {sys.executable}."
+    if Path(directory, program).is_file():
+        return f"For the file beside the experiment write ./{program}."
+    return ""
+
+
+def _nearest(path: Path) -> str:
+    beside = [each.name for each in path.parent.iterdir()] if path.parent.is_dir() else []
+    near = get_close_matches(path.name, beside, n=1)
+    return f"  Did you mean {near[0]}?" if near else ""

@@ -1,0 +1,83 @@
+"""Rank 0's loop: the imperative shell around the scheduler."""
+
+from collections import deque
+from typing import Protocol
+
+from metaopt.messages import Command, Event, Interrupted, Observe, Suggest
+from metaopt.proposer import Proposer
+from metaopt.recorder import Recorder
+from metaopt.scheduler import Scheduler
+from metaopt.transports.base import Hub
+
+TICK = 0.1
+SOON = 0.001
+
+
+class View(Protocol):
+    """Somebody who watches."""
+
+    def show(self, now: float, scheduler: Scheduler, notes: list[str]) -> None:
+        """Look at how things stand; ``notes`` are warnings that have come up since."""
+        ...
+
+
+class Driver:
+    """Carries events to the scheduler, facts to the history and commands to where they belong."""
+
+    def __init__(self, scheduler: Scheduler, hub: Hub, proposer: Proposer, recorder: Recorder, view: View) -> None:
+        self._scheduler, self._hub, self._proposer = scheduler, hub, proposer
+        self._recorder, self._view = recorder, view
+        self._urgent: deque[Event] = deque()
+        self._outbox: deque[tuple[int, Command]] = deque()
+        self._trouble = ""
+
+    def run(self, *first: Event) -> None:
+        """Go on until the scheduler has nothing more to do; ``first`` are the events to begin with."""
+        self._turn(list(first))
+        while not self._scheduler.finished or self._outbox:
+            self._turn(self._events())
+        self._proposer.close()
+        self._hub.close()
+
+    def interrupt(self, reason: str) -> None:
+        """Have the run end soon, and well.  May be called from a signal handler."""
+        self._urgent.append(Interrupted(reason))
+
+    def _events(self) -> list[Event]:
+        """What has happened; waits a little when nothing has."""
+        events: list[Event] = []
+        while self._urgent:
+            events.append(self._urgent.popleft())
+        events += self._proposer.receive()
+        now = self._hub.now()
+        pause = 0.0 if events else SOON if self._outbox or self._proposer.thinking else TICK
+        return events + self._hub.receive(now + pause)
+
+    def _turn(self, events: list[Event]) -> None:
+        now = round(self._hub.now(), 6)  # as it is journalled
+        commands = self._scheduler.handle(now, *events) if events else []
+        facts, self._scheduler.facts = self._scheduler.facts, []
+        seq = self._recorder.record(now, facts)
+        for command in commands:
+            if isinstance(command, Suggest | Observe):
+                self._proposer.send(command)
+            else:
+                self._outbox.append((seq, command))
+        self._say_what_is_safe()
+        self._view.show(now, self._scheduler, self._notes())
+
+    def _say_what_is_safe(self) -> None:
+        """A command goes out when the facts that it rests on are on disk, or the disk has failed."""
+        while self._outbox and (self._outbox[0][0] <= self._recorder.durable or self._recorder.trouble):
+            self._hub.send(self._outbox.popleft()[1])
+
+    def _notes(self) -> list[str]:
+        """The warnings that have come up since the last time."""
+        notes, self._scheduler.warnings = self._scheduler.warnings, []
+        notes += self._proposer.warnings()
+        if self._recorder.held and not self._scheduler.draining:
+            self.interrupt(self._recorder.held)
+        if self._trouble != self._recorder.trouble:
+            self._trouble = self._recorder.trouble
+            notes.append(self._trouble or "the history is being written again")
+        return notes

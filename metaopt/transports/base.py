@@ -1,0 +1,53 @@
+"""The two ends of a transport.  It is also the clock: a simulated one has a time of its own."""
+
+from typing import Protocol
+
+from metaopt.errors import MetaoptError
+from metaopt.messages import Command, Event
+
+
+class MasterLost(MetaoptError):
+    """Rank 0 is gone: nobody is left to report to."""
+
+
+class Hub(Protocol):
+    """Rank 0's end.  Nothing here ever blocks on another rank."""
+
+    def now(self) -> float:
+        """Seconds since the epoch."""
+        ...
+
+    def receive(self, until: float) -> list[Event]:
+        """What the workers have said, in the order of each; empty when it is ``until`` and nobody has said a word.
+
+        A worker that dies is told as Lost, once; so is one whose words cannot be read.
+        """
+        ...
+
+    def send(self, command: Command) -> None:
+        """Say ``command`` to its worker; dropped when that worker is gone."""
+        ...
+
+    def close(self) -> None:
+        """See that what was said has arrived, for a few seconds at most, and that the released workers have left."""
+        ...
+
+
+class Link(Protocol):
+    """A worker's end.  Nothing here ever blocks on another rank."""
+
+    def receive(self) -> list[Command]:
+        """What rank 0 has said since.  Raises MasterLost when rank 0 is gone."""
+        ...
+
+    def send(self, event: Event) -> None:
+        """Say ``event`` to rank 0."""
+        ...
+
+    def unread(self) -> int:
+        """How many of the words said are not taken in yet: who says much waits while this is large."""
+        ...
+
+    def close(self) -> None:
+        """See that what was said has arrived, for a few seconds at most."""
+        ...

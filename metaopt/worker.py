@@ -1,0 +1,106 @@
+"""A worker: owns a device, runs one trial at a time, and passes on what the script says.
+
+It imports the standard library only, and while its child trains it sleeps until the child says something.
+"""
+
+import socket
+import sys
+import time
+import traceback
+
+from metaopt.attempt import Attempt
+from metaopt.devices.base import Device
+from metaopt.devices.cpu import share, usable_cores
+from metaopt.messages import Assign, Command, Finished, Joined, Release, Started, Stop, Welcome
+from metaopt.process import CannotStart, Guard
+from metaopt.transports.base import Link, MasterLost
+
+PAUSE = 0.05  # seconds between two looks at rank 0 while a child trains
+SHORTEST, LONGEST = 0.001, 0.02  # the same without a child: at first, and after a while without work
+PATIENCE = 2.0  # how long that while is
+WINDOW = 32  # words that rank 0 has not taken in before this worker says no more
+
+
+def serve(link: Link, worker: int, place: int) -> None:
+    """Work until released; ``place`` is this rank's number (0, 1, ...) on its node.  Never raises: it leaves."""
+    try:
+        Worker(link, worker, place).work()
+    except MasterLost as error:
+        print(f"worker {worker}: {error}; leaving", file=sys.stderr, flush=True)  # noqa: T201 - nobody else is there
+    except Exception:  # noqa: BLE001 - the others go on without this one
+        print(f"worker {worker} fails:\n{traceback.format_exc()}", file=sys.stderr, flush=True)  # noqa: T201 - as above
+        link.close()
+
+
+class Worker:
+    """What one worker rank does."""
+
+    def __init__(self, link: Link, worker: int, place: int) -> None:
+        self._link, self._worker, self._place = link, worker, place
+        self._guard = Guard()
+        self._welcome: Welcome | None = None
+        self._device = Device("", (), {})
+        self._attempt: Attempt | None = None
+        self._released = False
+        self._busy_at = time.monotonic()
+
+    def work(self) -> None:
+        """Take commands and run trials until released."""
+        try:
+            while not self._released:
+                self._wait()
+                for command in self._link.receive():
+                    self._obey(command)
+                if self._attempt is not None:
+                    self._attend(self._attempt)
+        finally:
+            self._guard.close()
+        self._link.close()
+
+    def _wait(self) -> None:
+        """Sleep until the child says something, or for a moment."""
+        if self._attempt is not None:
+            self._attempt.wait(PAUSE)
+        else:
+            time.sleep(SHORTEST if time.monotonic() - self._busy_at < PATIENCE else LONGEST)
+
+    def _obey(self, command: Command) -> None:
+        match command:
+            case Welcome():
+                self._join(command)
+            case Assign():
+                self._start(command)
+            case Stop(_, trial, attempt, reason):
+                if self._attempt is not None and self._attempt.key == (trial, attempt):
+                    self._attempt.stop(reason)
+            case Release():
+                self._released = True
+
+    def _join(self, welcome: Welcome) -> None:
+        """Find out what this worker owns: its share of the node's cores, on which rank 0 needs none."""
+        self._welcome = welcome
+        host = socket.gethostname()
+        rank = self._place - 1 if host == welcome.host else self._place
+        self._device = share(usable_cores(), rank, welcome.cores)
+        self._link.send(Joined(self._worker, host, self._device.name))
+
+    def _start(self, assign: Assign) -> None:
+        if self._welcome is None or self._attempt is not None:
+            return  # rank 0 would be mistaken; what it does not hear of it gives to another
+        run = (self._worker, assign.trial, assign.attempt)
+        try:
+            self._attempt = Attempt(self._worker, assign, self._welcome, self._guard, self._device)
+        except (CannotStart, OSError) as error:
+            self._link.send(Finished(*run, "failed", f"it cannot be started: {error}"))
+        else:
+            self._link.send(Started(*run, self._attempt.pid))
+
+    def _attend(self, attempt: Attempt) -> None:
+        """Pass on what the script has said; see to its end."""
+        attempt.listen()
+        while self._link.unread() < WINDOW and (word := attempt.next_word()) is not None:
+            self._link.send(word)
+        if attempt.over:
+            self._link.send(attempt.conclude())
+            self._attempt = None
+            self._busy_at = time.monotonic()

@@ -1,0 +1,30 @@
+"""Run under mpirun: the contract of a transport, over real workers that run real scripts."""
+
+import os
+import signal
+import sys
+
+from metaopt import launch
+from metaopt.messages import Welcome
+from metaopt.testing.transports import check_hub
+from metaopt.transports import mpi
+from metaopt.worker import serve
+
+SCRIPT = "import time\nfor _ in range(10):\n    print('loss=1', flush=True); time.sleep(0.03)"
+
+
+def lead(directory):
+    hub = mpi.MpiHub(comm)
+    command = (sys.executable, "-c", SCRIPT)
+    hub.greet(Welcome(command, "/", directory, {"loss": r"loss=(\S+)"}, None, 1.0, 1, 1))
+    check_hub(hub, comm.size - 1, lambda worker: os.kill(pids[worker], signal.SIGKILL))
+    print("kept its promises", flush=True)
+
+
+comm = mpi.world()
+pids = comm.gather(os.getpid())
+if comm.rank == 0:
+    lead(sys.argv[1])
+else:
+    serve(mpi.MpiLink(comm), comm.rank, mpi.place(comm))
+launch.leave(0)

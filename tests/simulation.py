@@ -1,0 +1,62 @@
+"""A whole run in the simulator: the real driver, scheduler, recorder and optimizer, on a virtual clock."""
+
+import hashlib
+import json
+import random
+
+from metaopt.driver import Driver
+from metaopt.messages import Opened
+from metaopt.optimizers import make
+from metaopt.proposer import InlineProposer
+from metaopt.recorder import Recorder
+from metaopt.scheduler import Limits, Scheduler
+from metaopt.stopping.never import Never
+from metaopt.stores.memory import Memory
+from metaopt.transports.simulated import SimulatedHub
+from metaopt.trial import Objective, Study
+
+SPACE = {"lr": "loguniform(1e-4, 1)", "width": "integer(8, 256, log)", "kind": "choice(a, b, c)"}
+
+
+class Silence:
+    """A view that nobody looks at."""
+
+    def show(self, now, scheduler, notes):
+        assert not notes
+
+
+def script(reports, seed=0, seconds=60.0):
+    """Virtual training: some epochs of random length, a loss that falls; what it does depends on the trial alone."""
+
+    def train(params, trial):
+        chance = random.Random(f"{seed} {trial}")
+        level = abs(float(params.get("lr", 0.1)) - 0.1)
+        for epoch in range(1, reports + 1):
+            yield chance.uniform(0.5, 1.5) * seconds, {"loss": level + 1.0 / epoch}
+
+    return train
+
+
+class Simulation:
+    """``run`` it once; then look at ``study``, ``hub`` and ``store``."""
+
+    def __init__(self, train, trials, workers, losses=(), optimizer="random", stopper=None, store=None, study=None):
+        self.store = store or Memory()
+        self.study = study or Study(Objective("loss"))
+        self.hub = SimulatedHub(train, workers, losses)
+        self.scheduler = Scheduler(self.study, Limits(trials, workers), stopper or Never())
+        proposer = InlineProposer(make(optimizer, SPACE, seed=1))
+        run = 1 + max((record.run for _, record in self.store.read()), default=0)
+        recorder = Recorder(self.store, run, background=False)
+        self.driver = Driver(self.scheduler, self.hub, proposer, recorder, Silence())
+
+    def run(self):
+        self.driver.run(Opened("1", 1, {"name": "simulated", "objective": {"metric": "loss"}}))
+        return self
+
+    def digest(self):
+        """Of everything that happened, in order."""
+        told = hashlib.sha256()
+        for _, record in self.store.read():
+            told.update(json.dumps([record.seq, record.time, record.kind, record.body]).encode())
+        return told.hexdigest()

@@ -1,0 +1,360 @@
+import json
+import os
+import re
+import sys
+from pathlib import Path
+
+import pytest
+
+from metaopt.errors import ExperimentError
+from metaopt.experiment import KEYS, REQUIRED, Experiment, duration
+from metaopt.messages import Welcome, decode, encode
+from metaopt.plugins import Choice
+from metaopt.space import Categorical, Integer, Real
+from metaopt.trial import Objective
+
+BAD = Path(__file__).parent / "data" / "bad"
+SMALLEST = """\
+name: digits
+command: python -c pass {lr}
+objective: loss
+space: {lr: 'loguniform(1e-4, 1e-1)'}
+trials: 10
+"""
+EVERYTHING = r"""
+name: digits-2
+command:
+  - python
+  - train.py
+  - --lr={lr}
+  - '--json={"a": {units}, "b": {{lr}}}'
+  - '{trial_dir}/{seed}/{attempt}/{trial}'
+  - 3
+objective: {metric: accuracy, goal: maximize, of: best}
+space:
+  lr: loguniform(1e-4, 1e-1)
+  units: {type: integer, low: 8, high: 256, log: true}
+  optimizer: choice(sgd, adam)
+  momentum: {prior: "uniform(0, 1)", when: optimizer == sgd}
+  decay: 1e-4
+trials: 200
+optimizer: {rule: gp, start: 12}
+stopper: {rule: median, warmup: 5}
+seed: 7
+timeout: 1:30:00
+grace: 30s
+attempts: 3
+give_up_after: 0
+resources: {cores_per_trial: 4}
+metrics: {accuracy: 'acc=(\S+)'}
+history: ../kept
+"""
+
+
+@pytest.fixture(autouse=True)
+def python_on_path(monkeypatch):
+    monkeypatch.setenv("PATH", str(Path(sys.executable).parent), prepend=os.pathsep)
+
+
+@pytest.fixture
+def load(tmp_path):
+    (tmp_path / "train.py").touch()
+
+    def load(text):
+        path = tmp_path / "exp.yaml"
+        path.write_text(text, encoding="utf-8")
+        return Experiment.load(path)
+
+    return load
+
+
+def expectation(path):
+    first = path.read_bytes().split(b"\n", 1)[0].decode()
+    line, key, problem, hint = first.removeprefix("# expect:").split(" | ", 3)
+    return int(line), key.strip(), problem, hint
+
+
+@pytest.mark.parametrize("path", sorted(BAD.glob("*.yaml")), ids=lambda path: path.stem)
+def test_each_mistake_is_told_with_its_line_its_key_and_what_to_write(path):
+    line, key, problem, hint = expectation(path)
+    with pytest.raises(ExperimentError) as caught:
+        Experiment.load(path)
+    error = caught.value
+    assert (error.line, error.key) == (line, key)
+    assert error.file == str(path)
+    assert re.search(problem, error.problem)
+    assert re.search(hint, error.hint)
+    assert str(error).startswith(f"{path}:{line}: " if line else f"{path}: ")
+
+
+def test_a_file_that_is_not_there_is_told_with_one_that_is(load, tmp_path):
+    load(SMALLEST)
+    with pytest.raises(ExperimentError, match=r"(?s)no such file.*Did you mean .*/exp\.yaml"):
+        Experiment.load(tmp_path / "exp.yml")
+    with pytest.raises(ExperimentError, match=r"(?s)no such file.*Give the path"):
+        Experiment.load(tmp_path / "no" / "exp.yml")
+
+
+def test_a_directory_is_no_experiment(tmp_path):
+    with pytest.raises(ExperimentError, match="this is a directory"):
+        Experiment.load(tmp_path)
+
+
+def test_a_file_in_a_file_cannot_be_read(load, tmp_path):
+    load(SMALLEST)
+    with pytest.raises(ExperimentError, match="cannot be read: Not a directory"):
+        Experiment.load(tmp_path / "exp.yaml" / "exp.yaml")
+
+
+@pytest.mark.parametrize("text", ["a: " + "[" * 5000, "a: &a [*a]\n", "a: {b: 0x}\n? [1]\n: 2\n", "a: " + "9" * 5000])
+def test_odd_yaml_is_refused_and_nothing_worse(load, text):
+    with pytest.raises(ExperimentError):
+        load(text)
+
+
+def test_what_is_left_out_has_the_defaults_of_the_table(load, tmp_path):
+    experiment = load(SMALLEST)
+    assert experiment.directory == str(tmp_path)
+    assert experiment.name == "digits"
+    assert experiment.command == ("python", "-c", "pass", "{lr}")
+    assert experiment.objective == Objective("loss", KEYS["objective.goal"].default, KEYS["objective.of"].default)
+    assert experiment.space.parameters == (Real("lr", 1e-4, 1e-1, log=True),)
+    assert experiment.trials == 10
+    assert experiment.optimizer == Choice(KEYS["optimizer"].default)
+    assert experiment.stopper == Choice(KEYS["stopper"].default)
+    assert experiment.timeout is None
+    assert experiment.grace == duration(KEYS["grace"].default) == 10
+    assert experiment.metrics == {}
+    assert experiment.history == str(tmp_path / "digits.history")
+    for key in ("seed", "attempts", "give_up_after", "resources.cores_per_trial"):
+        assert getattr(experiment, key.rpartition(".")[2]) == int(KEYS[key].default)
+
+
+def test_everything_can_be_said(load, tmp_path):
+    experiment = load(EVERYTHING)
+    assert experiment.command[2] == "--lr={lr}"
+    assert experiment.command[-1] == "3"
+    assert experiment.objective == Objective("accuracy", "maximize", "best")
+    assert experiment.space.parameters[1] == Integer("units", 8, 256, log=True)
+    assert experiment.space.parameters[3].when.canonical() == "optimizer == sgd"
+    assert experiment.space.parameters[4].value == 1e-4
+    assert experiment.optimizer == Choice("gp", {"start": 12})
+    assert experiment.stopper == Choice("median", {"warmup": 5})
+    assert (experiment.trials, experiment.seed, experiment.attempts, experiment.give_up_after) == (200, 7, 3, 0)
+    assert (experiment.timeout, experiment.grace, experiment.cores_per_trial) == (5400, 30, 4)
+    assert experiment.metrics == {"accuracy": r"acc=(\S+)"}
+    assert Path(experiment.history).resolve() == tmp_path.parent / "kept"
+
+
+def test_every_key_of_the_table_is_in_the_experiment_that_says_everything(load):
+    import yaml  # noqa: PLC0415 - only to compare
+
+    said = yaml.safe_load(EVERYTHING)
+    below = {f"{key}.{name}" for key in ("objective", "resources") for name in said[key]}
+    assert set(said) | below == set(KEYS)
+    assert {key for key, (default, _, _) in KEYS.items() if default == REQUIRED and "." not in key} == {
+        line.split(":")[0] for line in SMALLEST.splitlines()
+    }
+    load(EVERYTHING)
+
+
+@pytest.mark.parametrize("key", [key for key in KEYS if "." not in key and key not in {"name", "command", "space"}])
+def test_the_example_of_each_key_is_accepted(load, key):
+    lines = [line for line in SMALLEST.splitlines() if not line.startswith(f"{key}:")]
+    load("\n".join([*lines, f"{key}: {KEYS[key].example}"]))
+
+
+def test_a_description_survives_json(load):
+    described = load(EVERYTHING).describe()
+    assert json.loads(json.dumps(described)) == described
+    assert Objective(**described["objective"]) == load(EVERYTHING).objective
+    assert described["space"]["momentum"] == {"prior": "uniform(0, 1)", "when": "optimizer == sgd"}
+    assert described["optimizer"] == {"rule": "gp", "settings": {"start": 12}}
+
+
+def test_a_welcome_survives_the_wire(load, tmp_path):
+    experiment = load(EVERYTHING)
+    welcome = experiment.welcome()
+    assert welcome == Welcome(
+        command=experiment.command,
+        directory=str(tmp_path),
+        trials=str(tmp_path / ".." / "kept" / "trials"),
+        metrics={"accuracy": r"acc=(\S+)"},
+        timeout=5400,
+        grace=30,
+        cores=4,
+        seed=7,
+    )
+    assert decode(encode(welcome)) == welcome
+
+
+@pytest.mark.parametrize("url", ["memory:", "mongodb://host/study"])
+def test_a_url_is_kept_and_files_go_beside_the_experiment(load, tmp_path, url):
+    experiment = load(f"{SMALLEST}history: '{url}'\n")
+    assert experiment.history == url
+    assert experiment.welcome().trials == str(tmp_path / "digits.files" / "trials")
+
+
+def test_an_absolute_history_stays_and_a_tilde_is_the_home(load, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", "/home/somebody")
+    assert load(f"{SMALLEST}history: {tmp_path}/x\n").history == f"{tmp_path}/x"
+    assert load(f"{SMALLEST}history: ~/x\n").history == "/home/somebody/x"
+
+
+def test_a_relative_path_is_loaded_with_an_absolute_directory(load, tmp_path, monkeypatch):
+    load(SMALLEST)
+    monkeypatch.chdir(tmp_path)
+    experiment = Experiment.load("exp.yaml")
+    assert (experiment.file, experiment.directory) == ("exp.yaml", str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("90", 90),
+        ("90s", 90),
+        ("1.5m", 90),
+        ("2 h", 7200),
+        ("1d", 86400),
+        ("1:30:00", 5400),
+        ("10:00", 600),
+        ("0", 0),
+        (".5s", 0.5),
+        ("", None),
+        ("s", None),
+        ("10x", None),
+        ("-1", None),
+        ("1:75", None),
+        ("1:2:3:4", None),
+        ("inf", None),
+    ],
+)
+def test_durations(text, seconds):
+    assert duration(text) == seconds
+
+
+@pytest.mark.parametrize(
+    ("written", "seconds"), [("90", 90), ("1.5", 1.5), ("10m", 600), ("null", None), ("never", None)]
+)
+def test_a_timeout_is_written_in_any_way(load, written, seconds):
+    assert load(f"{SMALLEST}timeout: {written}\n").timeout == seconds
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "python train.py {lr}",
+        "python -u train.py --lr={lr}",
+        "python -m train {trial_dir}",
+        "python train.py {trial_dir}/params.json",
+        "python train.py $PWD/params.json",
+        """python -c 'print({"a": 1}, {lr})'""",
+        "python -c pass {lr} {{lr}} {{other}} {trial} {seed} {attempt}",
+        "{lr}.sh",
+        "[python, -c, pass, '{lr} | cat']",
+        f"{sys.executable} train.py {{lr}}",
+    ],
+)
+def test_these_commands_are_accepted(load, command):
+    quoted = command if command.startswith("[") else json.dumps(command)
+    load(SMALLEST.replace("python -c pass {lr}", quoted))
+
+
+def test_a_script_that_may_be_executed_is_a_command(load, tmp_path):
+    (tmp_path / "train.py").chmod(0o755)
+    text = SMALLEST.replace("python -c pass {lr}", "./train.py {lr}")
+    assert load(text).command == ("./train.py", "{lr}")
+
+
+def test_yaml_is_read_as_1_2(load):
+    text = SMALLEST.replace(
+        "space: {lr: 'loguniform(1e-4, 1e-1)'}", "space: {lr: {type: choice, choices: [on, no, 1e-3, 08]}}"
+    )
+    assert load(text).space.parameters == (Categorical("lr", ("on", "no", 1e-3, "08")),)
+
+
+def test_a_parameter_may_be_called_space(load):
+    text = SMALLEST.replace("lr", "space")
+    assert load(text).space.parameters[0].name == "space"
+    with pytest.raises(ExperimentError, match=r"4: space\.space: there is no prior"):
+        load(text.replace("loguniform", "unknown"))
+
+
+def test_checking_an_optimizer_imports_no_numpy(load, tmp_path):
+    import subprocess  # noqa: PLC0415 - only here
+
+    load(EVERYTHING)
+    file = str(tmp_path / "exp.yaml")
+    code = f"import sys, metaopt.experiment as e; e.Experiment.load({file!r}); print('numpy' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "False\n"
+
+
+MINE = """
+raise RuntimeError("this module must not be imported to be checked")
+
+class Mine:
+    def __init__(self, space, seed, *, depth=3):
+        pass
+
+class Open:
+    def __init__(self, space, seed, **settings):
+        pass
+
+class Child(Mine):
+    pass
+
+class Bare:
+    pass
+"""
+
+
+@pytest.mark.parametrize(
+    ("rule", "refused"), [("Mine", "Did you mean 'depth'"), ("Open", ""), ("Child", ""), ("Bare", "It takes: none")]
+)
+def test_an_optimizer_of_ones_own_is_checked_without_being_imported(load, tmp_path, monkeypatch, rule, refused):
+    package = tmp_path / "my_package_of_plugins"
+    package.mkdir()
+    (package / "__init__.py").write_text("raise RuntimeError", encoding="utf-8")
+    (package / "mod.py").write_text(MINE, encoding="utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    text = SMALLEST + f"optimizer: {{rule: 'my_package_of_plugins.mod:{rule}', detph: 2}}\n"
+    if refused:
+        with pytest.raises(ExperimentError, match=f"(?s)6: optimizer: .*no setting 'detph'.*{refused}"):
+            load(text)
+    else:
+        assert load(text).optimizer == Choice(f"my_package_of_plugins.mod:{rule}", {"detph": 2})
+
+
+def test_an_optimizer_whose_module_is_no_python_is_refused(load, tmp_path, monkeypatch):
+    (tmp_path / "my_broken_plugin.py").write_text("class Mine(:", encoding="utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(ExperimentError, match=r"(?s)6: optimizer: .*is no Python.*python -c"):
+        load(SMALLEST + "optimizer: my_broken_plugin:Mine\n")
+
+
+STRICT = """
+class Mine:
+    def __init__(self, *, depth):
+        int(depth)
+
+    def should_stop(self, trial, points):
+        return ""
+"""
+
+
+def test_a_stopper_that_refuses_its_settings_is_refused(load, tmp_path, monkeypatch):
+    (tmp_path / "my_stopping_plugin.py").write_text(STRICT, encoding="utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    rule = "my_stopping_plugin:Mine"
+    assert load(SMALLEST + f"stopper: {{rule: '{rule}', depth: 3}}\n").stopper == Choice(rule, {"depth": 3})
+    with pytest.raises(ExperimentError, match=r"6: stopper: .*refuses its settings: .*depth"):
+        load(SMALLEST + f"stopper: {rule}\n")
+    with pytest.raises(ExperimentError, match=r"6: stopper: .*refuses its settings: invalid literal"):
+        load(SMALLEST + f"stopper: {{rule: '{rule}', depth: x}}\n")
+
+
+def test_the_line_to_run_a_trial_again_can_be_typed(load, tmp_path):
+    experiment = load(SMALLEST.replace("pass {lr}", "'a b' {lr} {seed} {trial_dir}") + "seed: 40\n")
+    where = tmp_path / "digits.history" / "trials" / "3"
+    assert experiment.line(3, {"lr": 0.5}) == f"python -c 'a b' 0.5 43 {where}"

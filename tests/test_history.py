@@ -1,0 +1,155 @@
+"""What is read back, and what a resumed run takes in."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+from simulation import Simulation, script
+
+from metaopt import history
+from metaopt.errors import HistoryDiffers, HistoryError, MetaoptError
+from metaopt.history import check_same, unheard
+from metaopt.messages import Assign, Finished, Joined, Opened, Reported, Suggested
+from metaopt.stores import open_store
+from metaopt.stores.base import Record
+from metaopt.stores.journal import Journal
+from metaopt.trial import Objective, State, Study
+
+
+@pytest.fixture(scope="module")
+def url(tmp_path_factory):
+    """A finished study on disk."""
+    directory = str(tmp_path_factory.mktemp("study") / "x.history")
+    store = Journal(directory, create=True)
+    Simulation(script(4), trials=20, workers=3, losses=[(100.0, 3)], store=store).run()
+    store.close()
+    return directory
+
+
+def test_a_history_has_trials_a_best_one_and_their_curves(url):
+    loaded = history.load(url)
+    assert list(loaded.trials) == list(range(20))
+    best = min(loaded.trials.values(), key=lambda trial: trial.objective)
+    assert loaded.best is best
+    assert [step for step, _ in best.curve("loss")] == [1, 2, 3, 4]
+    assert best.curve("loss")[-1][1] == best.objective
+    assert best.curve("no such metric") == []
+    assert best.ended - best.started == best.duration > 0
+    assert loaded.experiment["name"] == "simulated"
+    assert loaded.objective.metric == "loss"
+
+
+def test_a_history_becomes_a_table(url):
+    frame = history.load(url).to_pandas()
+    assert len(frame) == 20
+    assert {"lr", "width", "kind", "state", "objective", "attempts", "worker", "duration", "error"} <= set(
+        frame.columns
+    )
+    assert set(frame["state"]) == {"completed"}
+    assert frame["attempts"].max() == 2
+
+
+def test_without_pandas_it_says_what_to_install(url, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pandas", None)
+    with pytest.raises(HistoryError, match=r"pip install 'metaopt\[pandas\]'"):
+        history.load(url).to_pandas()
+
+
+def test_a_path_serves_as_well_as_text(tmp_path, url):
+    link = tmp_path / "link"
+    link.symlink_to(url)
+    assert len(history.load(link).trials) == 20
+
+
+def test_what_cannot_be_loaded_is_told(tmp_path):
+    with pytest.raises(HistoryError, match="there is no history here"):
+        history.load(tmp_path / "nowhere")
+    (tmp_path / "journal.jsonl").touch()
+    with pytest.raises(HistoryError, match="this history is empty"):
+        history.load(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("kind", "body", "message"),
+    [
+        ("Joined", {"worker": 1, "host": "h", "device": "d"}, "the first record"),
+        ("Opened", {"metaopt": "9.9", "format": 99, "experiment": {}}, "this history has format 99"),
+        ("Sung", {}, "not a message: Sung"),
+        ("Joined", {"singer": 1}, "not a message: Joined"),
+    ],
+)
+def test_a_journal_that_is_not_ours_is_refused(tmp_path, kind, body, message):
+    store = open_store(str(tmp_path), create=True)
+    store.append([Record(1, 1, 0.0, kind, body)])
+    store.close()
+    with pytest.raises(MetaoptError, match=message):
+        history.load(tmp_path)
+
+
+def running():
+    """A study in which worker 7 runs trial 0."""
+    study = Study(Objective("loss"))
+    study.apply(1.0, Opened("1", 1, {}))
+    study.apply(2.0, Joined(7, "host", "core"))
+    study.apply(3.0, Suggested(({"x": 1}, {"x": 2})))
+    study.apply(4.0, Assign(7, 0, 1, {"x": 1}))
+    study.apply(5.0, Reported(7, 0, 1, ((1, {"loss": 3.0}),)))
+    return study
+
+
+def outcome(directory, **changes):
+    told = {
+        "trial": 0,
+        "attempt": 1,
+        "outcome": "completed",
+        "error": "",
+        "points": [[1, {"loss": 3.0}], [2, {"loss": "nan"}]],
+    }
+    (directory / "0").mkdir()
+    (directory / "0" / "outcome.json").write_text(json.dumps({**told, **changes}))
+
+
+def test_an_outcome_that_nobody_heard_of_is_taken_in(tmp_path):
+    outcome(tmp_path, points=[[1, {"loss": 3.0}], [2, {"loss": 2.0}]])
+    study = running()
+    events = unheard(study, tmp_path)
+    assert events == [Reported(7, 0, 1, ((2, {"loss": 2.0}),)), Finished(7, 0, 1, "completed")]
+    for event in events:
+        assert study.apply(6.0, event)
+    assert study.trials[0].state is State.COMPLETED
+    assert study.trials[0].objective == 2.0
+
+
+def test_an_outcome_of_an_earlier_attempt_or_a_broken_one_is_not(tmp_path):
+    outcome(tmp_path, attempt=2)
+    assert unheard(running(), tmp_path) == []
+    (tmp_path / "0" / "outcome.json").write_text("{")
+    assert unheard(running(), tmp_path) == []
+    (tmp_path / "0" / "outcome.json").write_text("[]")
+    assert unheard(running(), tmp_path) == []
+
+
+def test_a_difference_is_named():
+    study = running()
+    space = {"lr": "uniform(0, 1)", "width": "integer(1, 8)"}
+    study.experiment = {"name": "a", "space": space, "objective": {"metric": "loss"}}
+    same = {"name": "a", "space": dict(space), "objective": {"metric": "loss"}, "trials": 99}
+    check_same(study, same, "x.history")
+    changed = {**same, "space": {"lr": "uniform(0, 2)", "depth": "integer(1, 3)"}}
+    with pytest.raises(HistoryDiffers) as told:
+        check_same(study, changed, "x.history")
+    for text in (
+        "space lr was uniform(0, 1) and is now uniform(0, 2)",
+        "space width was integer(1, 8) and is now not there",
+        "space depth was not there and is now integer(1, 3)",
+        "write another directory as history:",
+        "put the space back as it was",
+    ):
+        assert text in str(told.value)
+
+
+def test_it_is_all_there_from_a_plain_python(url):
+    program = f"import metaopt; h = metaopt.history.load({url!r}); print(h.best.number, len(h.trials))"
+    said = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout.split()
+    assert said == [str(history.load(url).best.number), "20"]

@@ -1,0 +1,126 @@
+"""What a person sees."""
+
+import io
+import os
+
+import pytest
+from rich.console import Console
+from running import Site
+
+from metaopt.experiment import Experiment
+from metaopt.messages import Assign, Finished, Joined, Lost, Reported, Suggested
+from metaopt.progress import Figures, LineView, LiveView, watcher
+from metaopt.scheduler import Limits, Scheduler
+from metaopt.stopping.never import Never
+from metaopt.trial import Study
+
+
+@pytest.fixture
+def experiment(tmp_path):
+    Site(tmp_path)
+    return Experiment.load(tmp_path / "exp.yaml")
+
+
+@pytest.fixture
+def study(experiment):
+    """Of 6 trials: one completed, one failed, one running, since the time 1000; worker 2 is idle."""
+    study = Study(experiment.objective)
+    for now, fact in [
+        (1000.0, Joined(1, "host", "core 0")),
+        (1000.0, Joined(2, "host", "core 1")),
+        (1001.0, Suggested(({"x": 0.123456789}, {"x": 2}, {"x": 3}))),
+        (1001.0, Assign(1, 0, 1, {"x": 0.123456789})),
+        (1001.0, Assign(2, 1, 1, {"x": 2})),
+        (1005.0, Reported(1, 0, 1, ((1, {"loss": 0.25}),))),
+        (1006.0, Finished(1, 0, 1, "completed")),
+        (1006.0, Finished(2, 1, 1, "failed", "exit status 1\nno such file: [/data]\n")),
+        (1006.0, Assign(1, 2, 1, {"x": 3})),
+    ]:
+        assert study.apply(now, fact)
+    return study
+
+
+def shown(kind, experiment, study, *, width=100, now=1010.0, ended=False, **states):
+    text = io.StringIO()
+    view = kind(
+        experiment, Study(experiment.objective), Console(file=text, width=width, force_terminal=kind is LiveView)
+    )
+    view.study, view.began = study, 1000.0
+    scheduler = Scheduler(study, Limits(6, 2), Never())
+    for name, value in states.items():
+        setattr(scheduler, name, value)
+    view.show(now, scheduler, ["the disk is full"])
+    if ended or kind is LiveView:
+        view.end(now, scheduler)
+    return text.getvalue()
+
+
+def test_figures(study):
+    figures = Figures.of(study, total=6, since=1000.0, now=1010.0)
+    assert (figures.done, figures.running, figures.failed, figures.total, figures.workers) == (2, 1, 1, 6, 2)
+    assert figures.busy == (5 + 5 + 4) / 20
+    assert figures.left == 5 * (4 - 0.5) / 2
+    assert str(figures) == "2/6 trials done, 1 running, 1 failed"
+
+
+def test_figures_of_nothing():
+    figures = Figures.of(Study(None), total=6, since=0.0, now=0.0)
+    assert (figures.done, figures.busy, figures.left) == (0, 0.0, None)
+
+
+def test_figures_without_workers(study):
+    for worker in (1, 2):
+        study.apply(1007.0, Lost(worker, "gone"))
+    assert Figures.of(study, total=6, since=1000.0, now=1010.0).left is None
+
+
+def test_a_log_gets_a_line_per_trial(experiment, study):
+    lines = shown(LineView, experiment, study).splitlines()
+    assert "warning: the disk is full" in lines
+    assert "[1/6] trial 0 completed loss=0.25 in 5.0 s" in lines
+    assert "[2/6] trial 1 failed in 5.0 s: exit status 1" in lines
+
+
+def test_a_log_gets_a_summary_now_and_then(experiment, study):
+    lines = shown(LineView, experiment, study, now=10**10).splitlines()
+    assert any(line.startswith("-- 2/6 trials done, 1 running, 1 failed") for line in lines)
+    assert any("best loss 0.25, trial 0" in line for line in lines)
+
+
+def test_the_end_tells_all(experiment, study):
+    text = shown(LineView, experiment, study, ended=True, draining="SIGINT")
+    for expected in (
+        "quadratic: not finished: SIGINT, after 0:00:10",
+        "best: trial 0, loss = 0.25",
+        "0.123457",
+        f"run it again:  {experiment.command[0]} script.py --x 0.123456789",
+        "1 running, 1 completed, 1 failed",
+        "2, 70.0% of their time busy",
+        experiment.history,
+        "to go on:  metaopt run",
+    ):
+        assert expected in text
+
+
+@pytest.mark.parametrize("width", [40, 100])
+def test_the_live_view_fits(experiment, study, width):
+    text = shown(LiveView, experiment, study, width=width)
+    assert "quadratic" in text
+    assert "2/6 trials done" in text
+    assert "the disk is full" in text
+
+
+def test_odd_characters_in_an_error_are_shown_as_they_are(experiment, study):
+    study.trials[0].state, study.trials[0].error = study.trials[1].state, "no such file: [/data]"
+    text = shown(LineView, experiment, study, ended=True)
+    assert "no such file: [/data]" in text
+
+
+@pytest.mark.parametrize(("terminal", "kind"), [("1", LiveView), ("0", LineView)])
+def test_whoever_started_mpirun_says_whether_somebody_looks(experiment, study, monkeypatch, terminal, kind):
+    monkeypatch.setenv("METAOPT_TERMINAL", terminal)
+    view = watcher(experiment, study)
+    assert type(view) is kind
+    if terminal == "1":
+        view._live.stop()
+    assert os.environ["METAOPT_TERMINAL"] == terminal
