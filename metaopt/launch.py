@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 RANKS = ("OMPI_COMM_WORLD_RANK", "PMI_RANK", "PMIX_RANK")
 STATUS_FILE = "METAOPT_STATUS"
 """Names the file to which rank 0 writes the exit status: that of mpirun cannot be trusted when a node dies."""
+TERMINAL = "METAOPT_TERMINAL"
+"""Says whether somebody looks at the output, 1 or 0: rank 0 cannot tell, since mpirun gives it a terminal anyway."""
 
 
 def under_mpi() -> bool:

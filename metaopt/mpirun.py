@@ -13,9 +13,8 @@ from pathlib import Path
 from metaopt.devices.cpu import usable_cores
 from metaopt.errors import LaunchError
 from metaopt.experiment import Experiment
-from metaopt.launch import STATUS_FILE
+from metaopt.launch import STATUS_FILE, TERMINAL
 
-TERMINAL = "METAOPT_TERMINAL"
 SURVIVE = {  # makes Open MPI 5 outlive the death of a rank; other MPIs do not know the names
     "OMPI_MCA_mpi_ft_enable": "1",
     "OMPI_MCA_pml": "ob1",

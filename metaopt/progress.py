@@ -12,8 +12,8 @@ from rich.table import Table
 from rich.text import Text
 
 from metaopt.experiment import Experiment
+from metaopt.launch import TERMINAL
 from metaopt.master import Watcher
-from metaopt.mpirun import TERMINAL
 from metaopt.scheduler import Scheduler
 from metaopt.trial import State, Study, Trial
 
@@ -164,7 +164,8 @@ def conclude(console: Console, experiment: Experiment, scheduler: Scheduler, fig
     if best is not None:
         _print(console, f"best: trial {best.number}, {study.objective.metric} = {best.objective:.6g}", "green")
         console.print(_table(best))
-        _print(console, f"run it again:  {experiment.line(best.number, best.params)}")
+        _print(console, f"run it again, in {experiment.directory}:")
+        _print(console, f"  {experiment.line(best.number, best.params)}")
     states = [f"{study.count(state)} {state}" for state in State if study.count(state)]
     _print(console, f"trials    {', '.join(states) or 'none'}")
     _print(console, f"workers   {figures.workers}, {figures.busy:.1%} of their time busy")

@@ -116,8 +116,9 @@ class Tail:
         self._lines = Lines()
         self._fd = -1
         self._over = False
-        if self._open():
-            os.lseek(self._fd, 0, os.SEEK_END)
+        self._begin = 0
+        with suppress(FileNotFoundError):
+            self._begin = os.stat(path).st_size  # noqa: PTH116 - the path may be text
 
     def read(self, limit_bytes: int = CHUNK_BYTES, *, last: bool = False) -> tuple[list[Point], bool]:
         """The points in the next ``limit_bytes`` of the file at most, and whether that was all there is.
@@ -146,6 +147,7 @@ class Tail:
         if self._fd < 0:
             with suppress(FileNotFoundError):
                 self._fd = os.open(self._path, os.O_RDONLY)
+                os.lseek(self._fd, self._begin, os.SEEK_SET)
         return self._fd >= 0
 
 

@@ -329,8 +329,8 @@ def test_rubbish_in_the_report_pipe_is_passed_over(start, end):
 
 
 def test_a_flood_of_output_needs_little_memory(start, end, tmp_path):
-    process = start(sys.executable, SCRIPTS / "floods.py")
     tail = Tail(tmp_path / "stdout", Patterns({"loss": r"loss=(\S+)"}))
+    process = start(sys.executable, SCRIPTS / "floods.py")
     points: list[Point] = []
     tracemalloc.start()
     over = False
@@ -400,6 +400,15 @@ def test_metrics_in_what_is_printed(tmp_path, patterns, printed, points):
         found += new
     assert found + tail.read(last=True)[0] == points
     assert tail.read(last=True) == ([], True)
+
+
+def test_what_an_earlier_attempt_has_printed_is_passed_over(tmp_path):
+    path = tmp_path / "stdout"
+    path.write_text("loss=1\n")
+    tail = Tail(path, Patterns(LOSS))
+    with path.open("a") as file:
+        file.write("loss=2\n")
+    assert tail.read(last=True) == ([(1, {"loss": 2.0})], True)
 
 
 def test_tail_of_a_file(tmp_path):

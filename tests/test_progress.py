@@ -93,7 +93,7 @@ def test_the_end_tells_all(experiment, study):
         "quadratic: not finished: SIGINT, after 0:00:10",
         "best: trial 0, loss = 0.25",
         "0.123457",
-        f"run it again:  {experiment.command[0]} script.py --x 0.123456789",
+        f"run it again, in {experiment.directory}:\n  {experiment.command[0]} script.py --x 0.123456789",
         "1 running, 1 completed, 1 failed",
         "2, 70.0% of their time busy",
         experiment.history,

@@ -34,6 +34,8 @@ class Trial:
         file = str(self.directory / "reports.jsonl")
         self._lines, self._reports = Lines(), Reports()
         self._tail = Tail(file, self._reports)
+        self._lines, self._reports = Lines(), Reports()
+        self._tail = Tail(file, self._reports)
         env = {**ENV, reporting.FILE: file, reporting.TRIAL_DIR: str(self.directory)}
         outputs = (self.directory / "stdout", self.directory / "stderr")
         self.process = self._guard.start([str(word) for word in argv], str(self.directory), env, [], *outputs)

@@ -45,7 +45,7 @@ def test_the_example_trains_real_networks_and_finds_a_good_one(site):
 
 def test_the_line_to_paste_gives_the_same_result(site):
     _, output = site.run()
-    line = re.search(r"run it again: +(.*)", output)[1]
+    line = re.search(r"run it again, in .*:\n +(.*)", output)[1]
     again = subprocess.run(shlex.split(line), cwd=site.directory, capture_output=True, text=True, check=True)
     assert float(again.stdout.split("loss=")[-1]) == site.load().best.objective
 
@@ -201,5 +201,5 @@ def test_the_live_view_in_a_terminal(site):
     assert re.search(r"\d of 3 workers busy", plain)
     assert "about 0:00:" in plain
     assert "━" in plain
-    assert "run it again:" in plain
+    assert "run it again, in" in plain
     assert "\x1b[" in output
