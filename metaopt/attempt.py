@@ -42,6 +42,7 @@ class Attempt:
         self._code: int | None = None
         self._drained = False
         self._timeout, self._began = welcome.timeout, time.time()
+        self._deadline = time.monotonic() + (welcome.timeout or float("inf"))
         self._process = guard.start(
             fill(welcome.command, _values(assign, welcome, self._directory)),
             welcome.directory,
@@ -74,7 +75,7 @@ class Attempt:
     def stop(self, reason: str) -> None:
         """Ask the script to end; it has the grace period."""
         if not self._stopping:
-            self._stopping, self._kill_at = reason, time.time() + self._grace
+            self._stopping, self._kill_at = reason, time.monotonic() + self._grace
             self._process.terminate()
 
     def listen(self) -> None:
@@ -124,8 +125,8 @@ class Attempt:
         return environment(os.environ, {**ours, **threads, **prompt})
 
     def _watch_time(self) -> None:
-        now = time.time()
-        if self._timeout is not None and now - self._began > self._timeout:
+        now = time.monotonic()
+        if now > self._deadline:
             self.stop("timeout")
         if now > self._kill_at:
             self._kill_at = float("inf")

@@ -36,7 +36,6 @@ class Driver:
         self._turn(list(first))
         while not self._scheduler.finished or self._outbox:
             self._turn(self._events())
-        self._proposer.close()
         self._hub.close()
 
     def interrupt(self, reason: str) -> None:
@@ -68,15 +67,19 @@ class Driver:
 
     def _say_what_is_safe(self) -> None:
         """A command goes out when the facts that it rests on are on disk, or the disk has failed."""
-        while self._outbox and (self._outbox[0][0] <= self._recorder.durable or self._recorder.trouble):
+        while self._outbox and (self._outbox[0][0] <= self._recorder.durable or self._failing):
             self._hub.send(self._outbox.popleft()[1])
+
+    @property
+    def _failing(self) -> bool:
+        return bool(self._recorder.trouble or self._recorder.broken)
 
     def _notes(self) -> list[str]:
         """The warnings that have come up since the last time."""
         notes, self._scheduler.warnings = self._scheduler.warnings, []
         notes += self._proposer.warnings()
-        if self._recorder.held and not self._scheduler.draining:
-            self.interrupt(self._recorder.held)
+        if self._recorder.broken and not self._scheduler.draining:
+            self.interrupt(self._recorder.broken)
         if self._trouble != self._recorder.trouble:
             self._trouble = self._recorder.trouble
             notes.append(self._trouble or "the history is being written again")

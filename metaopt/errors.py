@@ -7,7 +7,8 @@
     ├── HistoryError             a history that cannot be read or written
     │   ├── HistoryHeld          another run writes to it
     │   ├── HistoryCorrupt       a record in its middle cannot be read
-    │   └── HistoryDiffers       it belongs to another experiment
+    │   ├── HistoryDiffers       it belongs to another experiment
+    │   └── HistoryIncomplete    the run has ended, and not all of it could be written
     ├── LaunchError              started in a way that cannot work
     └── WireError                bytes that are no message of ours
 
@@ -72,6 +73,12 @@ class HistoryCorrupt(HistoryError):
 
 class HistoryDiffers(HistoryError):
     """The history was made by another experiment."""
+
+
+class HistoryIncomplete(HistoryError):
+    """The run has ended, and not all of it could be written."""
+
+    exit_status = 1
 
 
 class LaunchError(MetaoptError):

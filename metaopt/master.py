@@ -1,14 +1,13 @@
 """Rank 0: what it takes to drive a study, put together."""
 
 import signal
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
 from metaopt import __version__
 from metaopt.driver import Driver, View
-from metaopt.errors import HistoryError
+from metaopt.errors import HistoryIncomplete
 from metaopt.experiment import Experiment
 from metaopt.history import FORMAT, check_same, replay, unheard
 from metaopt.messages import Event, Opened, Welcome
@@ -25,6 +24,10 @@ FINISHED, FAILED, INTERRUPTED = 0, 1, 130
 
 class Watcher(View, Protocol):
     """Shows a run to a person, and how it ended."""
+
+    def close(self) -> None:
+        """Leave the terminal as it was."""
+        ...
 
     def end(self, now: float, scheduler: Scheduler) -> None:
         """The run is over."""
@@ -80,15 +83,18 @@ def _drive(
     driver = Driver(scheduler, hub, proposer, recorder, watcher)
     for name in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1):
         signal.signal(name, lambda number, _: driver.interrupt(signal.Signals(number).name))
-    driver.run(*first)
-    kept = recorder.close()
-    watcher.end(time.time(), scheduler)
+    try:
+        driver.run(*first)
+    finally:
+        proposer.close()
+        kept = recorder.close()
+        watcher.close()
+    watcher.end(hub.now(), scheduler)
     if not kept:
-        problem = (
-            f"the last facts are not in the history: {recorder.held or recorder.trouble or 'the disk is too slow'}"
+        problem = f"the history lacks the last facts: {recorder.broken or recorder.trouble or 'the disk is too slow'}"
+        raise HistoryIncomplete(
+            problem, "What has finished is in the trials' directories: the same command takes it in."
         )
-        hint = "Finished trials are in their directories (outcome.json): the same command takes them in."
-        raise HistoryError(problem, hint)
 
 
 def _status(scheduler: Scheduler) -> int:

@@ -207,7 +207,7 @@ def from_plain(kind: str, plain: Mapping[str, Any]) -> Any:  # noqa: ANN401 - an
 def encode(message: Message) -> bytes:
     """``message`` as one line of JSON, without the newline."""
     document = [type(message).__name__, to_plain(message)]
-    return _JSON.encode(document).encode()
+    return _JSON.encode(document).encode(errors="backslashreplace")  # what is no character is still JSON
 
 
 def decode(line: bytes | bytearray) -> Any:  # noqa: ANN401 - any of KINDS

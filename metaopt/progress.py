@@ -41,22 +41,19 @@ class Figures:
     left: float | None
 
     @classmethod
-    def of(cls, study: Study, total: int, since: float, now: float) -> "Figures":
-        """The figures at ``now`` of a run that began at ``since``."""
-        durations = [t.duration or 0.0 for t in study.trials.values() if t.ended is not None and t.ended >= since]
+    def of(cls, study: Study, total: int, now: float) -> "Figures":
+        """The figures of the present run at ``now``."""
         running = [study.trials[w.trial] for w in study.workers.values() if w.trial is not None]
-        spent = sum(durations) + sum(now - max(trial.started or now, since) for trial in running)
+        spent = study.spent + sum(now - (trial.started or now) for trial in running)
         offered = sum(now - worker.joined for worker in study.workers.values())
-        done = len(study.ended)
-        left = None
-        if durations and study.workers:
-            mean = sum(durations) / len(durations)
-            left = mean * max(total - done - len(running) / 2, 0.0) / len(study.workers)
+        done, left = len(study.ended), None
+        if study.tries and study.workers:
+            left = study.spent / study.tries * max(total - done - len(running) / 2, 0.0) / len(study.workers)
         return cls(
             done=done,
             running=len(running),
-            failed=study.count(State.FAILED),
-            stopped=study.count(State.STOPPED),
+            failed=study.tally[State.FAILED],
+            stopped=study.tally[State.STOPPED],
             total=total,
             workers=len(study.workers),
             busy=min(spent / offered, 1.0) if offered > 0 else 0.0,
@@ -94,13 +91,16 @@ class LineView:
             self._told = now
             self._say(f"-- {self.figures(now)}; {_busy(self.figures(now))}; {_best(self.study)}")
 
+    def close(self) -> None:
+        """Nothing to leave behind."""
+
     def end(self, now: float, scheduler: Scheduler) -> None:
         """Say how it ended."""
         conclude(self.console, self.experiment, scheduler, self.figures(now), now - self.began)
 
     def figures(self, now: float) -> Figures:
         """How the run stands."""
-        return Figures.of(self.study, self.experiment.trials, self.began, now)
+        return Figures.of(self.study, self.experiment.trials, now)
 
     def _say(self, line: str) -> None:
         _print(self.console, line)
@@ -124,10 +124,9 @@ class LiveView(LineView):
             self._drawn = now
             self._live.update(self._picture(now, scheduler), refresh=True)
 
-    def end(self, now: float, scheduler: Scheduler) -> None:
-        """Put the result where the picture was."""
+    def close(self) -> None:
+        """Take the picture away; what follows stands in its place."""
         self._live.stop()
-        super().end(now, scheduler)
 
     def _picture(self, now: float, scheduler: Scheduler) -> RenderableType:
         figures = self.figures(now)
@@ -166,7 +165,7 @@ def conclude(console: Console, experiment: Experiment, scheduler: Scheduler, fig
         console.print(_table(best))
         _print(console, f"run it again, in {experiment.directory}:")
         _print(console, f"  {experiment.line(best.number, best.params)}")
-    states = [f"{study.count(state)} {state}" for state in State if study.count(state)]
+    states = [f"{study.tally[state]} {state}" for state in State if study.tally[state]]
     _print(console, f"trials    {', '.join(states) or 'none'}")
     _print(console, f"workers   {figures.workers}, {figures.busy:.1%} of their time busy")
     _print(console, f"history   {experiment.history}")

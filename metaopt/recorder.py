@@ -4,7 +4,7 @@ import threading
 from collections.abc import Sequence
 from contextlib import suppress
 
-from metaopt.errors import HistoryHeld
+from metaopt.errors import MetaoptError
 from metaopt.messages import Fact, to_plain
 from metaopt.stores.base import Record, Store
 
@@ -15,8 +15,8 @@ class Recorder:
     """Writes the facts of run ``run`` to ``store``.
 
     ``durable`` is the number of the last fact that is on disk, ``trouble`` what keeps the next ones from getting there
-    (they wait in memory meanwhile), ``held`` whether somebody else has taken the history over.  ``background=False``
-    writes at once, in the caller's thread: for simulations.
+    for now (they wait in memory), ``broken`` what does so for good, as when somebody else has taken the history over.
+    ``background=False`` writes at once, in the caller's thread: for simulations.
     """
 
     def __init__(self, store: Store, run: int, *, background: bool = True) -> None:
@@ -25,7 +25,7 @@ class Recorder:
         self._waiting: list[Record] = []
         self._changed = threading.Condition()
         self._closing = False
-        self.durable, self.trouble, self.held = 0, "", ""
+        self.durable, self.trouble, self.broken = 0, "", ""
         self._thread = threading.Thread(target=self._write_all, name="recorder", daemon=True) if background else None
         if self._thread is not None:
             self._thread.start()
@@ -69,7 +69,7 @@ class Recorder:
                 batch = self._waiting[:]
             if self._write(batch) and self._closing and not batch:
                 return
-            if self.held:
+            if self.broken:
                 return
             if self.trouble:
                 with self._changed:
@@ -80,11 +80,11 @@ class Recorder:
     def _write(self, batch: list[Record]) -> bool:
         try:
             self._store.append(batch)
-        except HistoryHeld as error:
-            self.held = str(error)
-            return False
         except OSError as error:
             self.trouble = f"the history cannot be written: {error.strerror or error}"
+            return False
+        except Exception as error:  # noqa: BLE001 - the thread must not end unheard
+            self.broken = str(error) if isinstance(error, MetaoptError) else f"the history cannot be written: {error!r}"
             return False
         self.trouble = ""
         if batch:

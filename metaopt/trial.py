@@ -6,7 +6,7 @@ same facts in the same order always give the same state.  Nothing here decides.
 """
 
 import math
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -130,7 +130,8 @@ class Study:
     """All trials and workers of one study; ``apply`` is the only way to change it.
 
     ``waiting`` are the trials to be run, in order; ``idle`` the workers without one; ``open`` the trials that have not
-    ended; ``ended`` those that have, in that order.
+    ended; ``ended`` those that have, in that order; ``best`` the completed one with the best objective (the first of
+    equals).  ``spent`` are the seconds in which scripts ran to their ends in this run, ``tries`` how often they did.
     """
 
     objective: Objective
@@ -141,18 +142,11 @@ class Study:
     idle: dict[int, None] = field(default_factory=dict)
     open: dict[int, None] = field(default_factory=dict)
     ended: list[int] = field(default_factory=list)
-    runs: int = 0
+    best: Trial | None = None
+    tally: Counter[State] = field(default_factory=Counter)
+    spent: float = 0.0
+    tries: int = 0
     experiment: Mapping[str, Any] = field(default_factory=dict)
-
-    @property
-    def best(self) -> Trial | None:
-        """The completed trial with the best objective (the first of equals)."""
-        completed = [trial for trial in self.trials.values() if trial.state is State.COMPLETED]
-        return min(completed, key=lambda trial: self.objective.sign * (trial.objective or 0.0), default=None)
-
-    def count(self, *states: State) -> int:
-        """How many trials are in one of these states."""
-        return sum(trial.state in states for trial in self.trials.values())
 
     def is_stale(self, fact: Started | Reported | Finished | Stop) -> bool:
         """Whether it is about an attempt that is no longer under way, as when its worker was thought lost."""
@@ -175,7 +169,7 @@ class Study:
             case Assign():
                 self._assigned(time, fact)
             case Stop(_, number, _, reason, why):
-                self.trials[number].move(State.STOPPING)
+                self._move(self.trials[number], State.STOPPING)
                 self.trials[number].stop, self.trials[number].why = reason, why
             case Suggested(params):
                 self._suggested(params)
@@ -197,12 +191,13 @@ class Study:
         for params in points:
             number = len(self.trials)
             self.trials[number] = Trial(number, params)
+            self.tally[State.WAITING] += 1
             self.waiting.append(number)
             self.open[number] = None
 
     def _assigned(self, time: float, fact: Assign) -> None:
         trial = self.trials[fact.trial]
-        trial.move(State.RUNNING)
+        self._move(trial, State.RUNNING)
         trial.worker, trial.attempts, trial.started, trial.ended = fact.worker, fact.attempt, time, None
         trial.stop = trial.why = trial.error = ""
         trial.points = []
@@ -214,6 +209,8 @@ class Study:
 
     def _finished(self, time: float, fact: Finished) -> None:
         trial = self.trials[fact.trial]
+        self.spent += time - (trial.started or time)
+        self.tries += 1
         trial.objective = self.objective.value(trial.curve(self.objective.metric))
         if fact.outcome == "failed":
             self._end(time, trial, State.FAILED, fact.error)
@@ -254,8 +251,8 @@ class Study:
 
     def _opened(self, time: float, experiment: Mapping[str, Any]) -> None:
         """What ran in an earlier run is run again first, in the order of its numbers."""
-        self.runs += 1
         self.experiment = experiment
+        self.spent, self.tries = 0.0, 0
         self.workers.clear()
         self.idle.clear()
         for number in sorted(self.open, reverse=True):
@@ -267,14 +264,25 @@ class Study:
         if trial.stop == "pruned":
             self._end(time, trial, State.STOPPED)
         else:
-            trial.move(State.WAITING)
+            self._move(trial, State.WAITING)
             trial.worker = trial.pid = None
             self.waiting.appendleft(trial.number)
 
     def _end(self, time: float, trial: Trial, state: State, error: str = "") -> None:
-        trial.move(state)
+        self._move(trial, state)
         trial.ended, trial.error, trial.pid = time, error.strip(), None
-        if state is State.FAILED:
+        if state is not State.COMPLETED:
             trial.objective = None
+        elif self.best is None or self._merit(trial) < self._merit(self.best):
+            self.best = trial
         self.open.pop(trial.number)
         self.ended.append(trial.number)
+
+    def _move(self, trial: Trial, state: State) -> None:
+        self.tally[trial.state] -= 1
+        trial.move(state)
+        self.tally[state] += 1
+
+    def _merit(self, trial: Trial) -> float:
+        """Its objective, to be minimised."""
+        return math.inf if trial.objective is None else self.objective.sign * trial.objective

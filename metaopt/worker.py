@@ -11,7 +11,7 @@ import traceback
 from metaopt.attempt import Attempt
 from metaopt.devices.base import Device
 from metaopt.devices.cpu import share, usable_cores
-from metaopt.messages import Assign, Command, Finished, Joined, Release, Started, Stop, Welcome
+from metaopt.messages import Assign, Command, Finished, Joined, Lost, Release, Started, Stop, Welcome
 from metaopt.process import CannotStart, Guard
 from metaopt.transports.base import Link, MasterLost
 
@@ -27,8 +27,9 @@ def serve(link: Link, worker: int, place: int) -> None:
         Worker(link, worker, place).work()
     except MasterLost as error:
         print(f"worker {worker}: {error}; leaving", file=sys.stderr, flush=True)  # noqa: T201 - nobody else is there
-    except Exception:  # noqa: BLE001 - the others go on without this one
+    except Exception as error:  # noqa: BLE001 - the others go on without this one
         print(f"worker {worker} fails:\n{traceback.format_exc()}", file=sys.stderr, flush=True)  # noqa: T201 - as above
+        link.send(Lost(worker, f"it failed: {error!r}"))
         link.close()
 
 

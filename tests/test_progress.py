@@ -12,7 +12,7 @@ from metaopt.messages import Assign, Finished, Joined, Lost, Reported, Suggested
 from metaopt.progress import Figures, LineView, LiveView, watcher
 from metaopt.scheduler import Limits, Scheduler
 from metaopt.stopping.never import Never
-from metaopt.trial import Study
+from metaopt.trial import Objective, Study
 
 
 @pytest.fixture
@@ -56,7 +56,7 @@ def shown(kind, experiment, study, *, width=100, now=1010.0, ended=False, **stat
 
 
 def test_figures(study):
-    figures = Figures.of(study, total=6, since=1000.0, now=1010.0)
+    figures = Figures.of(study, total=6, now=1010.0)
     assert (figures.done, figures.running, figures.failed, figures.total, figures.workers) == (2, 1, 1, 6, 2)
     assert figures.busy == (5 + 5 + 4) / 20
     assert figures.left == 5 * (4 - 0.5) / 2
@@ -64,14 +64,14 @@ def test_figures(study):
 
 
 def test_figures_of_nothing():
-    figures = Figures.of(Study(None), total=6, since=0.0, now=0.0)
+    figures = Figures.of(Study(Objective("loss")), total=6, now=0.0)
     assert (figures.done, figures.busy, figures.left) == (0, 0.0, None)
 
 
 def test_figures_without_workers(study):
     for worker in (1, 2):
         study.apply(1007.0, Lost(worker, "gone"))
-    assert Figures.of(study, total=6, since=1000.0, now=1010.0).left is None
+    assert Figures.of(study, total=6, now=1010.0).left is None
 
 
 def test_a_log_gets_a_line_per_trial(experiment, study):
@@ -122,5 +122,5 @@ def test_whoever_started_mpirun_says_whether_somebody_looks(experiment, study, m
     view = watcher(experiment, study)
     assert type(view) is kind
     if terminal == "1":
-        view._live.stop()
+        view.close()
     assert os.environ["METAOPT_TERMINAL"] == terminal

@@ -97,5 +97,16 @@ def test_a_history_that_was_taken_over_is_told():
     store.taken = True
     recorder = Recorder(store, run=1)
     recorder.record(1.0, facts(1))
-    until(lambda: recorder.held, "the taking over")
+    until(lambda: recorder.broken, "the taking over")
+    assert not recorder.close()
+
+
+def test_a_store_that_fails_in_an_unheard_of_way_is_told():
+    store = Disk()
+    recorder = Recorder(store, run=1)
+    recorder.record(1.0, [Joined(1, "host", object())])
+    recorder.record(1.0, facts(1))
+    store.append = None
+    recorder.record(2.0, facts(2))
+    until(lambda: "TypeError" in recorder.broken, "the end of the writing")
     assert not recorder.close()

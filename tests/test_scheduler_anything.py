@@ -2,6 +2,7 @@
 
 import copy
 import math
+from collections import Counter
 
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -121,14 +122,16 @@ class Anything(RuleBasedStateMachine):
         assert sorted(study.waiting) == [n for n, state in states.items() if state is State.WAITING]
         assert sorted(study.open) == [n for n, state in states.items() if state not in ENDED]
         assert sorted(study.ended) == [n for n, state in states.items() if state in ENDED]
+        assert +study.tally == Counter(states.values())
 
     @invariant()
     def a_completed_trial_has_a_value_and_is_observed_once(self):
         study = self.scheduler.study
         assert self.observed == study.ended
-        for trial in study.trials.values():
-            if trial.state is State.COMPLETED:
-                assert math.isfinite(trial.objective)
+        completed = [trial for trial in study.trials.values() if trial.state is State.COMPLETED]
+        assert all(math.isfinite(trial.objective) for trial in completed)
+        best = min((trial.objective for trial in completed), default=None)
+        assert (study.best.objective if study.best else None) == best
 
     @invariant()
     def the_journal_gives_the_same_state(self):

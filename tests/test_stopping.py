@@ -54,6 +54,13 @@ def test_a_trial_that_begins_again_is_judged_anew():
     assert rule.should_stop(1, [(1, 50.0)])  # its best of 1.0 was the earlier attempt's
 
 
+def test_a_step_that_is_said_twice_counts_once_among_the_curves():
+    rule = Median(curves=2)
+    for trial in (0, 1):
+        rule.should_stop(trial, [(1, 1.0), (1, 3.0)])
+    assert "of 2 trials" in rule.should_stop(2, [(1, 9.0)])
+
+
 def test_settings_are_checked():
     with pytest.raises(PluginError, match="curves"):
         Median(curves=0)

@@ -14,7 +14,7 @@ class Stopper(Protocol):
     def should_stop(self, trial: int, points: Sequence[tuple[float, float]]) -> str:
         """Take in new ``points`` (step, value; to be minimised) of ``trial``: why it should stop, or an empty string.
 
-        Points come in the order in which the script said them.  A step not above the last one means that the
-        trial was started again from its beginning.
+        Points come in the order in which the script said them; a step may be said more than once.  A step below the
+        last one means that the trial was started again from its beginning.
         """
         ...

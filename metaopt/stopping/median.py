@@ -64,10 +64,13 @@ class Median:
 
     def _take(self, trial: int, step: float, value: float) -> str:
         curve = self._curves.get(trial)
-        if curve is None or step <= curve.step:
+        if curve is None or step < curve.step:
             curve = self._curves[trial] = _Curve()
+        again = step == curve.step
         curve.step, curve.total, curve.count = step, curve.total + value, curve.count + 1
         curve.best = min(curve.best, value)
+        if again:
+            return ""
         others = self._means.setdefault(step, _Means())
         enough, median = len(others.ordered) >= self.least, others.median if others.ordered else 0.0
         insort(others.ordered, curve.total / curve.count)

@@ -43,7 +43,7 @@ class Journal:
         if not new:
             return
         lines = [_line(record, more=True) for record in new[:-1]] + [_line(new[-1], more=False)]
-        _write(self._file, "".join(lines).encode())
+        _write(self._file, "".join(lines).encode(errors="backslashreplace"))
         self._last.update((record.run, record.seq) for record in new)
 
     def read(self, after: object = None) -> Iterator[tuple[object, Record]]:

@@ -135,6 +135,7 @@ class MpiHub:
         self._mourned: set[int] = set()
         self._gone: set[int] = set()
         self._heard = 0.0
+        self._epoch = time.time() - time.monotonic()
 
     def greet(self, welcome: Welcome) -> None:
         """The first word to every worker."""
@@ -149,8 +150,8 @@ class MpiHub:
         self.close()
 
     def now(self) -> float:
-        """Seconds since the epoch."""
-        return time.time()
+        """Seconds since the epoch; never goes back when somebody sets the clock."""
+        return self._epoch + time.monotonic()
 
     def receive(self, until: float) -> list[Event]:
         """What has been said; looks often while words come, and a little less often after a while without any."""
@@ -158,7 +159,7 @@ class MpiHub:
             if events := [*self._words(), *self._deaths()]:
                 self._heard = time.monotonic()
                 return events
-            left = until - time.time()
+            left = until - self.now()
             if left <= 0:
                 return []
             quiet = time.monotonic() - self._heard
