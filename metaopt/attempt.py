@@ -114,15 +114,14 @@ class Attempt:
         return finished
 
     def _environment(self, assign: Assign, welcome: Welcome, device: Device) -> dict[str, str]:
-        """The user's environment, without MPI's; how many threads, unless the user has said so."""
+        """The user's environment, without MPI's, and with what this trial has to itself."""
         ours = {
             TRIAL_DIR: str(self._directory),
             FILE: str(self._directory / REPORTS),
             "METAOPT_TRIAL": str(assign.trial),
         }
-        threads = {name: value for name, value in device.environment.items() if name not in os.environ}
-        prompt = {"PYTHONUNBUFFERED": "1"} if welcome.metrics and "PYTHONUNBUFFERED" not in os.environ else {}
-        return environment(os.environ, {**ours, **threads, **prompt})
+        prompt = {"PYTHONUNBUFFERED": "1"} if welcome.metrics else {}
+        return environment({**prompt, **device.defaults, **os.environ}, {**ours, **device.environment})
 
     def _watch_time(self) -> None:
         now = time.monotonic()

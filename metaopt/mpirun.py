@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from metaopt.devices.cpu import usable_cores
+from metaopt.devices.gpu import usable_gpus
 from metaopt.errors import LaunchError
 from metaopt.experiment import Experiment
 from metaopt.launch import STATUS_FILE, TERMINAL
@@ -33,12 +34,12 @@ LEASH = "import ctypes, os, sys; ctypes.CDLL(None).prctl(1, 15); os.execv(sys.ar
 
 
 def run(file: str, workers: int | None) -> int:
-    """Search as ``file`` says with ``workers`` workers (as many as there are cores for); gives the exit status.
+    """Search as ``file`` says with ``workers`` workers (else one per GPU, or core); gives the exit status.
 
     Raises MetaoptError before anything starts when the experiment is wrong or there is no mpirun.
     """
     experiment = Experiment.load(file)
-    count = workers or max(1, len(usable_cores()) // experiment.cores_per_trial)
+    count = workers or len(usable_gpus()) or max(1, len(usable_cores()) // experiment.cores_per_trial)
     with tempfile.TemporaryDirectory(prefix="metaopt-") as directory:
         status = Path(directory, "status")
         command = [_mpirun(), "-n", str(count + 1), sys.executable, "-m", "metaopt", "run", file]

@@ -11,6 +11,7 @@ import traceback
 from metaopt.attempt import Attempt
 from metaopt.devices.base import Device
 from metaopt.devices.cpu import share, usable_cores
+from metaopt.devices.gpu import give, usable_gpus
 from metaopt.messages import Assign, Command, Finished, Joined, Lost, Release, Started, Stop, Welcome
 from metaopt.process import CannotStart, Guard
 from metaopt.transports.base import Link, MasterLost
@@ -78,11 +79,11 @@ class Worker:
                 self._released = True
 
     def _join(self, welcome: Welcome) -> None:
-        """Find out what this worker owns: its share of the node's cores, on which rank 0 needs none."""
+        """Find out what this worker owns: its share of the node's cores and GPUs, of which rank 0 needs none."""
         self._welcome = welcome
         host = socket.gethostname()
         rank = self._place - 1 if host == welcome.host else self._place
-        self._device = share(usable_cores(), rank, welcome.cores)
+        self._device = give(usable_gpus(), rank, share(usable_cores(), rank, welcome.cores))
         self._link.send(Joined(self._worker, host, self._device.name))
 
     def _start(self, assign: Assign) -> None:

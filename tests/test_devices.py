@@ -25,7 +25,7 @@ from metaopt.devices.cpu import THREADS, share, usable_cores
 def test_workers_share_the_cores_in_turn(cores, rank, wanted, got, name):
     device = share(list(cores), rank, wanted)
     assert (device.cores, device.name) == (got, name)
-    assert device.environment == dict.fromkeys(THREADS, str(len(got)))
+    assert device.defaults == dict.fromkeys(THREADS, str(len(got)))
 
 
 def test_as_many_workers_as_fit_share_nothing():

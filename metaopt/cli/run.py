@@ -22,7 +22,11 @@ def main(argv: Sequence[str]) -> int:
     )
     parser.add_argument("experiment", help="the experiment file, YAML")
     parser.add_argument(
-        "-w", "--workers", type=_positive, metavar="N", help="how many trials at once (default: one per core)"
+        "-w",
+        "--workers",
+        type=_positive,
+        metavar="N",
+        help="how many trials at once; default: one per GPU, or core",
     )
     options = parser.parse_args(argv)
 

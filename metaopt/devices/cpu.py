@@ -25,7 +25,7 @@ def share(cores: Sequence[int], rank: int, cores_per_trial: int) -> Device:
     """What the worker at place ``rank`` (0, 1, ...) of a node gets of its ``cores``.
 
     Workers get ``cores_per_trial`` cores each, one after the other, beginning anew when there are more workers than
-    cores; a trial that wants more cores than there are gets them all.  ``environment`` bounds the threads of numerical
+    cores; a trial that wants more cores than there are gets them all.  ``defaults`` bound the threads of numerical
     libraries to that number.  Raises ValueError for a negative rank and for no cores.
     """
     if rank < 0 or not cores or cores_per_trial < 1:
