@@ -3,6 +3,7 @@
 import json
 import os
 import select
+import sys
 import time
 from collections.abc import Mapping
 from contextlib import suppress
@@ -106,11 +107,14 @@ class Attempt:
         return Reported(*self._run, points)
 
     def conclude(self) -> Finished:
-        """How it ended; kept in its directory before anybody hears of it."""
+        """How it ended; kept in its directory before anybody hears of it.  Rank 0 hears of it in any case."""
         os.close(self._process.report)
         finished = Finished(*self._run, *self._outcome())
         said, ended = to_plain(Reported(*self._run, tuple(self._points))), to_plain(finished)
-        _write(self._directory / OUTCOME, {**said, **ended, "started": self._began, "ended": time.time()})
+        try:
+            _write(self._directory / OUTCOME, {**said, **ended, "started": self._began, "ended": time.time()})
+        except OSError as error:
+            warn(f"trial {self.key[0]}: its {OUTCOME} cannot be written: {error}")
         return finished
 
     def _environment(self, assign: Assign, welcome: Welcome, device: Device) -> dict[str, str]:
@@ -162,8 +166,13 @@ def _values(assign: Assign, welcome: Welcome, directory: Path) -> dict[str, Scal
 def _write(path: Path, document: Mapping[str, object]) -> None:
     """Write JSON, all of it or nothing, and on disk when this returns."""
     part = path.with_name(f".{path.name}")
-    with part.open("w", encoding="utf-8") as file:
+    with part.open("w", encoding="utf-8", errors="backslashreplace") as file:
         json.dump(document, file, ensure_ascii=False)
         file.flush()
         os.fsync(file.fileno())
     part.replace(path)
+
+
+def warn(text: str) -> None:
+    """Say something to whoever reads the output of this rank."""
+    print(text, file=sys.stderr, flush=True)  # noqa: T201 - a worker has no other voice

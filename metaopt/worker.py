@@ -4,11 +4,10 @@ It imports the standard library only, and while its child trains it sleeps until
 """
 
 import socket
-import sys
 import time
 import traceback
 
-from metaopt.attempt import Attempt
+from metaopt.attempt import Attempt, warn
 from metaopt.devices.base import Device
 from metaopt.devices.cpu import share, usable_cores
 from metaopt.devices.gpu import give, usable_gpus
@@ -27,9 +26,9 @@ def serve(link: Link, worker: int, place: int) -> None:
     try:
         Worker(link, worker, place).work()
     except MasterLost as error:
-        print(f"worker {worker}: {error}; leaving", file=sys.stderr, flush=True)  # noqa: T201 - nobody else is there
+        warn(f"worker {worker}: {error}; leaving")
     except Exception as error:  # noqa: BLE001 - the others go on without this one
-        print(f"worker {worker} fails:\n{traceback.format_exc()}", file=sys.stderr, flush=True)  # noqa: T201 - as above
+        warn(f"worker {worker} fails:\n{traceback.format_exc()}")
         link.send(Lost(worker, f"it failed: {error!r}"))
         link.close()
 
@@ -92,7 +91,7 @@ class Worker:
         run = (self._worker, assign.trial, assign.attempt)
         try:
             self._attempt = Attempt(self._worker, assign, self._welcome, self._guard, self._device)
-        except (CannotStart, OSError) as error:
+        except (CannotStart, OSError, ValueError) as error:
             self._link.send(Finished(*run, "failed", f"it cannot be started: {error}"))
         else:
             self._link.send(Started(*run, self._attempt.pid))

@@ -60,10 +60,16 @@ def place(comm: MPI.Intracomm) -> int:
 
 
 def leave(status: int) -> None:
-    """End this rank; with fault tolerance Finalize could wait for the dead, so it just goes."""
+    """End this rank; with fault tolerance Finalize could wait for the dead, so it just goes.
+
+    Without, it waits for the others first, asleep: Finalize would burn a core.
+    """
     sys.stdout.flush()
     sys.stderr.flush()
     if not fault_tolerant():
+        everybody = MPI.COMM_WORLD.Ibarrier()
+        while not everybody.Test():
+            time.sleep(LONGEST)
         MPI.Finalize()
     os._exit(status)
 

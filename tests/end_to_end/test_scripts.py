@@ -71,6 +71,19 @@ def test_no_report_of_a_chatty_script_is_lost(site):
     assert trials["bad"].curve("loss") == [(step, step) for step in range(1, 20_001)]
 
 
+def test_a_script_that_removes_its_directory_has_its_result_all_the_same(site):
+    script = """
+import shutil, sys
+shutil.rmtree(sys.argv[2])
+print("loss=" + sys.argv[1], flush=True)
+"""
+    site.experiment(script, command=[sys.executable, "script.py", "{x}", "{trial_dir}"], trials=4)
+    status, output = site.run()
+    assert status == 0, output
+    assert {trial.state for trial in site.load().trials.values()} == {State.COMPLETED}
+    assert "its outcome.json cannot be written" in output
+
+
 def test_a_script_that_cannot_be_started_has_failed(site):
     script = site.directory / "program"
     script.write_text("#!/nonexistent/python\n")
