@@ -32,11 +32,12 @@ class Attempt:
         self._run, self._guard = (worker, *self.key), guard
         self._directory = Path(welcome.trials, str(assign.trial)).absolute()
         self._directory.mkdir(parents=True, exist_ok=True)
-        _write(self._directory / PARAMS, assign.params)
+        _write(self._directory / PARAMS, assign.params, durable=False)  # the journal has them
         self._reports, self._lines = Reports(), Lines()
+        self._patterns = Patterns(welcome.metrics)
         self._tails = [Tail(self._directory / REPORTS, self._reports)]
         if welcome.metrics:
-            self._tails.append(Tail(self._directory / STDOUT, Patterns(welcome.metrics)))
+            self._tails += [Tail(self._directory / name, self._patterns) for name in (STDOUT, STDERR)]
         self._points: list[Point] = []
         self._sent, self._sent_at, self._heard_at = 0, 0.0, 0.0
         self._stopping, self._kill_at, self._grace = "", float("inf"), welcome.grace
@@ -152,7 +153,7 @@ class Attempt:
         if self._stopping:
             return "stopped", ""
         if self._code == 0:
-            return "completed", stderr
+            return "completed", "\n".join([*self._patterns.unheard(), stderr])
         return "failed", f"{self._process.error}\n{stderr}"
 
 
@@ -163,13 +164,14 @@ def _values(assign: Assign, welcome: Welcome, directory: Path) -> dict[str, Scal
     return {**assign.params, "trial": assign.trial, "attempt": assign.attempt, "seed": seed, "trial_dir": place}
 
 
-def _write(path: Path, document: Mapping[str, object]) -> None:
-    """Write JSON, all of it or nothing, and on disk when this returns."""
+def _write(path: Path, document: Mapping[str, object], *, durable: bool = True) -> None:
+    """Write JSON, all of it or nothing, and when it is to be ``durable``, on disk when this returns."""
     part = path.with_name(f".{path.name}")
     with part.open("w", encoding="utf-8", errors="backslashreplace") as file:
         json.dump(document, file, ensure_ascii=False)
-        file.flush()
-        os.fsync(file.fileno())
+        if durable:
+            file.flush()
+            os.fsync(file.fileno())
     part.replace(path)
 
 

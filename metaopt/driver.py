@@ -30,17 +30,19 @@ class Driver:
         self._urgent: deque[Event] = deque()
         self._outbox: deque[tuple[int, Command]] = deque()
         self._trouble = ""
+        self._hurried = False
 
     def run(self, *first: Event) -> None:
         """Go on until the scheduler has nothing more to do; ``first`` are the events to begin with."""
         self._turn(list(first))
-        while not self._scheduler.finished or self._outbox:
+        while not self._hurried and (not self._scheduler.finished or self._outbox):
             self._turn(self._events())
-        self._hub.close()
+        self._turn(list(self._urgent))
 
-    def interrupt(self, reason: str) -> None:
-        """Have the run end soon, and well.  May be called from a signal handler."""
+    def interrupt(self, reason: str, *, at_once: bool = False) -> None:
+        """Have the run end, and well; ``at_once`` without waiting for the trials.  A signal handler may call it."""
         self._urgent.append(Interrupted(reason))
+        self._hurried = self._hurried or at_once
 
     def _events(self) -> list[Event]:
         """What has happened; waits a little when nothing has."""
@@ -49,7 +51,7 @@ class Driver:
             events.append(self._urgent.popleft())
         events += self._proposer.receive()
         now = self._hub.now()
-        pause = 0.0 if events else SOON if self._outbox or self._proposer.thinking else TICK
+        pause = 0.0 if events or self._hurried else SOON if self._outbox or self._proposer.thinking else TICK
         return events + self._hub.receive(now + pause)
 
     def _turn(self, events: list[Event]) -> None:

@@ -10,6 +10,7 @@
     │   ├── HistoryDiffers       it belongs to another experiment
     │   └── HistoryIncomplete    the run has ended, and not all of it could be written
     ├── LaunchError              started in a way that cannot work
+    ├── Interruption             somebody has ended it
     └── WireError                bytes that are no message of ours
 
 They are printed at one place (``metaopt.cli``), which also turns them into the exit status.
@@ -83,6 +84,12 @@ class HistoryIncomplete(HistoryError):
 
 class LaunchError(MetaoptError):
     """Metaopt was started in a way that cannot work."""
+
+
+class Interruption(MetaoptError):
+    """Somebody has ended it before there was anything to show."""
+
+    exit_status = 130
 
 
 class WireError(MetaoptError):

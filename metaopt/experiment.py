@@ -46,7 +46,7 @@ KEYS: Mapping[str, Key] = {
     "resources": Key("none", "{cores_per_trial: 4}", "what a trial needs"),
     "resources.cores_per_trial": Key("1", "4", "CPU cores of a trial"),
     "metrics": Key("none", r"{val_loss: 'val_loss=(\S+)'}", "patterns with one group, over what the script prints"),
-    "history": Key("<name>.history", "/scratch/digits", "a directory, from the file's own; memory: keeps nothing"),
+    "history": Key("<name>.history", "/scratch/digits", "a directory, from the file's own; memory: no history"),
 }
 _GOALS, _OFS = ("minimize", "maximize"), ("last", "best", "mean")
 _NAME = re.compile(r"\w[\w.+-]*")
@@ -141,6 +141,15 @@ class Experiment:
         """Where its files go: the history's directory, or one beside the experiment when the history is in none."""
         return Path(self.history if Path(self.history).is_absolute() else Path(self.directory, f"{self.name}.files"))
 
+    def doubts(self) -> list[str]:
+        """What may be meant as it stands, but need not be."""
+        wanted = self.objective.metric
+        if not self.metrics or wanted in self.metrics:
+            return []
+        near = get_close_matches(wanted, self.metrics, n=1)
+        hint = f"; did you mean {near[0]}?" if near else ""
+        return [f"no pattern under metrics: is for the objective {wanted}, so the script must report it itself{hint}"]
+
     def line(self, trial: int, params: Params) -> str:
         """What to type in ``directory`` to run ``params`` by hand."""
         where = str(self._files / "trials" / str(trial))
@@ -194,8 +203,8 @@ def _objective(file: YamlFile) -> Objective:
 def _one_of(file: YamlFile, key: str, known: tuple[str, ...]) -> str:
     value = str(file.get(key) if file.has(key) else KEYS[key].default)
     if value not in known:
-        near = get_close_matches(value, known, n=1, cutoff=0.3)
-        hint = f"Did you mean {near[0]}?" if near else f"Write {', '.join(known[:-1])} or {known[-1]}."
+        meant = "".join(f"Did you mean {each}?  " for each in known if value and each.startswith(value.lower()))
+        hint = f"{meant}Write {', '.join(known[:-1])} or {known[-1]}."
         file.refuse(key, f"{_shown(value)} is not known", hint)
     return value
 

@@ -26,6 +26,7 @@ import signal
 import socket
 import sys
 import time
+import warnings  # noqa: F401 - execvpe would load it anew in every child
 
 TYPE_CHECKING = False  # typing is slow to load
 if TYPE_CHECKING:

@@ -28,6 +28,10 @@ class History:
     def __init__(self, study: Study) -> None:
         self._study = study
 
+    def __repr__(self) -> str:
+        best = "no result" if self.best is None else f"best {self.objective.metric} {self.best.objective:.6g}"
+        return f"<History of {self.experiment.get('name')}: {len(self.trials)} trials, {best}>"
+
     @property
     def trials(self) -> Mapping[int, Trial]:
         """All trials by their number: params, state, objective, attempts, started, ended, worker, error, curve()."""
@@ -55,9 +59,10 @@ class History:
         except ImportError as error:
             problem = "to_pandas() needs pandas, which is not installed"
             raise HistoryError(problem, "pip install 'metaopt[pandas]'") from error
-        about = ("state", "objective", "attempts", "worker", "started", "ended", "duration", "error")
+        about = ("state", "objective", "attempts", "worker", "started", "ended", "duration", "error", "why")
+        names = dict.fromkeys(name for trial in self.trials.values() for name in trial.params)
         rows = [
-            {**trial.params, **{name: getattr(trial, name) for name in about}, "state": str(trial.state)}
+            {**names, **trial.params, **{name: getattr(trial, name) for name in about}, "state": str(trial.state)}
             for trial in self.trials.values()
         ]
         return pd.DataFrame(rows, index=pd.Index(self.trials.keys(), name="trial"))

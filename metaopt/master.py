@@ -81,8 +81,9 @@ def _drive(
 ) -> None:
     proposer = ProcessProposer(experiment.optimizer, experiment.space.canonical(), experiment.seed)
     driver = Driver(scheduler, hub, proposer, recorder, watcher)
-    for name in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1):
-        signal.signal(name, lambda number, _: driver.interrupt(signal.Signals(number).name))
+    for name in (signal.SIGINT, signal.SIGUSR1):
+        signal.signal(name, lambda *_: driver.interrupt("interrupted"))
+    signal.signal(signal.SIGTERM, lambda *_: driver.interrupt("terminated", at_once=True))  # mpirun kills soon after
     try:
         driver.run(*first)
     finally:

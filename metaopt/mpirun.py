@@ -12,7 +12,7 @@ from pathlib import Path
 
 from metaopt.devices.cpu import usable_cores
 from metaopt.devices.gpu import usable_gpus
-from metaopt.errors import LaunchError
+from metaopt.errors import Interruption, LaunchError
 from metaopt.experiment import Experiment
 from metaopt.launch import STATUS_FILE, TERMINAL
 
@@ -43,7 +43,11 @@ def run(file: str, workers: int | None) -> int:
     with tempfile.TemporaryDirectory(prefix="metaopt-") as directory:
         status = Path(directory, "status")
         command = [_mpirun(), "-n", str(count + 1), sys.executable, "-m", "metaopt", "run", file]
-        code = _attend(command, {**ANYWHERE, **SURVIVE, **os.environ, STATUS_FILE: str(status), **_terminal()})
+        environment = {**ANYWHERE, **SURVIVE, **os.environ, STATUS_FILE: str(status), **_terminal()}
+        code, interrupted = _attend(command, environment)
+        if not status.exists() and interrupted:
+            problem = "interrupted before rank 0 could say how the study stands"
+            raise Interruption(problem, "What has finished is kept: the same command goes on from there.")
         if not status.exists():
             problem = f"mpirun ended ({code}) before rank 0 could say how the study stands"
             raise LaunchError(problem, "What has finished is kept: the same command goes on from there.")
@@ -68,15 +72,20 @@ def _terminal() -> Mapping[str, str]:
     return {TERMINAL: "1", "COLUMNS": str(size.columns), "LINES": str(size.lines)}
 
 
-def _attend(command: Sequence[str], environment: Mapping[str, str]) -> int:
-    """Run ``command`` to its end.  Ctrl-C becomes a polite word to rank 0; a second one ends it all."""
+def _attend(command: Sequence[str], environment: Mapping[str, str]) -> tuple[int, bool]:
+    """Run ``command`` to its end; gives its exit status, and whether somebody has interrupted it.
+
+    Ctrl-C becomes a polite word to rank 0; a second one ends it all.
+    """
+    heard: list[int] = []
     leash = [sys.executable, "-I", "-S", "-c", LEASH] if sys.platform == "linux" else []
     process = subprocess.Popen([*leash, *command], env=environment, stdin=subprocess.DEVNULL, start_new_session=True)
-    polite = iter([signal.SIGUSR1])
 
     def pass_on(number: int, _: object) -> None:
-        process.send_signal(next(polite, signal.SIGTERM) if number == signal.SIGINT else number)
+        first = number == signal.SIGINT and number not in heard
+        heard.append(number)
+        process.send_signal(signal.SIGUSR1 if first else signal.SIGTERM if number == signal.SIGINT else number)
 
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1):
         signal.signal(number, pass_on)
-    return process.wait()
+    return process.wait(), bool(heard)

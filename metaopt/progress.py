@@ -1,6 +1,7 @@
 """What a person sees of a run: one live view in a terminal, plain lines in a log, and how it ended."""
 
 import os
+import shlex
 import sys
 import time
 from dataclasses import dataclass
@@ -77,6 +78,8 @@ class LineView:
         self.began = self._told = time.time()
         self._shown = len(study.ended)
         self._say(f"metaopt: {experiment.name}: {experiment.trials} trials, history {experiment.history}")
+        for doubt in experiment.doubts():
+            self._say(f"warning: {doubt}")
         if study.ended:
             self._say(f"going on with {len(study.ended)} trials that have ended and {len(study.open)} that have not")
 
@@ -156,10 +159,7 @@ def one_line(study: Study, index: int, total: int) -> str:
 def conclude(console: Console, experiment: Experiment, scheduler: Scheduler, figures: Figures, took: float) -> None:
     """The end: the best trial, what became of the others, where everything is, and what to type next."""
     study, best = scheduler.study, scheduler.study.best
-    verdict = "finished" if scheduler.complete else f"not finished: {scheduler.draining}"
-    if scheduler.exhausted and scheduler.complete:
-        verdict = "finished: every point of its space has been tried"
-    _print(console, f"\n{experiment.name}: {verdict}, after {_clock(took)}", "bold")
+    _print(console, f"\n{experiment.name}: {_verdict(scheduler)}, after {_clock(took)}", "bold")
     if best is not None:
         _print(console, f"best: trial {best.number}, {study.objective.metric} = {best.objective:.6g}", "green")
         console.print(_table(best))
@@ -167,14 +167,25 @@ def conclude(console: Console, experiment: Experiment, scheduler: Scheduler, fig
         _print(console, f"  {experiment.line(best.number, best.params)}")
     states = [f"{study.tally[state]} {state}" for state in State if study.tally[state]]
     _print(console, f"trials    {', '.join(states) or 'none'}")
-    _print(console, f"workers   {figures.workers}, {figures.busy:.1%} of their time busy")
+    if figures.workers:
+        _print(console, f"workers   {figures.workers}, {figures.busy:.1%} of their time busy")
     _print(console, f"history   {experiment.history}")
     _print(console, f"outputs   {experiment.welcome().trials}/<trial>/")
     failed = [study.trials[number] for number in study.ended if study.trials[number].state is State.FAILED]
     if best is None and failed:
         _print(console, f"\ntrial {failed[0].number} failed:\n{failed[0].error}", "red")
     if not scheduler.complete:
-        _print(console, f"\nto go on:  metaopt run {experiment.file}")
+        _print(console, "\nto go on:  the same command again")
+    if best is None and failed:
+        _print(console, f"to begin anew, once the script is mended:  rm -r {shlex.quote(experiment.history)}")
+
+
+def _verdict(scheduler: Scheduler) -> str:
+    if not scheduler.complete:
+        return f"not finished: {scheduler.draining}"
+    if scheduler.study.best is None:
+        return "finished without a result"
+    return "finished: every point of its space has been tried" if scheduler.exhausted else "finished"
 
 
 def _print(console: Console, text: str, style: str = "") -> None:

@@ -135,6 +135,7 @@ class ProcessProposer:
             [sys.executable, "-m", "metaopt.proposer"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
+            start_new_session=True,  # signals to the ranks are not for it; it ends when its input does
             env=environment(os.environ, {**alone, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}),
         )
         for pipe in self._pipes():

@@ -4,6 +4,7 @@
 applied stands in ``facts`` until the driver takes it away to be journalled.
 """
 
+import math
 from dataclasses import dataclass
 from typing import assert_never
 
@@ -28,6 +29,9 @@ from metaopt.messages import (
 from metaopt.stopping.base import Stopper
 from metaopt.trial import State, Study, Trial
 
+WORTHWHILE = 0.25
+"""So many workers must come free while the optimizer thinks for points to be kept ahead: they know a little less."""
+
 
 @dataclass(frozen=True, slots=True)
 class Limits:
@@ -49,7 +53,7 @@ class Scheduler:
         self.draining = ""
         self.interrupted = False
         self.exhausted = False
-        self._asked: int | None = None
+        self._asked_at: float | None = None
         self._ahead = 0
         self._observed = 0
         self._past = len(study.ended)
@@ -79,7 +83,7 @@ class Scheduler:
         reported: dict[int, None] = {}
         for event in events:
             self._take(now, event, reported)
-        return [*self._observations(), *self._stops(now, reported), *self._assignments(now), *self._what_next()]
+        return [*self._observations(), *self._stops(now, reported), *self._assignments(now), *self._what_next(now)]
 
     def _apply(self, now: float, fact: Fact) -> bool:
         if applied := self.study.apply(now, fact):
@@ -108,10 +112,11 @@ class Scheduler:
                 assert_never(event)
 
     def _suggested(self, now: float, event: Suggested) -> None:
-        """Take points in, and keep as many ahead of the workers as were used up while the optimizer thought."""
-        used = len(self.study.ended) - self._asked if self._asked is not None else 0
-        self._ahead = max(used, self._ahead * 3 // 4)
-        self._asked = None
+        """Take points in, and see how many workers would come free while the optimizer thinks next time."""
+        if self._asked_at is not None and self.study.tries:
+            expected = (now - self._asked_at) * len(self.study.workers) / max(self.study.spent / self.study.tries, 1e-6)
+            self._ahead = math.ceil(expected) if expected > WORTHWHILE else 0
+        self._asked_at = None
         self.exhausted = self.exhausted or not event.params
         if wanted := event.params[: max(self._missing, 0)]:
             self._apply(now, Suggested(wanted))
@@ -151,10 +156,11 @@ class Scheduler:
         self._seen[number] = len(trial.points)
         curve = [(step, sign * values[metric]) for step, values in new if metric in values]
         try:
-            return self.stopper.should_stop(number, curve) if curve else ""
+            why = self.stopper.should_stop(number, curve) if curve else ""
         except Exception as error:  # noqa: BLE001 - a rule of the user's; it must not end the run
             self.warnings.append(f"the stopper failed on trial {number}, which goes on: {error!r}")
             return ""
+        return f"{why} (values are negated: more is better)" if why and sign < 0 else why
 
     def _assignments(self, now: float) -> list[Command]:
         """Give the waiting trials to the idle workers, first come, first served."""
@@ -168,14 +174,14 @@ class Scheduler:
             commands.append(assign)
         return commands
 
-    def _what_next(self) -> list[Command]:
+    def _what_next(self, now: float) -> list[Command]:
         """Ask for the points that are missing, or send everybody home."""
         if self.finished:
             return [Release(worker) for worker in self._leave()]
         missing = min(len(self.study.idle) + self._ahead - len(self.study.waiting), self._missing)
-        if missing <= 0 or self._asked is not None or self.draining or self.exhausted:
+        if missing <= 0 or self._asked_at is not None or self.draining or self.exhausted:
             return []
-        self._asked = len(self.study.ended)
+        self._asked_at = now
         return [Suggest(missing, tuple(self.study.trials[number].params for number in self.study.open))]
 
     def _leave(self) -> list[int]:

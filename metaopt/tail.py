@@ -20,6 +20,8 @@ STEP = "step"
 LIMIT_BYTES = 1 << 16
 """A line is cut here, and the rest of it is dropped: this is all that is ever kept of one that does not end."""
 CHUNK_BYTES = 1 << 18
+PUNCTUATION = " ,;:)]}%\"'"
+"""What may stand behind a number without being a part of it."""
 _ESCAPE = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")  # colours and cursor movements (ECMA-48, section 5.4)
 
 
@@ -89,20 +91,35 @@ class Patterns:
         self._step_pattern = self._patterns.pop(STEP, None)
         self._step: float | None = None
         self._counts = dict.fromkeys(self._patterns, 0)
+        self._misread: dict[str, str] = {}
+        self._last = ""
 
     def points(self, line: bytes) -> list[Point]:
         """The metrics on one line: one point, unless one of them was seen more often than another before."""
-        text = _ESCAPE.sub("", line.decode(errors="replace"))
-        said = self._step_pattern and _value(self._step_pattern, text)
-        if said is not None and math.isfinite(said):
+        self._last = text = _ESCAPE.sub("", line.decode(errors="replace"))
+        said = _number_in(self._step_pattern, text) if self._step_pattern else None
+        if isinstance(said, float) and math.isfinite(said):
             self._step = int(said) if said.is_integer() else said
         points: dict[float, dict[str, float]] = {}
         for name, pattern in self._patterns.items():
-            if (value := _value(pattern, text)) is not None:
+            value = _number_in(pattern, text)
+            if isinstance(value, str):
+                self._misread.setdefault(name, value)
+            elif value is not None:
                 self._counts[name] += 1
                 step = self._counts[name] if self._step is None else self._step
                 points.setdefault(step, {})[name] = value
         return list(points.items())
+
+    def unheard(self) -> list[str]:
+        """What there is to say of the patterns that have found no number."""
+        return [self._why_not(name) for name, count in self._counts.items() if not count]
+
+    def _why_not(self, name: str) -> str:
+        pattern = self._patterns[name].pattern
+        if name in self._misread:
+            return f"the pattern of {name}, {pattern!r}, found {self._misread[name]!r}, which is no number"
+        return f"the pattern of {name}, {pattern!r}, is on no line of its output; the last line is {self._last[:200]!r}"
 
 
 class Tail:
@@ -164,12 +181,13 @@ def _number(value: Any) -> float:  # noqa: ANN401 - whatever JSON may hold
     return value
 
 
-def _value(pattern: re.Pattern[str], text: str) -> float | None:
-    """The number that ``pattern`` finds in ``text``, if any."""
+def _number_in(pattern: re.Pattern[str], text: str) -> float | str | None:
+    """The number that ``pattern`` finds in ``text``; what it finds instead of one; None when it finds nothing."""
     found = pattern.search(text)
     if found is None:
         return None
+    said = found[found.lastindex or 0] or ""
     try:
-        return float(found[found.lastindex or 0])
+        return float(said.strip(PUNCTUATION))
     except ValueError:
-        return None
+        return said

@@ -96,7 +96,7 @@ class Trial:
     error: str = ""
     stop: str = ""
     why: str = ""
-    points: list[Point] = field(default_factory=list)
+    points: list[Point] = field(default_factory=list, repr=False)
 
     def curve(self, metric: str) -> list[tuple[float, float]]:
         """The values of ``metric`` as the script reported them: (step, value) pairs."""

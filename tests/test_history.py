@@ -38,6 +38,7 @@ def test_a_history_has_trials_a_best_one_and_their_curves(url):
     assert best.ended - best.started == best.duration > 0
     assert loaded.experiment["name"] == "simulated"
     assert loaded.objective.metric == "loss"
+    assert repr(loaded) == f"<History of simulated: 20 trials, best loss {best.objective:.6g}>"
 
 
 def test_a_history_becomes_a_table(url):

@@ -97,7 +97,7 @@ def test_the_end_tells_all(experiment, study):
         "1 running, 1 completed, 1 failed",
         "2, 70.0% of their time busy",
         experiment.history,
-        "to go on:  metaopt run",
+        "to go on:  the same command again",
     ):
         assert expected in text
 

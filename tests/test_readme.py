@@ -30,7 +30,7 @@ def test_every_key_of_the_experiment_file_is_in_its_table_with_its_default():
     assert set(table) == set(top)
     for name, default in top.items():
         if name not in {"resources", "history"}:
-            assert table[name] == default
+            assert table[name] == default, name
     assert "cores_per_trial: 1" in table["resources"]
     for name in KEYS:
         assert name.rpartition(".")[2] in README

@@ -107,10 +107,18 @@ def test_points_are_kept_ahead_of_workers_that_finish_faster_than_the_optimizer_
     talk = Talk(trials=100)
     talk.say(joined(1), joined(2))
     talk.say(Suggested(({"x": 0}, {"x": 1})))
-    assert Suggest(1, ({"x": 1},)) in talk.say(reported(1, 0, 0.1), completed(1, 0))
-    talk.say(reported(2, 1, 0.1), completed(2, 1))  # while the optimizer thinks
-    commands = talk.say(Suggested(({"x": 2},)))
-    assert Suggest(2, ({"x": 2},)) in commands  # one for the idle worker, one ahead
+    assert talk.say(reported(1, 0, 0.1), completed(1, 0))[1] == Suggest(1, ({"x": 1},))  # after a second
+    commands = talk.say(Suggested(({"x": 2},)))  # another second: 2 workers, 1 s a trial, 1 s of thinking
+    assert commands == [Assign(1, 2, 1, {"x": 2}), Suggest(2, ({"x": 1}, {"x": 2}))]
+
+
+def test_no_points_are_kept_ahead_of_long_trials():
+    talk = Talk(trials=100, workers=1)
+    talk.say(joined(1))
+    talk.say(Suggested(({"x": 0},)))
+    talk.now += 1000.0
+    assert talk.say(reported(1, 0, 0.1), completed(1, 0))[1] == Suggest(1, ())
+    assert talk.say(Suggested(({"x": 1},))) == [Assign(1, 1, 1, {"x": 1})]
 
 
 def test_when_all_is_done_the_workers_are_released():

@@ -60,7 +60,8 @@ def test_when_all_workers_die_the_run_ends_and_the_next_one_goes_on():
 
 
 def test_what_is_read_back_is_what_the_scheduler_knew():
-    simulation = Simulation(script(4), trials=60, workers=7, losses=[(100.0, 3)], stopper=Median(curves=3)).run()
+    stopper = Median(warmup=1, curves=3)
+    simulation = Simulation(script(4), trials=60, workers=7, losses=[(100.0, 3)], stopper=stopper).run()
     study, _ = replay(simulation.store)
     assert study.trials == simulation.study.trials
     assert study.ended == simulation.study.ended
@@ -69,7 +70,7 @@ def test_what_is_read_back_is_what_the_scheduler_knew():
 
 def test_early_stopping_saves_time_in_the_simulator():
     full = Simulation(script(20), trials=200, workers=8).run()
-    short = Simulation(script(20), trials=200, workers=8, stopper=Median()).run()
+    short = Simulation(script(20), trials=200, workers=8, stopper=Median(warmup=1)).run()
     assert short.hub.now() < 0.8 * full.hub.now()
 
 

@@ -24,11 +24,11 @@ def tell(stopper, trial, values):
 
 
 def test_the_median_rule_stops_a_trial_whose_best_is_worse_than_the_median_of_means():
-    rule = Median(curves=3)
+    rule = Median(warmup=1, curves=3)
     for trial, level in enumerate([1.0, 2.0, 3.0]):
         assert tell(rule, trial, [level, level]) == ["", ""]
     assert rule.should_stop(3, [(1, 2.0)]) == ""  # as good as the median
-    assert "worse than the median 2" in rule.should_stop(4, [(1, 2.1)])
+    assert "worse than 2, the median of 4 other means" in rule.should_stop(4, [(1, 2.1)])
     assert rule.should_stop(5, [(1, 9.0), (2, 0.5)]) == ""  # its best counts, not its last
 
 
@@ -42,23 +42,30 @@ def test_the_median_rule_waits_for_its_warmup_and_for_enough_curves():
 
 
 def test_nan_is_the_worst_value_to_the_median_rule():
-    rule = Median(curves=1)
+    rule = Median(warmup=1, curves=1)
     tell(rule, 0, [1.0])
     assert rule.should_stop(1, [(1, float("nan"))])
 
 
 def test_a_trial_that_begins_again_is_judged_anew():
-    rule = Median(curves=1)
+    rule = Median(warmup=1, curves=1)
     tell(rule, 0, [5.0, 5.0])
     tell(rule, 1, [1.0, 1.0])
     assert rule.should_stop(1, [(1, 50.0)])  # its best of 1.0 was the earlier attempt's
 
 
 def test_a_step_that_is_said_twice_counts_once_among_the_curves():
-    rule = Median(curves=2)
+    rule = Median(warmup=1, curves=2)
     for trial in (0, 1):
         rule.should_stop(trial, [(1, 1.0), (1, 3.0)])
-    assert "of 2 trials" in rule.should_stop(2, [(1, 9.0)])
+    assert "of 2 other means" in rule.should_stop(2, [(1, 9.0)])
+
+
+def test_a_tie_is_no_reason_to_stop():
+    rule = Median(warmup=1, curves=1)
+    level = 0.5789473684210527  # whose mean over eleven equal values is another number
+    tell(rule, 0, [-level] * 11)
+    assert tell(rule, 1, [-level] * 11) == [""] * 11
 
 
 def test_settings_are_checked():

@@ -1,12 +1,16 @@
 """The command line: one verb a file; errors are printed here and nowhere else."""
 
+import os
 import sys
 import traceback
 from collections.abc import Sequence
+from difflib import get_close_matches
 from importlib import import_module
+from pathlib import Path
+from typing import TextIO
 
 from metaopt import __version__
-from metaopt.errors import MetaoptError
+from metaopt.errors import Interruption, LaunchError, MetaoptError
 
 VERBS = {"run": "search, as an experiment file says"}
 USAGE = f"""usage: metaopt [run] [--workers N] exp.yaml
@@ -23,20 +27,40 @@ metaopt VERB --help tells more."""
 def main(argv: Sequence[str] | None = None) -> int:
     """Do what the command line says; the exit status: 0 done, 1 failed, 2 wrong request, 130 interrupted."""
     words = list(sys.argv[1:] if argv is None else argv)
+    sys.stdout, sys.stderr = sys.stdout or _nowhere(), sys.stderr or _nowhere()
     if not words or words[0] in {"-h", "--help", "help"}:
         print(USAGE)  # noqa: T201 - help goes to stdout
         return 0 if words else 2
     if words[0] == "--version":
         print(f"metaopt {__version__}")  # noqa: T201 - as asked
         return 0
-    verb = words.pop(0) if words[0] in VERBS else "run"
     try:
+        verb = _verb(words)
         status: int = import_module(f"metaopt.cli.{verb}").main(words)
     except MetaoptError as error:
         status = _complain(str(error), error.exit_status)
+    except KeyboardInterrupt:
+        status = _complain("interrupted", Interruption.exit_status)
     except Exception:  # noqa: BLE001 - a fault of ours: told in full, and the other ranks are let go
         status = _complain(traceback.format_exc(), 1)
     return _leave(status)
+
+
+def _verb(words: list[str]) -> str:
+    """The verb that ``words`` begin with, taken from them; ``run`` when it is an experiment file."""
+    if words[0] in VERBS:
+        return words.pop(0)
+    if words[0].startswith("-") or "." in words[0] or Path(words[0]).exists():
+        return "run"
+    problem = f"there is no verb {words[0]!r}, and no file of that name"
+    near = get_close_matches(words[0], VERBS, n=1)
+    meant = f"Did you mean {near[0]!r}?  " if near else ""
+    raise LaunchError(problem, f"{meant}Verbs: {', '.join(VERBS)}; see metaopt --help.")
+
+
+def _nowhere() -> TextIO:
+    """In the place of an output that was closed before metaopt began."""
+    return Path(os.devnull).open("w", encoding="utf-8")
 
 
 def _complain(text: str, status: int) -> int:

@@ -47,8 +47,7 @@ def _watch() -> "Watch":
 
 
 def _positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        problem = f"at least 1, not {number}"
+    if not text.isdecimal() or int(text) < 1:
+        problem = f"a whole number from 1 on, not {text}"
         raise argparse.ArgumentTypeError(problem)
-    return number
+    return int(text)

@@ -8,11 +8,15 @@ trials, of their mean value up to s.
     stop when b(s) > median over i of m_i(s)
 """
 
+import math
 from bisect import insort
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from metaopt.errors import PluginError
+
+TIE = 1e-9
+"""Values that differ by less than this part of them are equal: the mean of equal numbers may be off by a rounding."""
 
 
 @dataclass(slots=True)
@@ -46,7 +50,7 @@ class Median:
     step before the rule speaks there.  NaN counts as the worst value.
     """
 
-    def __init__(self, *, warmup: float = 1, curves: int = 5) -> None:
+    def __init__(self, *, warmup: float = 5, curves: int = 5) -> None:
         """Raise PluginError when a setting makes no sense."""
         if curves < 1:
             problem = f"stopper 'median': curves is {curves}"
@@ -74,7 +78,7 @@ class Median:
         others = self._means.setdefault(step, _Means())
         enough, median = len(others.ordered) >= self.least, others.median if others.ordered else 0.0
         insort(others.ordered, curve.total / curve.count)
-        if not enough or step < self.warmup or curve.best <= median:
+        if not enough or step < self.warmup or curve.best <= median or math.isclose(curve.best, median, rel_tol=TIE):
             return ""
         number = len(others.ordered) - 1
-        return f"at step {step:g}: best {curve.best:.6g} is worse than the median {median:.6g} of {number} trials"
+        return f"at step {step:g}: best {curve.best:.6g} is worse than {median:.6g}, the median of {number} other means"

@@ -8,6 +8,7 @@ leave.  A worker's words are synchronous sends, complete once rank 0 has taken t
 import os
 import socket
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -60,18 +61,29 @@ def place(comm: MPI.Intracomm) -> int:
 
 
 def leave(status: int) -> None:
-    """End this rank; with fault tolerance Finalize could wait for the dead, so it just goes.
-
-    Without, it waits for the others first, asleep: Finalize would burn a core.
-    """
+    """End this rank: in the usual way when all ranks have come here, else without waiting for the dead."""
     sys.stdout.flush()
     sys.stderr.flush()
-    if not fault_tolerant():
-        everybody = MPI.COMM_WORLD.Ibarrier()
-        while not everybody.Test():
-            time.sleep(LONGEST)
+    if _all_are_here():
+        hurry = threading.Timer(PATIENCE, os._exit, [status])  # for one that dies in this very moment
+        hurry.daemon = True
+        hurry.start()
         MPI.Finalize()
     os._exit(status)
+
+
+def _all_are_here() -> bool:
+    """Whether every rank has come to its end; waits for them asleep, with fault tolerance for some seconds only."""
+    deadline = time.monotonic() + PATIENCE if fault_tolerant() else float("inf")
+    try:
+        everybody = MPI.COMM_WORLD.Ibarrier()
+        while not everybody.Test():
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(LONGEST)
+    except MPI.Exception:
+        return False
+    return True
 
 
 class _Mail:

@@ -53,8 +53,9 @@ def test_ctrl_c_ends_it_well_and_the_same_command_goes_on(site):
     process.send_signal(signal.SIGINT)
     output, _ = process.communicate(timeout=60)
     assert process.returncode == 130, output
-    assert "to go on:  metaopt run" in output
-    assert "not finished: SIGUSR1" in output
+    assert "to go on:  the same command again" in output
+    assert "not finished: interrupted, after" in output
+    assert "warning" not in output
     before = completed(site.records())
     assert 2 <= len(before) < 9
     until(lambda: not processes(str(site.directory)), "the end of all processes")

@@ -12,7 +12,8 @@ KINDS = {
     "exit_1": ("print('the reason', file=sys.stderr); sys.exit(1)", r"exit status 1\nthe reason"),
     "exception": ("raise KeyError('width')", "KeyError: 'width'"),
     "segfault": ("os.kill(os.getpid(), signal.SIGSEGV)", "killed by SIGSEGV"),
-    "no_metric": ("print('done'); sys.exit()", "without reporting loss: it reported nothing"),
+    "no_metric": ("print('done'); sys.exit()", "is on no line of its output; the last line is 'done'"),
+    "no_number": ("print('loss=much'); sys.exit()", r"'loss=(\\S+)', found 'much', which is no number"),
     "another_metric": ("metaopt.report(accuracy=1); sys.exit()", "it reported only accuracy"),
     "nan": ("print('loss=nan'); sys.exit()", "its loss is nan"),
     "infinite": ("print('loss=inf'); sys.exit()", "its loss is inf"),
@@ -46,13 +47,14 @@ def test_a_bad_script_has_failed_with_its_reason_and_the_others_go_on(site, kind
     "body",
     [
         "print('loss=0.5', end=''); sys.exit()",
+        "print('epoch 1: (loss=0.5), accuracy 1%', file=sys.stderr); sys.exit()",
         "[sys.stdout.write('x' * 99 + '\\n') for _ in range(1_000_000)]; print('loss=0.5'); sys.exit()",
         "sys.stdout.buffer.write(os.urandom(1_000_000) + b'\\nloss=0.5\\n'); sys.exit()",
         "subprocess.Popen(['sleep', '600'], start_new_session=True); print('loss=0.5'); sys.exit()",
         "os.close(3); metaopt.report(loss=0.5); sys.exit()",
         "[metaopt.report(step=s, loss=0.5) for s in range(1, 20_001)]; sys.exit()",
     ],
-    ids=["no_newline", "100_MB", "binary", "grandchild", "closed_pipe", "20000_reports"],
+    ids=["no_newline", "on_stderr", "100_MB", "binary", "grandchild", "closed_pipe", "20000_reports"],
 )
 def test_an_odd_script_completes(site, body):
     experiment(site, body)

@@ -1,0 +1,84 @@
+"""Makes the table in README.md: from the benchmarks' lines in a file, or by running them, which takes ten minutes.
+
+    python benchmarks/table.py [LINES]
+
+Of several lines of one benchmark the last one counts.  What is between the two markers in README.md is replaced.
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from measure import progress
+
+HERE = Path(__file__).parent
+BENCHMARKS = ("overhead", "utilisation", "idle", "reaction", "start", "simulate", "regret")
+COLUMNS = ("question", "figure", "beside", "ratio", "aim", "machine")
+BEGIN, END = "<!-- figures -->", "<!-- end of figures -->"
+
+
+def run_all() -> Iterable[str]:
+    """The line of each benchmark, run one after the other."""
+    for name in BENCHMARKS:
+        progress(f"-- {name}")
+        yield subprocess.run(
+            [sys.executable, str(HERE / f"{name}.py")], check=True, stdout=subprocess.PIPE, text=True
+        ).stdout
+
+
+def row(said: Mapping[str, Any]) -> tuple[str, list[str]]:
+    """The benchmark that has said this, and its cells."""
+    if "relative_regret" in said:
+        said = {**said, **in_words(said["relative_regret"], said["seeds"])}
+    said = {"cores": os.cpu_count(), "date": datetime.now(UTC).date().isoformat(), **said}
+    name = said["benchmark"]
+    cells = [f"[{name}.py]({name}.py): {said['question']}", said["figure"], said["beside"]]
+    return name, [
+        *cells,
+        f"{said['ratio']:,.3f} ({said['ratio_of']})",
+        said["aim"],
+        f"{said['cores']} cores, {said['date']}",
+    ]
+
+
+def in_words(regret: Mapping[str, Mapping[str, float]], seeds: int) -> Mapping[str, Any]:
+    """What regret.py has found, in the words of the others."""
+    overall = regret["all"]
+    last = max(overall, key=int)
+    each = ", ".join(f"{problem} {values[last]:.2g}" for problem, values in regret.items() if problem != "all")
+    return {
+        "benchmark": "regret",
+        "question": f"how good is the best of {' and of '.join(overall)} points of gp?",
+        "figure": f"{' and '.join(f'{value:.2g}' for value in overall.values())} of the other's regret; {each}",
+        "beside": f"random search, {seeds} seeds",
+        "aim": "< 1",
+        "ratio": overall[last],
+        "ratio_of": f"regret of gp over random, {last} points",
+    }
+
+
+def main() -> None:
+    """Write the table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument(
+        "lines", nargs="?", type=Path, help="a file with a line of JSON per benchmark; else they are run"
+    )
+    path = parser.parse_args().lines
+    lines = path.read_text(encoding="utf-8").splitlines() if path else run_all()
+    found = dict(row(json.loads(line)) for line in lines)
+    rows = [COLUMNS, ["---"] * len(COLUMNS), *(found[name] for name in BENCHMARKS if name in found)]
+    table = "\n".join(f"| {' | '.join(cell.replace('|', '/') for cell in cells)} |" for cells in rows)
+    readme = HERE / "README.md"
+    before, _, rest = readme.read_text(encoding="utf-8").partition(BEGIN)
+    after = rest.partition(END)[2]
+    readme.write_text(f"{before}{BEGIN}\n\n{table}\n\n{END}{after}", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
