@@ -9,8 +9,8 @@ from metaopt.recorder import Recorder
 from metaopt.scheduler import Scheduler
 from metaopt.transports.base import Hub
 
-TICK = 0.1
-SOON = 0.001
+SOON, THINKING, TICK = 0.0003, 0.001, 0.1
+"""Seconds until the next look: for an fsync on which a command waits, for the optimizer's answer, for nothing at all."""
 
 
 class View(Protocol):
@@ -51,7 +51,12 @@ class Driver:
             events.append(self._urgent.popleft())
         events += self._proposer.receive()
         now = self._hub.now()
-        pause = 0.0 if events or self._hurried else SOON if self._outbox or self._proposer.thinking else TICK
+        if events or self._hurried:
+            pause = 0.0
+        elif self._outbox:
+            pause = SOON
+        else:
+            pause = THINKING if self._proposer.thinking else TICK
         return events + self._hub.receive(now + pause)
 
     def _turn(self, events: list[Event]) -> None:
