@@ -10,7 +10,7 @@ from metaopt.scheduler import Scheduler
 from metaopt.transports.base import Hub
 
 SOON, THINKING, TICK = 0.0003, 0.001, 0.1
-"""Seconds until the next look: for an fsync on which a command waits, for the optimizer's answer, for nothing at all."""
+"""Seconds until the next look: for an fsync that a command waits for, for the optimizer, for nothing at all."""
 
 
 class View(Protocol):
