@@ -3,6 +3,7 @@
 import json
 import os
 import select
+import signal
 import sys
 import time
 from collections.abc import Mapping
@@ -13,7 +14,7 @@ from metaopt.argv import fill
 from metaopt.devices.base import Device
 from metaopt.messages import Assign, Finished, Point, Reported, Scalar, Welcome, to_plain
 from metaopt.process import Guard, environment, tail_of
-from metaopt.reporting import FILE, TRIAL_DIR
+from metaopt.reporting import FILE, SIGNAL, TRIAL_DIR
 from metaopt.tail import Lines, Patterns, Reports, Tail, points_in
 
 OUTCOME, PARAMS, REPORTS, STDOUT, STDERR = "outcome.json", "params.json", "reports.jsonl", "stdout.txt", "stderr.txt"
@@ -40,7 +41,8 @@ class Attempt:
             self._tails += [Tail(self._directory / name, self._patterns) for name in (STDOUT, STDERR)]
         self._points: list[Point] = []
         self._sent, self._sent_at, self._heard_at = 0, 0.0, 0.0
-        self._stopping, self._kill_at, self._grace = "", float("inf"), welcome.grace
+        self._stopping, self._kill_at = "", float("inf")
+        self._grace, self._signal = welcome.grace, welcome.signal
         self._code: int | None = None
         self._drained = False
         self._timeout, self._began = welcome.timeout, time.time()
@@ -78,7 +80,7 @@ class Attempt:
         """Ask the script to end; it has the grace period."""
         if not self._stopping:
             self._stopping, self._kill_at = reason, time.monotonic() + self._grace
-            self._process.terminate()
+            self._process.terminate(self._signal)
 
     def listen(self) -> None:
         """Take in what the script has said since, and whether it has ended or must be."""
@@ -107,9 +109,14 @@ class Attempt:
         self._sent, self._sent_at = self._sent + len(points), now
         return Reported(*self._run, points)
 
-    def conclude(self) -> Finished:
-        """How it ended; kept in its directory before anybody hears of it.  Rank 0 hears of it in any case."""
+    def conclude(self, *, warned: bool = False) -> Finished:
+        """How it ended; kept in its directory before anybody hears of it.  Rank 0 hears of it in any case.
+
+        ``warned``: the batch system has sent SIGUSR1 to every process here; a script that died of it was interrupted.
+        """
         os.close(self._process.report)
+        if warned and self._code in {-signal.SIGUSR1, 128 + signal.SIGUSR1}:
+            self._stopping = self._stopping or "interrupted"
         finished = Finished(*self._run, *self._outcome())
         said, ended = to_plain(Reported(*self._run, tuple(self._points))), to_plain(finished)
         try:
@@ -124,6 +131,7 @@ class Attempt:
             TRIAL_DIR: str(self._directory),
             FILE: str(self._directory / REPORTS),
             "METAOPT_TRIAL": str(assign.trial),
+            SIGNAL: str(welcome.signal),
         }
         prompt = {"PYTHONUNBUFFERED": "1"} if welcome.metrics else {}
         return environment({**prompt, **device.defaults, **os.environ}, {**ours, **device.environment})

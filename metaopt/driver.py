@@ -30,7 +30,7 @@ class Driver:
         self._urgent: deque[Event] = deque()
         self._outbox: deque[tuple[int, Command]] = deque()
         self._trouble = ""
-        self._hurried = False
+        self._hurried = self._ending = False
 
     def run(self, *first: Event) -> None:
         """Go on until the scheduler has nothing more to do; ``first`` are the events to begin with."""
@@ -51,6 +51,9 @@ class Driver:
             events.append(self._urgent.popleft())
         events += self._proposer.receive()
         now = self._hub.now()
+        if now >= self._scheduler.limits.end and not self._ending:
+            self._ending = True
+            events.append(Interrupted("the allocation ends"))
         if events or self._hurried:
             pause = 0.0
         elif self._outbox:

@@ -86,6 +86,10 @@ class LaunchError(MetaoptError):
     """Metaopt was started in a way that cannot work."""
 
 
+class WalltimeShort(LaunchError):
+    """The allocation ends before any trial would."""
+
+
 class Interruption(MetaoptError):
     """Somebody has ended it before there was anything to show."""
 

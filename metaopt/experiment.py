@@ -2,58 +2,28 @@
 
 import re
 import shlex
+import signal
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from metaopt import plugins
 from metaopt.argv import fill
 from metaopt.commandline import check_placeholders, check_program, read_command
 from metaopt.errors import PluginError, SpaceError
+from metaopt.keys import KEYS, REQUIRED
 from metaopt.messages import Params, Welcome
+from metaopt.scalars import duration
 from metaopt.space import ITSELF, Space
 from metaopt.trial import Objective
 from metaopt.yamlfile import YamlFile
 
-
-class Key(NamedTuple):
-    """A key of the file: what it is when left out (``REQUIRED`` when it must not be), and how it is written."""
-
-    default: str
-    example: str
-    meaning: str
-
-
-REQUIRED = "required"
-KEYS: Mapping[str, Key] = {
-    "name": Key(REQUIRED, "digits", "what the study is called"),
-    "command": Key(REQUIRED, "python train.py --lr {lr}", "what runs, without a shell: text, or a list of words"),
-    "objective": Key(REQUIRED, "val_loss", "the metric to minimise, or the keys below"),
-    "objective.metric": Key(REQUIRED, "val_loss", "a metric that the script reports"),
-    "objective.goal": Key("minimize", "maximize", "minimize or maximize"),
-    "objective.of": Key("last", "best", "which of a trial's values counts: last, best or mean"),
-    "space": Key(REQUIRED, "{lr: 'loguniform(1e-4, 1e-1)'}", "the parameters and their priors"),
-    "trials": Key(REQUIRED, "100", "how many trials in all"),
-    "optimizer": Key("gp", "{rule: gp, start: 20}", "who proposes: gp, sobol, random, or package.module:Class"),
-    "stopper": Key("never", "{rule: median, warmup: 5}", "who ends bad trials early: never, median, or your own"),
-    "seed": Key("1", "7", "equal seeds draw equal random numbers"),
-    "timeout": Key("none", "10m", "how long a trial may take"),
-    "grace": Key("10s", "30s", "from SIGTERM to SIGKILL"),
-    "attempts": Key("2", "3", "how often a trial is started, when its worker is lost"),
-    "give_up_after": Key("5", "20", "stop when the first so many trials have all failed; 0: never"),
-    "resources": Key("none", "{cores_per_trial: 4}", "what a trial needs"),
-    "resources.cores_per_trial": Key("1", "4", "CPU cores of a trial"),
-    "metrics": Key("none", r"{val_loss: 'val_loss=(\S+)'}", "patterns with one group, over what the script prints"),
-    "history": Key("<name>.history", "/scratch/digits", "a directory, from the file's own; memory: no history"),
-}
 _GOALS, _OFS = ("minimize", "maximize"), ("last", "best", "mean")
 _NAME = re.compile(r"\w[\w.+-]*")
 _SCHEME = re.compile(r"[a-z][a-z+]+:")  # memory:, mongodb://..., and what is none of a store's
-_SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
-_DURATION = re.compile(r"(\d+\.?\d*|\.\d+)\s*([smhd]?)")
-_CLOCK = re.compile(r"(?:(\d+):)?(\d+):([0-5]\d)")
+SIGNALS = ("SIGTERM", "SIGINT", "SIGHUP", "SIGUSR1", "SIGUSR2")
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +46,9 @@ class Experiment:
     seed: int
     timeout: float | None
     grace: float
+    signal: int
+    resumes: bool
+    heartbeat: float
     attempts: int
     give_up_after: int
     cores_per_trial: int
@@ -104,6 +77,9 @@ class Experiment:
             seed=_integer(file, "seed", least=0),
             timeout=_timeout(file),
             grace=_duration(file, "grace"),
+            signal=_signal(file),
+            resumes=_boolean(file, "resumes"),
+            heartbeat=_heartbeat(file),
             attempts=_integer(file, "attempts", least=1),
             give_up_after=_integer(file, "give_up_after", least=0),
             cores_per_trial=_integer(file, "resources.cores_per_trial", least=1),
@@ -113,7 +89,7 @@ class Experiment:
 
     def describe(self) -> dict[str, Any]:
         """It as plain data that JSON holds, for the journal."""
-        about = ("name", "directory", "trials", "seed", "timeout", "grace", "attempts", "give_up_after")
+        about = ("name", "directory", "trials", "seed", "timeout", "grace", "resumes", "attempts", "give_up_after")
         return {
             **{key: getattr(self, key) for key in (*about, "cores_per_trial")},
             "command": list(self.command),
@@ -135,6 +111,8 @@ class Experiment:
             grace=self.grace,
             cores=self.cores_per_trial,
             seed=self.seed,
+            signal=self.signal,
+            heartbeat=self.heartbeat,
         )
 
     @property
@@ -258,6 +236,28 @@ def _timeout(file: YamlFile) -> float | None:
     return seconds
 
 
+def _heartbeat(file: YamlFile) -> float:
+    seconds = _duration(file, "heartbeat_timeout")
+    if seconds < 1:
+        file.refuse("heartbeat_timeout", f"{seconds:g} s is too short to tell", "Write 1s or more; 60s is usual.")
+    return seconds
+
+
+def _signal(file: YamlFile) -> int:
+    written = str(file.get("signal") if file.has("signal") else KEYS["signal"].default)
+    name = written.upper() if written.upper().startswith("SIG") else f"SIG{written.upper()}"
+    if name not in SIGNALS:
+        file.refuse("signal", f"{_shown(written)} asks no script to end", f"Write one of {', '.join(SIGNALS)}.")
+    return int(signal.Signals[name])
+
+
+def _boolean(file: YamlFile, key: str) -> bool:
+    value = file.get(key) if file.has(key) else KEYS[key].default == "true"
+    if not isinstance(value, bool):
+        file.refuse(key, f"{_shown(value)} is neither true nor false", f"Write {_last(key)}: {KEYS[key].example}")
+    return value
+
+
 def _duration(file: YamlFile, key: str) -> float:
     written = file.get(key) if file.has(key) else KEYS[key].default
     seconds = None if isinstance(written, bool) else duration(str(written))
@@ -265,16 +265,6 @@ def _duration(file: YamlFile, key: str) -> float:
         problem = f"{_shown(written)} is no duration"
         file.refuse(key, problem, "Write 90 (seconds), 90s, 10m, 2h, 1d or 1:30:00.")
     return seconds
-
-
-def duration(text: str) -> float | None:
-    """Seconds from ``90``, ``90s``, ``10m``, ``2h``, ``1d``, ``1:30:00`` or ``10:00`` (minutes); None for others."""
-    if found := _DURATION.fullmatch(text.strip()):
-        return float(found[1]) * _SECONDS[found[2]]
-    if found := _CLOCK.fullmatch(text.strip()):
-        hours, minutes, seconds = (float(part or 0) for part in found.groups())
-        return hours * 3600 + minutes * 60 + seconds
-    return None
 
 
 def _metrics(file: YamlFile) -> dict[str, str]:

@@ -205,7 +205,7 @@ def detach() -> None:
     """A session of its own, default signal handlers, and death with the guard."""
     os.setsid()
     signal.set_wakeup_fd(-1)
-    for number in (*WAKING, signal.SIGPIPE, getattr(signal, "SIGXFSZ", signal.SIGPIPE)):
+    for number in (*WAKING, signal.SIGUSR1, signal.SIGPIPE, getattr(signal, "SIGXFSZ", signal.SIGPIPE)):
         signal.signal(number, signal.SIG_DFL)
     if _prctl is not None:
         _prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
@@ -269,6 +269,7 @@ def main(fd: int) -> None:
     signal.set_wakeup_fd(woken, warn_on_full_buffer=False)
     for number in WAKING:
         signal.signal(number, lambda *_: None)
+    signal.signal(signal.SIGUSR1, signal.SIG_IGN)  # a batch system signals every process of a step
     signal.pthread_sigmask(signal.SIG_SETMASK, [])
     Guard(rank, wake).serve()
 

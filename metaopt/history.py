@@ -4,13 +4,15 @@ A history is a log of facts; this folds them, with the same code that the schedu
 on a run in progress too.
 """
 
+import gc
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from metaopt.errors import HistoryDiffers, HistoryError
-from metaopt.messages import Event, Opened, from_plain
+from metaopt.messages import Event, Opened, from_plain, reported_fields
 from metaopt.stores import Store, open_store
 from metaopt.trial import ACTIVE, Objective, Study, Trial
 
@@ -85,19 +87,40 @@ def replay(store: Store) -> tuple[Study | None, int]:
     """The study that the records of ``store`` tell of (None when there are none), and the number of its last run."""
     study: Study | None = None
     run = 0
-    for _, record in store.read():
-        fact = from_plain(record.kind, record.body)
-        run = max(run, record.run)
-        if isinstance(fact, Opened):
-            _check_format(fact)
-            attempts = fact.experiment.get("attempts", 2)
-            study = study or Study(Objective(**fact.experiment["objective"]))
-            study.attempts = attempts
-        if study is None:
-            problem = f"the first record of this history is no Opened but {record.kind}"
-            raise HistoryError(problem, "It was not written by metaopt, or its beginning is missing.")
-        study.apply(record.time, fact)
+    with _uncollected():
+        for _, record in store.read():
+            run = max(run, record.run)
+            if study is not None and record.kind == "Reported":  # as most are: no message is made of it
+                study.report(*reported_fields(record.body))
+                continue
+            fact = from_plain(record.kind, record.body)
+            if isinstance(fact, Opened):
+                study = _opened(study, fact)
+            if study is None:
+                problem = f"the first record of this history is no Opened but {record.kind}"
+                raise HistoryError(problem, "It was not written by metaopt, or its beginning is missing.")
+            study.apply(record.time, fact)
     return study, run
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Without looking for cycles in what is kept: there are none, and to look takes longer than to fold."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
+
+
+def _opened(study: Study | None, fact: Opened) -> Study:
+    """The study in which a run begins."""
+    _check_format(fact)
+    study = study or Study(Objective(**fact.experiment["objective"]))
+    study.attempts = fact.experiment.get("attempts", 2)
+    return study
 
 
 def _check_format(fact: Opened) -> None:
@@ -136,7 +159,9 @@ def unheard(study: Study, trials: Path) -> list[Event]:
         outcome = _outcome(trials / str(number)) if trial.state in ACTIVE else {}
         if outcome.get("attempt") == trial.attempts and trial.worker is not None:
             run = {"worker": trial.worker, "trial": number, "attempt": trial.attempts}
-            events.append(from_plain("Reported", {**run, "points": outcome["points"][len(trial.points) :]}))
+            events.append(
+                from_plain("Reported", {**run, "points": outcome["points"][len(trial.points) - trial.earlier :]})
+            )
             events.append(from_plain("Finished", {**run, "outcome": outcome["outcome"], "error": outcome["error"]}))
     return events
 

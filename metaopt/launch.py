@@ -33,21 +33,24 @@ def under_mpi() -> bool:
     return False
 
 
-def rank(file: str, watch: "Callable[[], Watch]") -> int:
+def rank(file: str, watch: "Callable[[], Watch]", walltime: float | None = None) -> int:
     """Do what this rank is there for; gives the exit status, with which ``leave`` must be called.
 
-    ``watch`` gives what shows the run to a person; only rank 0 calls it.
+    ``watch`` gives what shows the run to a person; only rank 0 calls it.  ``walltime`` is how many
+    seconds there are.
     """
     mpi = import_module("metaopt.transports.mpi")  # a second's work, and nobody else needs it
     comm = mpi.world()
+    place = mpi.place(comm)  # all ranks find it together
     if comm.rank > 0:
         for name in (signal.SIGINT, signal.SIGUSR1):  # rank 0 hears these too, and says what to do
             signal.signal(name, signal.SIG_IGN)
-        import_module("metaopt.worker").serve(mpi.MpiLink(comm), comm.rank, mpi.place(comm))
+        import_module("metaopt.worker").serve(mpi.MpiLink(comm), comm.rank, place)
         return 0
     hub = mpi.MpiHub(comm)
     try:
-        status: int = import_module("metaopt.master").lead(hub, comm.size - 1, file, watch())
+        status: int = import_module("metaopt.master").lead(hub, comm.size - 1, file, watch(), walltime)
+        _note(status)  # before anybody is ended who has been silent, which may end the job
     finally:
         hub.dismiss()
     return status
@@ -58,8 +61,17 @@ def leave(status: int) -> int:
     mpi = sys.modules.get("metaopt.transports.mpi")
     if mpi is None:
         return status
-    if (path := os.environ.get(STATUS_FILE)) and mpi.MPI.COMM_WORLD.rank == 0:
-        Path(path).write_text(f"{status}\n", encoding="ascii")
+    if mpi.MPI.COMM_WORLD.rank > 0:
+        status = 0  # another status of a worker would end the job, or not be noticed at all
+    elif _note(status):
         status = 0  # whoever named the file reads it there, and mpirun has nothing to complain of
     mpi.leave(status)
     return status
+
+
+def _note(status: int) -> bool:
+    """Write the exit status to the file that was named for it, if one was."""
+    path = os.environ.get(STATUS_FILE)
+    if path:
+        Path(path).write_text(f"{status}\n", encoding="ascii")
+    return bool(path)

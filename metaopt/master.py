@@ -1,13 +1,18 @@
 """Rank 0: what it takes to drive a study, put together."""
 
+import math
+import os
 import signal
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
 from metaopt import __version__
+from metaopt.allocations import detect
 from metaopt.driver import Driver, View
-from metaopt.errors import HistoryIncomplete
+from metaopt.durations import Durations
+from metaopt.errors import HistoryIncomplete, WalltimeShort
 from metaopt.experiment import Experiment
 from metaopt.history import FORMAT, check_same, replay, unheard
 from metaopt.messages import Event, Opened, Welcome
@@ -20,6 +25,8 @@ from metaopt.transports.base import Hub
 from metaopt.trial import Study
 
 FINISHED, FAILED, INTERRUPTED = 0, 1, 130
+SLACK = 10.0
+"""Seconds from the last script's end to that of the allocation, for what is left to do."""
 
 
 class Watcher(View, Protocol):
@@ -45,20 +52,30 @@ class Greeter(Hub, Protocol):
 Watch = Callable[[Experiment, Study], Watcher]
 
 
-def lead(hub: Greeter, workers: int, file: str, watch: Watch) -> int:
+def lead(hub: Greeter, workers: int, file: str, watch: Watch, walltime: float | None = None) -> int:
     """Search as ``file`` says, with ``workers`` workers behind ``hub``; gives the exit status.
+
+    ``walltime`` is how many seconds there are from now on, if not until the end of the allocation.
 
     Raises MetaoptError when the experiment or its history does not allow it, before anything has started.
     """
     experiment = Experiment.load(file)
+    now = time.time()
+    allocation = detect(os.environ, now)
+    deadline = min(allocation.deadline or math.inf, now + (walltime or math.inf))
     store = open_store(experiment.history, create=True)
     try:
         study, run, past = resume(experiment, store)
-        limits = Limits(experiment.trials, workers, experiment.give_up_after)
+        end = deadline - experiment.grace - SLACK
+        check_time(study, experiment, end, now)
+        limits = Limits(experiment.trials, workers, experiment.give_up_after, now, end)
         stopper = load("stopper", experiment.stopper)(**experiment.stopper.settings)
         scheduler = Scheduler(study, limits, stopper)
+        scheduler.warnings += [allocation.doubt] if allocation.doubt else []
         hub.greet(experiment.welcome())
-        opened = Opened(__version__, FORMAT, experiment.describe())
+        opened = Opened(
+            __version__, FORMAT, experiment.describe(), None if deadline == math.inf else round(deadline, 6)
+        )
         _drive(scheduler, hub, Recorder(store, run + 1), watch(experiment, study), experiment, *past, opened)
     finally:
         store.close()
@@ -74,6 +91,18 @@ def resume(experiment: Experiment, store: Store) -> tuple[Study, int, list[Event
     check_same(study, experiment.describe(), experiment.history)
     study.attempts = experiment.attempts
     return study, run, unheard(study, Path(experiment.welcome().trials))
+
+
+def check_time(study: Study, experiment: Experiment, end: float, now: float) -> None:
+    """Raise LaunchError when nothing that is known to be possible fits in between ``now`` and ``end``."""
+    longer = f"Ask for more time, or let the script save and go on (resumes: true); grace: is {experiment.grace:g} s."
+    if end <= now:
+        problem = f"the allocation ends {now - end:.0f} s too early for a trial to be asked to save and to do so"
+        raise WalltimeShort(problem, longer)
+    shortest = Durations(study).shortest
+    if shortest is not None and shortest > end - now and not experiment.resumes:
+        problem = f"the shortest trial so far took {shortest:.0f} s, and only {end - now:.0f} s are left for trials"
+        raise WalltimeShort(problem, longer)
 
 
 def _drive(

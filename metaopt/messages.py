@@ -12,6 +12,7 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from operator import itemgetter
 from typing import Any, TypeAlias
 
 from metaopt.errors import WireError
@@ -26,21 +27,24 @@ Point: TypeAlias = tuple[float, Mapping[str, float]]
 class Opened:
     """A run (one launch, one allocation) has begun; the workers of earlier runs are gone.
 
-    ``experiment`` describes what is searched, as plain data; ``format`` is the version of the journal's format.
+    ``experiment`` describes what is searched, as plain data; ``format`` is the version of the journal's format;
+    ``deadline`` is when the allocation ends, if that is known.
     """
 
     metaopt: str
     format: int
     experiment: Mapping[str, Any]
+    deadline: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Joined:
-    """A worker is there and free, with this device."""
+    """A worker is there and free, with this device; it is process ``pid`` of its host."""
 
     worker: int
     host: str
     device: str
+    pid: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +106,10 @@ class Welcome:
 
     ``command`` is an argv list with placeholders, ``directory`` where it runs, ``trials`` the directory of the trials'
     directories, ``metrics`` patterns over stdout by metric, ``timeout`` and ``grace`` seconds, ``cores`` how many a
-    trial gets.  ``host`` is where rank 0 runs, which needs none of the cores there.
+    trial gets.  ``signal`` is the number of the one that asks a script to end.  Who is silent for ``heartbeat`` seconds
+    is lost.  ``host`` is where rank 0 runs, which needs none of the cores there.
+
+    A worker that hears it again, because it was thought lost, kills what it runs and joins anew.
     """
 
     command: tuple[str, ...]
@@ -113,6 +120,8 @@ class Welcome:
     grace: float
     cores: int
     seed: int
+    signal: int = 15
+    heartbeat: float = 60.0
     host: str = ""
 
 
@@ -135,6 +144,15 @@ class Stop:
     attempt: int
     reason: str
     why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Fence:
+    """Kill the process ``pid`` of this host: it is rank ``silent``, which has been given up."""
+
+    worker: int
+    silent: int
+    pid: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +180,7 @@ class Observe:
 
 
 Event: TypeAlias = Opened | Joined | Started | Reported | Finished | Lost | Suggested | Interrupted
-Command: TypeAlias = Welcome | Assign | Stop | Release | Suggest | Observe
+Command: TypeAlias = Welcome | Assign | Stop | Fence | Release | Suggest | Observe
 Fact: TypeAlias = Event | Assign | Stop
 Message: TypeAlias = Event | Command
 
@@ -170,11 +188,13 @@ KINDS: dict[str, type[Any]] = {
     kind.__name__: kind
     for kind in (
         *(Opened, Joined, Started, Reported, Finished, Lost, Suggested, Interrupted),
-        *(Welcome, Assign, Stop, Release, Suggest, Observe),
+        *(Welcome, Assign, Stop, Fence, Release, Suggest, Observe),
     )
 }
 _JSON = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False)
 _NAMES = {kind: tuple(field.name for field in fields(kind)) for kind in KINDS.values()}
+_REPORTED = itemgetter(*_NAMES[Reported])
+NOT_PLAIN = (KeyError, TypeError, ValueError, AttributeError)
 
 
 def to_plain(message: Message) -> dict[str, Any]:
@@ -187,11 +207,11 @@ def to_plain(message: Message) -> dict[str, Any]:
 
 def from_plain(kind: str, plain: Mapping[str, Any]) -> Any:  # noqa: ANN401 - any of KINDS
     """The message of this ``kind`` with these fields; raises WireError when there is none such."""
+    if kind == "Reported":
+        return Reported(*reported_fields(plain))
     try:
         message = KINDS[kind](**plain)
         match message:
-            case Reported(worker, trial, attempt, points):
-                return Reported(worker, trial, attempt, tuple(_point(point) for point in points))
             case Suggested(params):
                 return Suggested(tuple(params))
             case Suggest(count, pending):
@@ -199,9 +219,23 @@ def from_plain(kind: str, plain: Mapping[str, Any]) -> Any:  # noqa: ANN401 - an
             case Welcome():
                 return KINDS[kind](**{**plain, "command": tuple(message.command)})
         return message  # noqa: TRY300 - the case of most kinds
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        problem = f"not a message: {kind} {str(plain)[:200]} ({error!r})"
-        raise WireError(problem) from None
+    except NOT_PLAIN as error:
+        raise _no_message(kind, plain, error) from None
+
+
+def reported_fields(plain: Mapping[str, Any]) -> tuple[int, int, int, tuple[Point, ...]]:
+    """The fields of the Reported in ``plain``, for one who needs no message of it; raises WireError when it is none."""
+    try:
+        worker, trial, attempt, points = _REPORTED(plain)
+        if len(plain) == len(_NAMES[Reported]):
+            return worker, trial, attempt, tuple([_point(point) for point in points])
+    except NOT_PLAIN as error:
+        raise _no_message(Reported.__name__, plain, error) from None
+    raise _no_message(Reported.__name__, plain, TypeError("it has more fields"))
+
+
+def _no_message(kind: str, plain: object, error: Exception) -> WireError:
+    return WireError(f"not a message: {kind} {str(plain)[:200]} ({error!r})")
 
 
 def encode(message: Message) -> bytes:

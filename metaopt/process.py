@@ -230,10 +230,10 @@ class Process:
             self._end(-signal.SIGKILL, GUARD_KILLED)
         return self._code
 
-    def terminate(self) -> None:
-        """Send SIGTERM to its process group; nothing when it has ended."""
+    def terminate(self, number: int = signal.SIGTERM) -> None:
+        """Send SIGTERM, or another signal, to its process group; nothing when it has ended."""
         if self._code is None and not self._stray:
-            self._guard.order(signal.SIGTERM)
+            self._guard.order(number)
 
     def kill(self) -> None:
         """Kill its whole tree; nothing when it has ended."""

@@ -6,6 +6,7 @@ Suggested goes out.  An optimizer that fails is told so, and random points are p
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import traceback
@@ -210,4 +211,6 @@ def _answer(line: bytes) -> None:
 
 
 if __name__ == "__main__":
+    for number in (signal.SIGINT, signal.SIGUSR1):  # a batch system signals every process of a step
+        signal.signal(number, signal.SIG_IGN)
     serve(sys.stdin.buffer, _answer)

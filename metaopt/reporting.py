@@ -11,6 +11,7 @@ user's own process: it imports next to nothing.
                           close what they do not know, and another file may then have its number.
     METAOPT_REPORT_FILE   lines go here when the pipe was closed on the way.
     METAOPT_TRIAL_DIR     the trial's directory.
+    METAOPT_SIGNAL        the number of the signal that asks a script to end; SIGTERM when it is not set.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from typing import SupportsFloat
 
 PIPE, FILE, TRIAL_DIR = "METAOPT_REPORT", "METAOPT_REPORT_FILE", "METAOPT_TRIAL_DIR"
+SIGNAL = "METAOPT_SIGNAL"
 
 _count = 0
 _file: tuple[int, int, int] | None = None  # descriptor, device, inode of METAOPT_REPORT_FILE
@@ -49,8 +51,8 @@ def report(step: SupportsFloat | None = None, **metrics: SupportsFloat) -> None:
 def should_stop() -> bool:
     """Whether metaopt has asked this script to end: save what is needed and leave.
 
-    The first call makes SIGTERM set a flag instead of ending the process, so call it early, in the main thread; a
-    handler that the script has set itself is left alone.
+    The first call makes SIGTERM (or the signal that the experiment names) set a flag instead of ending the process, so
+    call it early, in the main thread; a handler that the script has set itself is left alone.
     """
     global _handler_pid  # noqa: PLW0603 - a process has one set of handlers
     if not _handler_pid and os.environ.get(PIPE):
@@ -58,8 +60,9 @@ def should_stop() -> bool:
         import threading  # noqa: PLC0415
 
         main = threading.current_thread() is threading.main_thread()
-        if main and signal.getsignal(signal.SIGTERM) == signal.SIG_DFL:
-            signal.signal(signal.SIGTERM, _on_terminate)
+        asks = int(os.environ.get(SIGNAL, signal.SIGTERM))
+        if main and signal.getsignal(asks) == signal.SIG_DFL:
+            signal.signal(asks, _on_terminate)
             _handler_pid = os.getpid()
     return _stop_asked
 

@@ -13,6 +13,9 @@ _WORD = re.compile(r"[A-Za-z_][\w.+/-]*")
 _ITEM = re.compile(r"""\s*("(?:[^"\\]|\\.)*"|'(?:[^']|'')*'|[^,"'()\[\]{}]*[^,"'()\[\]{}\s])\s*(,|$)""")
 _INTEGER = re.compile(r"[+-]?\d{1,300}")
 _FLOAT = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
+_SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
+_DURATION = re.compile(r"(\d+\.?\d*|\.\d+)\s*([smhd]?)")
+_CLOCK = re.compile(r"(?:(\d+):)?(\d+):([0-5]\d)")
 _CONSTANTS: dict[str, Scalar] = {
     **dict.fromkeys(("null", "Null", "NULL", "~")),
     **{text: text.lower() == "true" for text in ("true", "True", "TRUE", "false", "False", "FALSE")},
@@ -91,3 +94,13 @@ def check_scalar(name: str, value: object) -> None:
     """Raise SpaceError for the parameter ``name`` unless ``value`` is a scalar."""
     if value is not None and not isinstance(value, (str, bool)) and not is_number(value):
         raise SpaceError(name, f"{value!r} is no value", "A value is text, a number, true, false or null.")
+
+
+def duration(text: str) -> float | None:
+    """Seconds from ``90``, ``90s``, ``10m``, ``2h``, ``1d``, ``1:30:00`` or ``10:00`` (minutes); None for others."""
+    if found := _DURATION.fullmatch(text.strip()):
+        return float(found[1]) * _SECONDS[found[2]]
+    if found := _CLOCK.fullmatch(text.strip()):
+        hours, minutes, seconds = (float(part or 0) for part in found.groups())
+        return hours * 3600 + minutes * 60 + seconds
+    return None

@@ -8,6 +8,7 @@ import math
 from dataclasses import dataclass
 from typing import assert_never
 
+from metaopt.durations import Durations
 from metaopt.messages import (
     Assign,
     Command,
@@ -35,11 +36,16 @@ WORTHWHILE = 0.25
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How far a run goes: ``trials`` in all; ``workers`` that may join; up to ``give_up_after`` failures at first."""
+    """How far a run goes: ``trials`` in all; ``workers`` that may join; up to ``give_up_after`` failures at first.
+
+    The run has begun at ``begin``, and by ``end`` the scripts must have ended: some time before the allocation does.
+    """
 
     trials: int
     workers: int
     give_up_after: int = 5
+    begin: float = 0.0
+    end: float = math.inf
 
 
 class Scheduler:
@@ -48,6 +54,7 @@ class Scheduler:
     def __init__(self, study: Study, limits: Limits, stopper: Stopper) -> None:
         """Go on from ``study``, which may have a past; the stopper and the optimizer are told of it."""
         self.study, self.limits, self.stopper = study, limits, stopper
+        self.durations = Durations(study)
         self.facts: list[Fact] = []
         self.warnings: list[str] = []
         self.draining = ""
@@ -71,8 +78,7 @@ class Scheduler:
     @property
     def finished(self) -> bool:
         """Whether this run has nothing more to do."""
-        busy = len(self.study.workers) - len(self.study.idle)
-        return not busy and (bool(self.draining) or self.complete)
+        return not self.study.busy and (bool(self.draining) or self.complete)
 
     @property
     def _missing(self) -> int:
@@ -106,7 +112,10 @@ class Scheduler:
                 self._apply(now, event)
                 self.interrupted = True
                 self._drain(reason)
-            case Joined() | Started() | Finished() | Opened():
+            case Joined(worker):
+                self._gone.discard(worker)
+                self._apply(now, event)
+            case Started() | Finished() | Opened():
                 self._apply(now, event)
             case _:
                 assert_never(event)
@@ -165,7 +174,7 @@ class Scheduler:
     def _assignments(self, now: float) -> list[Command]:
         """Give the waiting trials to the idle workers, first come, first served."""
         commands: list[Command] = []
-        while self.study.idle and self.study.waiting and not self.draining:
+        while self.study.idle and self.study.waiting and not self.draining and self._fits(now):
             worker = next(iter(self.study.idle))
             trial = self.study.trials[self.study.waiting[0]]
             assign = Assign(worker, trial.number, trial.attempts + 1, trial.params)
@@ -174,8 +183,15 @@ class Scheduler:
             commands.append(assign)
         return commands
 
+    def _fits(self, now: float) -> bool:
+        """Whether a trial that begins now is likely to complete before the end."""
+        return self.durations.fits(self.limits.end - now, self.limits.end - self.limits.begin)
+
     def _what_next(self, now: float) -> list[Command]:
         """Ask for the points that are missing, or send everybody home."""
+        if self.study.waiting and not self.study.busy and not self._fits(now):
+            self.interrupted = True
+            self._drain(f"no trial is likely to complete in the {max(self.limits.end - now, 0):.0f} s that are left")
         if self.finished:
             return [Release(worker) for worker in self._leave()]
         missing = min(len(self.study.idle) + self._ahead - len(self.study.waiting), self._missing)

@@ -80,7 +80,11 @@ class Objective:
 
 @dataclass(slots=True)
 class Trial:
-    """One trial.  ``started`` and ``ended`` are seconds since the epoch, ``attempts`` how often it was begun."""
+    """One trial.
+
+    ``started`` and ``ended`` are seconds since the epoch, ``attempts`` how often it was begun.  ``earlier`` is how many
+    of its points, ``saved`` how many seconds of its work, an attempt that goes on from a checkpoint has inherited.
+    """
 
     number: int
     params: Params
@@ -97,10 +101,17 @@ class Trial:
     stop: str = ""
     why: str = ""
     points: list[Point] = field(default_factory=list, repr=False)
+    earlier: int = 0
+    saved: float = 0.0
 
     def curve(self, metric: str) -> list[tuple[float, float]]:
         """The values of ``metric`` as the script reported them: (step, value) pairs."""
         return [(step, values[metric]) for step, values in self.points if metric in values]
+
+    @property
+    def work(self) -> float | None:
+        """How many seconds it took in all, over the attempts of which one went on where another had stopped."""
+        return None if self.duration is None else self.saved + self.duration
 
     @property
     def duration(self) -> float | None:
@@ -127,7 +138,7 @@ class Worker:
 
 @dataclass(slots=True)
 class Study:
-    """All trials and workers of one study; ``apply`` is the only way to change it.
+    """All trials and workers of one study; ``apply`` is the only way to change it, ``report`` a part of it.
 
     ``waiting`` are the trials to be run, in order; ``idle`` the workers without one; ``open`` the trials that have not
     ended; ``ended`` those that have, in that order; ``best`` the completed one with the best objective (the first of
@@ -148,20 +159,39 @@ class Study:
     tries: int = 0
     experiment: Mapping[str, Any] = field(default_factory=dict)
 
-    def is_stale(self, fact: Started | Reported | Finished | Stop) -> bool:
-        """Whether it is about an attempt that is no longer under way, as when its worker was thought lost."""
-        trial = self.trials.get(fact.trial)
-        return (
-            trial is None or trial.state not in ACTIVE or (trial.worker, trial.attempts) != (fact.worker, fact.attempt)
-        )
+    @property
+    def busy(self) -> int:
+        """How many workers run a trial."""
+        return len(self.workers) - len(self.idle)
+
+    @property
+    def resumes(self) -> bool:
+        """Whether another attempt goes on from where the last one was stopped."""
+        return bool(self.experiment.get("resumes"))
+
+    def is_late(self, worker: int, number: int, attempt: int) -> bool:
+        """Whether an attempt is no longer under way, as when its worker was thought lost: no word about it counts."""
+        trial = self.trials.get(number)
+        return trial is None or trial.worker != worker or trial.attempts != attempt or trial.state not in ACTIVE
+
+    def report(self, worker: int, number: int, attempt: int, points: tuple[Point, ...]) -> bool:
+        """Take in what a Reported says; False when it is late.  For who folds a million of them without a message."""
+        if self.is_late(worker, number, attempt):
+            return False
+        trial = self.trials[number]
+        if trial.earlier and trial.earlier == len(trial.points) and points:
+            trial.points = [point for point in trial.points if point[0] < points[0][0]]  # it says the others again
+            trial.earlier = len(trial.points)
+        trial.points += points
+        return True
 
     def apply(self, time: float, fact: Fact) -> bool:  # noqa: C901 - one case a fact
         """Take in what happened at ``time``; False when it is a late word that changes nothing."""
         match fact:
-            case Started() | Reported() | Finished() | Stop() if self.is_stale(fact):
+            case Started() | Finished() | Stop() if self.is_late(fact.worker, fact.trial, fact.attempt):
                 return False
-            case Reported(_, number, _, points):
-                self.trials[number].points += points
+            case Reported(worker, number, attempt, points):
+                return self.report(worker, number, attempt, points)
             case Started(_, number, _, pid):
                 self.trials[number].pid, self.trials[number].started = pid, time
             case Finished():
@@ -200,7 +230,9 @@ class Study:
         self._move(trial, State.RUNNING)
         trial.worker, trial.attempts, trial.started, trial.ended = fact.worker, fact.attempt, time, None
         trial.stop = trial.why = trial.error = ""
-        trial.points = []
+        if not self.resumes:
+            trial.points = []
+        trial.earlier = len(trial.points)
         self.waiting.remove(fact.trial)
         self.idle.pop(fact.worker, None)
         if fact.worker in self.workers:
@@ -264,6 +296,8 @@ class Study:
         if trial.stop == "pruned":
             self._end(time, trial, State.STOPPED)
         else:
+            if self.resumes and trial.stop:
+                trial.saved += time - (time if trial.started is None else trial.started)
             self._move(trial, State.WAITING)
             trial.worker = trial.pid = None
             self.waiting.appendleft(trial.number)

@@ -3,6 +3,8 @@
 It imports the standard library only, and while its child trains it sleeps until the child says something.
 """
 
+import os
+import signal
 import socket
 import time
 import traceback
@@ -11,7 +13,8 @@ from metaopt.attempt import Attempt, warn
 from metaopt.devices.base import Device
 from metaopt.devices.cpu import share, usable_cores
 from metaopt.devices.gpu import give, usable_gpus
-from metaopt.messages import Assign, Command, Finished, Joined, Lost, Release, Started, Stop, Welcome
+from metaopt.fence import fence
+from metaopt.messages import Assign, Command, Fence, Finished, Joined, Lost, Release, Started, Stop, Welcome
 from metaopt.process import CannotStart, Guard
 from metaopt.transports.base import Link, MasterLost
 
@@ -42,11 +45,12 @@ class Worker:
         self._welcome: Welcome | None = None
         self._device = Device("", (), {})
         self._attempt: Attempt | None = None
-        self._released = False
+        self._released = self._warned = False
         self._busy_at = time.monotonic()
 
     def work(self) -> None:
         """Take commands and run trials until released."""
+        signal.signal(signal.SIGUSR1, self._warn)
         try:
             while not self._released:
                 self._wait()
@@ -54,6 +58,9 @@ class Worker:
                     self._obey(command)
                 if self._attempt is not None:
                     self._attend(self._attempt)
+        except MasterLost:
+            self._abandon()
+            raise
         finally:
             self._guard.close()
         self._link.close()
@@ -74,16 +81,24 @@ class Worker:
             case Stop(_, trial, attempt, reason):
                 if self._attempt is not None and self._attempt.key == (trial, attempt):
                     self._attempt.stop(reason)
+            case Fence(_, silent, pid):
+                fence(pid, silent)
             case Release():
                 self._released = True
 
     def _join(self, welcome: Welcome) -> None:
-        """Find out what this worker owns: its share of the node's cores and GPUs, of which rank 0 needs none."""
+        """Find out what this worker owns: its share of the node's cores and GPUs, of which rank 0 needs none.
+
+        Who hears this again was given up, and what it ran is run elsewhere.
+        """
+        if self._attempt is not None:
+            self._guard.close()
+            self._guard, self._attempt = Guard(), None
         self._welcome = welcome
         host = socket.gethostname()
         rank = self._place - 1 if host == welcome.host else self._place
         self._device = give(usable_gpus(), rank, share(usable_cores(), rank, welcome.cores))
-        self._link.send(Joined(self._worker, host, self._device.name))
+        self._link.send(Joined(self._worker, host, self._device.name, os.getpid()))
 
     def _start(self, assign: Assign) -> None:
         if self._welcome is None or self._attempt is not None:
@@ -96,12 +111,28 @@ class Worker:
         else:
             self._link.send(Started(*run, self._attempt.pid))
 
+    def _warn(self, *_: object) -> None:
+        """The end is near; rank 0 has heard it too, and says what to do.  A batch system may tell the script itself."""
+        self._warned = True
+
+    def _abandon(self) -> None:
+        """Nobody is left to report to: the script has its grace to save; how it ends stands in its directory."""
+        if self._attempt is None:
+            return
+        self._attempt.stop("interrupted")
+        while not self._attempt.over:
+            self._attempt.wait(PAUSE)
+            self._attempt.listen()
+            while self._attempt.next_word() is not None:
+                pass
+        self._attempt.conclude()
+
     def _attend(self, attempt: Attempt) -> None:
         """Pass on what the script has said; see to its end."""
         attempt.listen()
         while self._link.unread() < WINDOW and (word := attempt.next_word()) is not None:
             self._link.send(word)
         if attempt.over:
-            self._link.send(attempt.conclude())
+            self._link.send(attempt.conclude(warned=self._warned))
             self._attempt = None
             self._busy_at = time.monotonic()

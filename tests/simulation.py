@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 import random
 
 from metaopt.driver import Driver
@@ -40,11 +41,13 @@ def script(reports, seed=0, seconds=60.0):
 class Simulation:
     """``run`` it once; then look at ``study``, ``hub`` and ``store``."""
 
-    def __init__(self, train, trials, workers, losses=(), optimizer="random", stopper=None, store=None, study=None):
+    def __init__(
+        self, train, trials, workers, losses=(), optimizer="random", stopper=None, store=None, study=None, end=math.inf
+    ):
         self.store = store or Memory()
         self.study = study or Study(Objective("loss"))
         self.hub = SimulatedHub(train, workers, losses)
-        self.scheduler = Scheduler(self.study, Limits(trials, workers), stopper or Never())
+        self.scheduler = Scheduler(self.study, Limits(trials, workers, end=end), stopper or Never())
         proposer = InlineProposer(make(optimizer, SPACE, seed=1))
         run = 1 + max((record.run for _, record in self.store.read()), default=0)
         recorder = Recorder(self.store, run, background=False)

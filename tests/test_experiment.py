@@ -7,9 +7,11 @@ from pathlib import Path
 import pytest
 
 from metaopt.errors import ExperimentError
-from metaopt.experiment import KEYS, REQUIRED, Experiment, duration
+from metaopt.experiment import Experiment
+from metaopt.keys import KEYS, REQUIRED
 from metaopt.messages import Welcome, decode, encode
 from metaopt.plugins import Choice
+from metaopt.scalars import duration
 from metaopt.space import Categorical, Integer, Real
 from metaopt.trial import Objective
 
@@ -43,6 +45,9 @@ stopper: {rule: median, warmup: 5}
 seed: 7
 timeout: 1:30:00
 grace: 30s
+signal: usr1
+resumes: true
+heartbeat_timeout: 5m
 attempts: 3
 give_up_after: 0
 resources: {cores_per_trial: 4}
@@ -184,6 +189,8 @@ def test_a_welcome_survives_the_wire(load, tmp_path):
         grace=30,
         cores=4,
         seed=7,
+        signal=10,
+        heartbeat=300,
     )
     assert decode(encode(welcome)) == welcome
 

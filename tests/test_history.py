@@ -1,5 +1,6 @@
 """What is read back, and what a resumed run takes in."""
 
+import gc
 import json
 import subprocess
 import sys
@@ -9,8 +10,8 @@ from simulation import Simulation, script
 
 from metaopt import history
 from metaopt.errors import HistoryDiffers, HistoryError, MetaoptError
-from metaopt.history import check_same, unheard
-from metaopt.messages import Assign, Finished, Joined, Opened, Reported, Suggested
+from metaopt.history import check_same, replay, unheard
+from metaopt.messages import Assign, Finished, Joined, Opened, Reported, Suggested, from_plain, to_plain
 from metaopt.stores import open_store
 from metaopt.stores.base import Record
 from metaopt.stores.journal import Journal
@@ -86,6 +87,51 @@ def test_a_journal_that_is_not_ours_is_refused(tmp_path, kind, body, message):
     store.close()
     with pytest.raises(MetaoptError, match=message):
         history.load(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"worker": 1, "trial": 0, "attempt": 1},
+        {"worker": 1, "trial": 0, "attempt": 1, "points": [], "mood": "good"},
+        {"worker": 1, "trial": 0, "attempt": 1, "points": [1]},
+        {"worker": 1, "trial": 0, "attempt": 1, "points": [[1, {"loss": "low"}]]},
+        {"worker": 1, "trial": 0, "attempt": 1, "points": [[1, None]]},
+        [1, 0, 1, []],
+    ],
+)
+def test_a_report_that_is_none_is_refused_and_garbage_is_collected_again(tmp_path, body):
+    opened = to_plain(Opened("1", 1, {"objective": {"metric": "loss"}}))
+    store = open_store(str(tmp_path), create=True)
+    store.append([Record(1, 1, 0.0, "Opened", opened), Record(1, 2, 0.0, "Reported", body)])
+    store.close()
+    with pytest.raises(MetaoptError, match="not a message: Reported"):
+        history.load(tmp_path)
+    assert gc.isenabled()
+
+
+def test_reports_that_no_message_is_made_of_add_up_to_the_same(url):
+    store = open_store(url)
+    expected = Study(Objective("loss"))
+    for _, record in store.read():
+        expected.apply(record.time, from_plain(record.kind, record.body))
+    study, run = replay(store)
+    assert run == 1
+    assert sum(len(trial.points) for trial in study.trials.values()) == 80
+    assert study == expected
+
+
+def test_a_late_report_is_dropped_and_what_is_not_finite_is_read_back(tmp_path):
+    store = open_store(str(tmp_path), create=True)
+    facts = [
+        Opened("1", 1, {"objective": {"metric": "loss"}}),
+        *(Joined(7, "host", "core"), Suggested(({"x": 1},)), Assign(7, 0, 2, {"x": 1})),
+        *(Reported(7, 0, attempt, ((1, {"loss": attempt}), (2.5, {"loss": float("inf")}))) for attempt in (1, 2)),
+    ]
+    store.append([Record(1, seq, 0.0, type(fact).__name__, to_plain(fact)) for seq, fact in enumerate(facts, start=1)])
+    study, _ = replay(store)
+    store.close()
+    assert study.trials[0].points == [(1, {"loss": 2.0}), (2.5, {"loss": float("inf")})]
 
 
 def running():

@@ -9,9 +9,21 @@ ROOT = Path(__file__).parents[1] / "metaopt"
 LAYERS = [
     ["errors", ""],
     ["messages"],
-    ["scalars", "trial", "guard", "strays"],
-    ["parameters", "reporting", "tail", "plugins", "yamlfile", "stopping", "stores", "devices", "transports.base"],
-    ["space", "argv", "process"],
+    ["scalars", "trial", "guard", "strays", "fence", "keys"],
+    [
+        "parameters",
+        "reporting",
+        "tail",
+        "plugins",
+        "yamlfile",
+        "stopping",
+        "stores",
+        "devices",
+        "transports.base",
+        "transports.pulse",
+        "allocations",
+    ],
+    ["space", "argv", "process", "durations"],
     ["scheduler", "history", "optimizers", "attempt", "commandline"],
     ["transports", "worker", "recorder", "proposer"],
     ["experiment"],
@@ -23,7 +35,18 @@ LAYERS = [
     ["cli"],
     ["__main__"],
 ]
-PURE = ["messages", "scalars", "parameters", "trial", "space", "scheduler", "stopping", "transports.simulated"]
+PURE = [
+    "messages",
+    "scalars",
+    "parameters",
+    "trial",
+    "space",
+    "scheduler",
+    "stopping",
+    "transports.simulated",
+    "transports.pulse",
+    "durations",
+]
 IMPURE = {
     "os",
     "time",

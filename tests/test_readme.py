@@ -8,7 +8,8 @@ import yaml
 from running import Site
 
 from metaopt.errors import ExperimentError
-from metaopt.experiment import KEYS, REQUIRED, Experiment
+from metaopt.experiment import Experiment
+from metaopt.keys import KEYS, REQUIRED
 from metaopt.plugins import OPTIMIZERS, STOPPERS
 from metaopt.space import Space
 from metaopt.trial import NEXT, State

@@ -7,10 +7,12 @@ import signal
 import subprocess
 import sys
 import textwrap
+from itertools import islice
 
 import pytest
 
 from metaopt.errors import HistoryCorrupt, HistoryError, HistoryHeld
+from metaopt.stores import journal as journal_module
 from metaopt.stores import open_store
 from metaopt.stores.claim import Claim
 from metaopt.stores.journal import NAME, Journal
@@ -68,6 +70,110 @@ def test_a_line_in_the_middle_that_is_no_record_is_told_with_its_number_and_noth
     with pytest.raises(HistoryCorrupt, match="sed -i"):
         Journal(str(directory)).append([record(4)])
     assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        *(b"", b"[]", b"7", b"null", b'"run"', b"{}", b"{} {}", b"{},{}", b"\xff", b"\x00" * 80),
+        b'{"run":1,"seq":9,"time":1.0,"kind":"Joined"}',
+        b'{"run":1,"seq":9,"ti{"run":1,"seq":9,"time":1.0,"kind":"Joined","body":{}}',
+    ],
+)
+@pytest.mark.parametrize("chunk_bytes", [1, 100, 200, 1 << 16])
+def test_whatever_a_line_is_if_it_is_no_record_its_number_is_told(directory, monkeypatch, line, chunk_bytes):
+    monkeypatch.setattr("metaopt.stores.journal.CHUNK_BYTES", chunk_bytes)
+    path = filled(directory)
+    lines = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(b"".join([*lines, line + b"\n", *lines]))
+    before = path.read_bytes()
+    journal = Journal(str(directory))
+    journal.append([])
+    for do in (lambda: records_of(journal), lambda: journal.append([record(4)])):
+        with pytest.raises(HistoryCorrupt, match=f"{NAME}:4: "):
+            do()
+    journal.close()
+    assert path.read_bytes() == before
+
+
+def in_batches(directory):
+    """Twelve records of two runs in batches of one to four."""
+    journal = Journal(str(directory), create=True)
+    said = [record(seq, run, text="ü" * seq) for run, last in ((1, 5), (2, 7)) for seq in range(1, last + 1)]
+    for begin, end in ((0, 1), (1, 5), (5, 6), (6, 9), (9, 11), (11, 12)):
+        journal.append(said[begin:end])
+    journal.close()
+    return said
+
+
+@pytest.mark.parametrize("chunk_bytes", [1, 100, 150, 250, 400, 1 << 16])
+def test_however_much_is_read_at_once_any_cursor_goes_on(directory, monkeypatch, chunk_bytes):
+    monkeypatch.setattr("metaopt.stores.journal.CHUNK_BYTES", chunk_bytes)
+    said = in_batches(directory)
+    journal = Journal(str(directory))
+    assert records_of(journal) == said
+    for index, (cursor, _) in enumerate(journal.read(), start=1):
+        assert records_of(journal, cursor) == said[index:]
+
+
+@pytest.mark.parametrize("chunk_bytes", [1, 100, 250, 1 << 16])
+@pytest.mark.parametrize("read", range(13))
+@pytest.mark.parametrize("cut", [0, 1, 150])
+def test_what_a_claimant_has_read_need_not_be_read_again(directory, monkeypatch, chunk_bytes, read, cut):
+    monkeypatch.setattr("metaopt.stores.journal.CHUNK_BYTES", chunk_bytes)
+    said = in_batches(directory)
+    path = directory / NAME
+    if cut:
+        path.write_bytes(path.read_bytes()[:-cut])
+    whole = records_of(Journal(str(directory)))
+    assert len(whole) == {0: 12, 1: 11, 150: 9}[cut]
+    journal = Journal(str(directory))
+    journal.append([])
+    assert [record for _, record in islice(journal.read(), read)] == whole[:read]
+    journal.append([*said, record(8, run=2), record(1, run=3)])
+    journal.close()
+    assert records_of(Journal(str(directory))) == [*said, record(8, run=2), record(1, run=3)]
+
+
+def test_to_claim_then_to_read_then_to_append_takes_one_pass(directory, monkeypatch):
+    in_batches(directory)
+    size, passed = (directory / NAME).stat().st_size, []
+    chunks = journal_module._chunks
+
+    def counted(path, start):
+        for lines in chunks(path, start):
+            passed.extend(lines)
+            yield lines
+
+    monkeypatch.setattr(journal_module, "_chunks", counted)
+    journal = Journal(str(directory))
+    journal.append([])
+    assert len(records_of(journal)) == 12
+    journal.append([record(8, run=2)])
+    journal.append([record(9, run=2)])
+    journal.close()
+    assert sum(map(len, passed)) == size
+
+
+def test_what_was_read_without_the_claim_may_be_gone_before_the_claim(directory):
+    path = filled(directory)
+    journal = Journal(str(directory))
+    assert len(records_of(journal)) == 3
+    path.write_bytes(path.read_bytes().splitlines(keepends=True)[0])  # as by a writer whose disk refused the batch
+    journal.append([record(2)])
+    assert [r.seq for r in records_of(journal)] == [1, 2]
+    journal.close()
+
+
+def test_a_store_that_was_closed_learns_anew_what_others_have_written(directory):
+    first, second = (Journal(str(directory), create=True) for _ in range(2))
+    first.append([record(1)])
+    first.close()
+    second.append([record(1), record(2)])
+    second.close()
+    first.append([record(2), record(3)])
+    first.close()
+    assert [r.seq for r in records_of(first)] == [1, 2, 3]
 
 
 def test_lines_are_json_that_other_programs_read(directory):

@@ -28,15 +28,21 @@ def main(argv: Sequence[str]) -> int:
         metavar="N",
         help="how many trials at once; default: one per GPU, or core",
     )
+    parser.add_argument(
+        "--walltime",
+        type=_duration,
+        metavar="TIME",
+        help="end well within 90 (seconds), 10m, 2h or 1:30:00; default: when the batch job ends",
+    )
     options = parser.parse_args(argv)
 
     from metaopt import launch  # noqa: PLC0415 - help needs nothing of this
 
     if launch.under_mpi():
-        return launch.rank(options.experiment, _watch)
+        return launch.rank(options.experiment, _watch, options.walltime)
     from metaopt import mpirun  # noqa: PLC0415 - a rank needs nothing of this
 
-    return mpirun.run(options.experiment, options.workers)
+    return mpirun.run(options.experiment, options.workers, options.walltime)
 
 
 def _watch() -> "Watch":
@@ -44,6 +50,16 @@ def _watch() -> "Watch":
     from metaopt.progress import watcher  # noqa: PLC0415 - workers draw nothing
 
     return watcher
+
+
+def _duration(text: str) -> float:
+    from metaopt.scalars import duration  # noqa: PLC0415 - help needs nothing of this
+
+    seconds = duration(text)
+    if not seconds:
+        problem = f"90 (seconds), 10m, 2h, 1d or 1:30:00, not {text}"
+        raise argparse.ArgumentTypeError(problem)
+    return seconds
 
 
 def _positive(text: str) -> int:

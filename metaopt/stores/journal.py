@@ -9,13 +9,16 @@ import json
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from metaopt.errors import HistoryCorrupt, HistoryError
 from metaopt.stores.base import Record
 from metaopt.stores.claim import Claim
 
 NAME = "journal.jsonl"
+CHUNK_BYTES = 1 << 16
+Cursor: TypeAlias = tuple[int, int]
+"""The position in the file behind which a batch begins, and how many records of it there are up to this one."""
 _JSON = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False)
 
 
@@ -29,6 +32,8 @@ class Journal:
         self._claim: Claim | None = None
         self._file = -1
         self._last: dict[int, int] = {}
+        self._known = 0
+        self._ready = False
         if create:
             _make(self._directory)
         elif not self._path.is_file():
@@ -39,6 +44,8 @@ class Journal:
         """Keep ``records``; they are on disk when this returns."""
         claim = self._claim or self._open()
         claim.renew()
+        if records and not self._ready:
+            self._get_ready()
         new = [record for record in records if record.seq > self._last.get(record.run, 0)]
         if not new:
             return
@@ -47,14 +54,13 @@ class Journal:
         self._last.update((record.run, record.seq) for record in new)
 
     def read(self, after: object = None) -> Iterator[tuple[object, Record]]:
-        """The records in order; a cursor is the position in the file behind a batch, and the records of it to pass."""
-        start, skip = after if isinstance(after, tuple) else (0, 0)
+        """The records in order.  To claim with ``append([])``, then to read, then to append takes one pass, not two."""
+        cursor = after if isinstance(after, tuple) else (0, 0)
         if not self._path.is_file():
             return
-        for begin, _, batch in _batches(self._path, start):
-            for index, record in enumerate(batch, start=1):
-                if begin > start or index > skip:
-                    yield (begin, index), record
+        for end, found in _whole(self._path, cursor[0]):
+            self._learn(cursor[0], end, found)
+            yield from found if after is None else [pair for pair in found if pair[0] > cursor]
 
     def close(self) -> None:
         """Let others write."""
@@ -64,20 +70,34 @@ class Journal:
             self._claim = None
 
     def _open(self) -> Claim:
-        """Claim the journal, cut off what a crash left half-written, and learn what is there."""
+        """Claim the journal; what is in it is learned later, while somebody reads it or before the first record."""
         try:
             claim = Claim(self._directory / "writer")
         except OSError as error:
             problem = f"{self._directory} cannot be written: {error.strerror}"
             raise HistoryError(problem, "Choose another directory as history:, or mend its permissions.") from error
-        end = 0
-        for _, end, batch in _batches(self._path, 0) if self._path.is_file() else ():  # noqa: B007 - the last one
-            self._last.update((record.run, record.seq) for record in batch)
         self._file = os.open(self._path, os.O_CREAT | os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC, 0o644)
-        os.ftruncate(self._file, end)
         _sync_directory(self._directory)
-        self._claim = claim
+        self._claim, self._ready, self._known, self._last = claim, False, 0, {}
         return claim
+
+    def _get_ready(self) -> None:
+        """Learn what has not been read yet, and cut off what a crash left half-written."""
+        start = self._known
+        for end, found in _whole(self._path, start):
+            self._learn(start, end, found)
+        os.ftruncate(self._file, self._known)
+        self._ready = True
+
+    def _learn(self, start: int, end: int, found: list[tuple[Cursor, Record]]) -> None:
+        """Remember what was ``found`` up to byte ``end`` by one who reads from byte ``start`` on.
+
+        Only under the claim: without it, another writer may still take back what its disk has refused.
+        """
+        if self._claim is not None and not self._ready and start <= self._known < end:
+            self._last |= {record.run: record.seq for _, record in found}
+            self._known = end
+            self._claim.renew()
 
 
 def _make(directory: Path) -> None:
@@ -103,34 +123,58 @@ def _write(file: int, data: bytes) -> None:
         raise
 
 
-def _batches(path: Path, start: int) -> Iterator[tuple[int, int, list[Record]]]:
-    """(begin, end, records) of each batch that is there as a whole, from byte ``start`` on."""
+def _whole(path: Path, start: int) -> Iterator[tuple[int, list[tuple[Cursor, Record]]]]:
+    """The records of the batches that are there as a whole, from byte ``start`` on, and where the last one ends."""
+    begin = end = start
+    index = whole = 0
+    found: list[tuple[Cursor, Record]] = []
+    for lines in _chunks(path, start):
+        for line, plain in zip(lines, _parse(lines), strict=True):
+            try:
+                record = Record(plain["run"], plain["seq"], plain["time"], plain["kind"], plain["body"])
+            except (TypeError, KeyError):
+                raise _corrupt(path, line, end) from None
+            end += len(line)
+            index += 1
+            found.append(((begin, index), record))
+            if "more" not in plain:
+                begin, index, whole = end, 0, len(found)
+        yield begin, found[:whole]
+        found, whole = found[whole:], 0
+
+
+def _chunks(path: Path, start: int) -> Iterator[list[bytes]]:
+    """The lines from byte ``start`` on, many at a time; the last one only if all of it is there."""
     with path.open("rb") as file:
         file.seek(start)
-        begin = end = start
-        batch: list[Record] = []
-        for line in file:
-            if not line.endswith(b"\n"):
+        while lines := file.readlines(CHUNK_BYTES):
+            if not lines[-1].endswith(b"\n"):
+                yield lines[:-1]
                 return
-            end += len(line)
-            plain = _parse(path, line, end)
-            batch.append(Record(*(plain[name] for name in ("run", "seq", "time", "kind", "body"))))
-            if not plain.get("more"):
-                yield begin, end, batch
-                begin, batch = end, []
+            yield lines
 
 
-def _parse(path: Path, line: bytes, end: int) -> dict[str, Any]:
+def _parse(lines: list[bytes]) -> list[Any]:
+    """What each of ``lines`` says, None when it is no JSON; together they take half the time that they take alone."""
     try:
-        plain = json.loads(line)
-        if isinstance(plain, dict) and {"run", "seq", "time", "kind", "body"} <= plain.keys():
-            return plain
+        plains = json.loads(b"[%b]" % b",".join(lines))
     except ValueError:
-        pass
-    number = path.read_bytes()[:end].count(b"\n")
+        plains = []
+    return plains if len(plains) == len(lines) else [_parse_alone(line) for line in lines]
+
+
+def _parse_alone(line: bytes) -> Any:  # noqa: ANN401 - any JSON
+    try:
+        return json.loads(line)
+    except ValueError:
+        return None
+
+
+def _corrupt(path: Path, line: bytes, start: int) -> HistoryCorrupt:
+    number = path.read_bytes()[:start].count(b"\n") + 1
     problem = f"{path}:{number}: this line is no record: {line[:80]!r}"
     hint = f"Nothing was changed.  Look at the line; to go on without it:  sed -i.broken {number}d '{path}'"
-    raise HistoryCorrupt(problem, hint)
+    return HistoryCorrupt(problem, hint)
 
 
 def _line(record: Record, *, more: bool) -> str:

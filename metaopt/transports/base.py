@@ -20,7 +20,8 @@ class Hub(Protocol):
     def receive(self, until: float) -> list[Event]:
         """What the workers have said, in the order of each; empty when it is ``until`` and nobody has said a word.
 
-        A worker that dies is told as Lost, once; so is one whose words cannot be read.
+        A worker that dies, or is silent for too long, is told as Lost, once; so is one whose words cannot be read.
+        Nothing more is heard of it, unless it comes back and has Joined anew.
         """
         ...
 
@@ -37,7 +38,7 @@ class Link(Protocol):
     """A worker's end.  Nothing here ever blocks on another rank."""
 
     def receive(self) -> list[Command]:
-        """What rank 0 has said since.  Raises MasterLost when rank 0 is gone."""
+        """What rank 0 has said since.  Raises MasterLost when rank 0 is gone, or silent for too long."""
         ...
 
     def send(self, event: Event) -> None:

@@ -6,28 +6,39 @@ leave.  A worker's words are synchronous sends, complete once rank 0 has taken t
 """
 
 import os
+import signal
 import socket
 import sys
 import threading
 import time
-from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 
-import mpi4py
-
-mpi4py.rc.finalize = False  # at exit it could wait for a dead rank
-
-from mpi4py import MPI  # noqa: E402 - after rc
-
-from metaopt.errors import LaunchError, WireError  # noqa: E402
-from metaopt.messages import Command, Event, Lost, Message, Observe, Release, Suggest, Welcome, decode, encode  # noqa: E402
-from metaopt.transports.base import MasterLost  # noqa: E402
+from metaopt.errors import LaunchError, WireError
+from metaopt.fence import fence
+from metaopt.messages import (
+    Command,
+    Event,
+    Fence,
+    Joined,
+    Lost,
+    Message,
+    Observe,
+    Release,
+    Suggest,
+    Welcome,
+    decode,
+    encode,
+)
+from metaopt.transports.base import MasterLost
+from metaopt.transports.mail import FAILED, MPI, Mail
+from metaopt.transports.pulse import Pulse
 
 TO_MASTER, TO_WORKER, BYE = 1, 2, 3
-FAILED = {MPI.ERR_PROC_FAILED, MPI.ERR_PROC_FAILED_PENDING, MPI.ERR_REVOKED}
 FAULT_TOLERANCE = "OMPI_MCA_mpi_ft_enable"  # set by mpirun --with-ft ulfm as well
 SHORTEST, LONGEST = 0.0005, 0.002  # seconds between two looks: while words come, and after a while without any
 PATIENCE = 5.0
+PATIENT = 2  # a worker waits so much longer for rank 0 than rank 0 for it
 AT_MOST = 1000  # words taken in before the scheduler decides
 
 
@@ -86,86 +97,45 @@ def _all_are_here() -> bool:
     return True
 
 
-class _Mail:
-    """Words under way, and what tells that a rank is dead."""
-
-    def __init__(self, comm: MPI.Intracomm) -> None:
-        self.comm, self.dead = comm, set[int]()
-        self._under_way: list[tuple[MPI.Request, bytes, int]] = []
-
-    def send(self, word: bytes, rank: int, tag: int, *, synchronous: bool = False) -> None:
-        """Let ``word`` go to ``rank``, unless that is dead."""
-        if rank in self.dead:
-            return
-        send = self.comm.Issend if synchronous else self.comm.Isend
-        try:
-            self._under_way.append((send([word, MPI.BYTE], rank, tag), word, rank))
-        except MPI.Exception as error:
-            self._failed(error, rank)
-
-    def unread(self) -> int:
-        """How many words have not arrived."""
-        still: list[tuple[MPI.Request, bytes, int]] = []
-        for request, word, rank in self._under_way:
-            try:
-                arrived = rank in self.dead or request.Test()
-            except MPI.Exception as error:
-                self._failed(error, rank)
-                arrived = True
-            if not arrived:
-                still.append((request, word, rank))
-        self._under_way = still
-        return len(still)
-
-    def receive(self, rank: int, tag: int) -> Iterator[tuple[int, bytearray]]:
-        """The words that are there; two looks for the first, since a look makes progress only after it has looked."""
-        status = MPI.Status()
-        while True:
-            try:
-                message = self.comm.Improbe(rank, tag, status) or self.comm.Improbe(rank, tag, status)
-                if message is None:
-                    return
-                word = bytearray(status.Get_count(MPI.BYTE))
-                message.Recv([word, MPI.BYTE])
-            except MPI.Exception as error:
-                self._failed(error, rank)
-                return
-            yield status.source, word
-
-    def _failed(self, error: MPI.Exception, rank: int) -> None:
-        """Learn who is dead; any other error is one."""
-        if error.Get_error_class() not in FAILED:
-            raise error
-        if rank != MPI.ANY_SOURCE:
-            self.dead.add(rank)
-        self.comm.Ack_failed()
-        group = self.comm.Get_failed()
-        self.dead.update(MPI.Group.Translate_ranks(group, list(range(group.size)), self.comm.Get_group()))
-        group.Free()
+def _is_launcher(pid: int) -> bool:
+    """Whether a process is an mpirun."""
+    try:
+        name = Path(f"/proc/{pid}/comm").read_text(encoding="utf-8").strip()
+    except OSError:
+        return False
+    return name in {"prterun", "mpirun", "mpiexec", "orterun"}
 
 
 class MpiHub:
     """Rank 0's end."""
 
     def __init__(self, comm: MPI.Intracomm) -> None:
-        self._mail = _Mail(comm)
+        self._mail = Mail(comm)
         self._workers = range(1, comm.size)
         self._mourned: set[int] = set()
+        self._silent: set[int] = set()
+        self._homes: dict[int, tuple[str, int]] = {}
         self._gone: set[int] = set()
         self._heard = 0.0
         self._epoch = time.time() - time.monotonic()
+        self._pulse = Pulse((), float("inf"), self._epoch)
 
     def greet(self, welcome: Welcome) -> None:
-        """The first word to every worker."""
-        word = encode(replace(welcome, host=socket.gethostname()))
+        """The first word to every worker; from now on nobody may be silent for long."""
+        self._welcome = encode(replace(welcome, host=socket.gethostname()))
+        self._pulse = Pulse(self._workers, welcome.heartbeat, time.monotonic())
         for rank in self._workers:
-            self._mail.send(word, rank, TO_WORKER)
+            self._mail.send(self._welcome, rank, TO_WORKER)
 
     def dismiss(self) -> None:
-        """Send everybody home who is still there, whatever they are doing."""
+        """Send everybody home who is still there, whatever they are doing; end the silent as far as they are near."""
+        for rank in self._silent - self._mail.dead:
+            self._fence(rank)
         for rank in set(self._workers) - self._gone:
             self.send(Release(rank))
         self.close()
+        if self._silent - self._mail.dead and _is_launcher(os.getppid()):
+            os.kill(os.getppid(), signal.SIGTERM)  # it would wait for them for ever
 
     def now(self) -> float:
         """Seconds since the epoch; never goes back when somebody sets the clock."""
@@ -174,7 +144,8 @@ class MpiHub:
     def receive(self, until: float) -> list[Event]:
         """What has been said; looks often while words come, and a little less often after a while without any."""
         while True:
-            if events := [*self._words(), *self._deaths()]:
+            self._pulse.look(time.monotonic())
+            if events := [*self._words(), *self._deaths(), *self._silences()]:
                 self._heard = time.monotonic()
                 return events
             left = until - self.now()
@@ -191,7 +162,9 @@ class MpiHub:
     def close(self) -> None:
         """Wait until everybody has said goodbye or is dead."""
         deadline = time.monotonic() + PATIENCE
-        while (missing := set(self._workers) - self._gone - self._mail.dead) and time.monotonic() < deadline:
+        absent = self._mail.dead | self._silent
+        while (missing := set(self._workers) - self._gone - absent) and time.monotonic() < deadline:
+            absent |= self._mail.dead
             self._gone |= {rank for rank, _ in self._mail.receive(MPI.ANY_SOURCE, BYE)} & missing
             self._mail.unread()
             time.sleep(SHORTEST)
@@ -199,10 +172,9 @@ class MpiHub:
     def _words(self) -> list[Event]:
         events: list[Event] = []
         for rank, word in self._mail.receive(MPI.ANY_SOURCE, TO_MASTER):
-            try:
-                events.append(decode(word))
-            except WireError as error:
-                events.append(Lost(rank, str(error)))
+            self._pulse.heard(rank)
+            if word or rank in self._silent:
+                events += self._read(rank, word)
             if len(events) >= AT_MOST:
                 break
         self._mail.unread()
@@ -211,22 +183,76 @@ class MpiHub:
     def _deaths(self) -> list[Event]:
         new = self._mail.dead - self._mourned
         self._mourned |= new
+        for rank in new:
+            self._pulse.forget(rank)
         return [Lost(rank, "its process died") for rank in sorted(new)]
+
+    def _silences(self) -> list[Event]:
+        """Give up those who are silent; and let the others know that rank 0 is not."""
+        if self._pulse.must_beat():
+            for rank in set(self._workers) - self._mourned:
+                self._mail.send(b"", rank, TO_WORKER)
+        new = self._pulse.silent()
+        for rank in new:
+            self._mourned.add(rank)
+            self._silent.add(rank)
+            if fault_tolerant():  # without it this would end the job
+                self._fence(rank)
+        return [Lost(rank, "it has been silent for too long") for rank in new]
+
+    def _fence(self, rank: int) -> None:
+        """Have the process of ``rank`` killed by somebody on its host, if there is anybody."""
+        host, pid = self._homes.get(rank, ("", 0))
+        if host == socket.gethostname():
+            fence(pid, rank)
+            return
+        neighbours = (r for r, (place, _) in self._homes.items() if place == host and r not in self._mourned)
+        if pid and (near := next(neighbours, None)) is not None:
+            self.send(Fence(near, rank, pid))
+
+    def _read(self, rank: int, word: bytearray) -> list[Event]:
+        """The event in ``word``; one who was given up is told to begin anew, and heard when that is done."""
+        try:
+            event = decode(word) if word else None
+        except WireError as error:
+            self._mourned.add(rank)
+            self.send(Release(rank))
+            return [Lost(rank, str(error))]
+        if isinstance(event, Joined):
+            self._homes[rank] = (event.host, event.pid)
+        if rank in self._silent:
+            if not isinstance(event, Joined):
+                self._mail.send(self._welcome, rank, TO_WORKER)
+                return []
+            self._silent.discard(rank)
+            self._mourned.discard(rank)
+            self._pulse.watch(rank)
+        return [event] if event is not None and rank not in self._mourned else []
 
 
 class MpiLink:
     """A worker's end."""
 
     def __init__(self, comm: MPI.Intracomm) -> None:
-        self._mail = _Mail(comm)
+        self._mail = Mail(comm)
+        self._pulse = Pulse((), float("inf"), 0.0)
 
     def receive(self) -> list[Command]:
-        """What rank 0 has said since."""
-        commands = [decode(word) for _, word in self._mail.receive(0, TO_WORKER)]
+        """What rank 0 has said since; a sign of life goes there now and then."""
+        self._pulse.look(time.monotonic())
+        words = [word for _, word in self._mail.receive(0, TO_WORKER)]
+        if words:
+            self._pulse.heard(0)
+        commands = [decode(word) for word in words if word]
         self._mail.unread()
-        if 0 in self._mail.dead:
-            problem = "rank 0 is gone"
+        if 0 in self._mail.dead or self._pulse.silent():
+            problem = "rank 0 is gone" if 0 in self._mail.dead else "rank 0 has been silent for too long"
             raise MasterLost(problem)
+        for welcome in commands:
+            if isinstance(welcome, Welcome):
+                self._pulse = Pulse((0,), PATIENT * welcome.heartbeat, time.monotonic())
+        if self._pulse.must_beat():
+            self._mail.send(b"", 0, TO_MASTER)
         return commands
 
     def send(self, event: Message) -> None:

@@ -36,7 +36,7 @@ class SimulatedHub:
     def __init__(
         self, script: Script, workers: int, losses: Iterable[tuple[float, int]] = (), grace: float = 1.0
     ) -> None:
-        self._script, self._grace = script, grace
+        self._script, self.grace = script, grace
         self._time = 0.0
         self._tie = count()
         self._coming: list[tuple[float, int, bytes]] = []
@@ -77,7 +77,7 @@ class SimulatedHub:
                 self._play(worker)
             case Stop(worker, trial, attempt) if self._runs(worker, trial, attempt):
                 del self._playing[worker]
-                self._at(self._time + self._grace, Finished(worker, trial, attempt, "stopped"))
+                self._at(self._time + self.grace, Finished(worker, trial, attempt, "stopped"))
             case Release(worker):
                 self._dead.add(worker)
 

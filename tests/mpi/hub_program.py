@@ -23,8 +23,9 @@ def lead(directory):
 
 comm = mpi.world()
 pids = comm.gather(os.getpid())
+place = mpi.place(comm)
 if comm.rank == 0:
     lead(sys.argv[1])
 else:
-    serve(mpi.MpiLink(comm), comm.rank, mpi.place(comm))
+    serve(mpi.MpiLink(comm), comm.rank, place)
 launch.leave(0)

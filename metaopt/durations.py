@@ -1,0 +1,46 @@
+"""How long trials take, by those that have completed: which of them still fit before the end of the allocation?"""
+
+import math
+from bisect import insort
+
+from metaopt.trial import State, Study
+
+LIKELY = 0.75
+"""A trial fits when this share of the completed ones would have: few are begun in vain, and few workers wait."""
+
+
+class Durations:
+    """The work, in seconds, of the trials of ``study`` that have completed."""
+
+    def __init__(self, study: Study) -> None:
+        self._study = study
+        self._read = 0
+        self._work: list[float] = []
+
+    @property
+    def shortest(self) -> float | None:
+        """The least that a trial took; None as long as none has completed."""
+        self._learn()
+        return self._work[0] if self._work else None
+
+    def fits(self, left: float, span: float) -> bool:
+        """Whether a trial is likely to complete in the ``left`` of ``span`` seconds, or can go on later.
+
+        Where the usual trial is longer than ``span``, the shortest one counts: else none would ever be begun.
+        """
+        if left == math.inf:
+            return True
+        self._learn()
+        if left <= 0 or self._study.resumes or not self._work:
+            return left > 0
+        usual = self._work[math.ceil(LIKELY * len(self._work)) - 1]
+        return (usual if usual <= span else self._work[0]) <= left
+
+    def _learn(self) -> None:
+        """Take in the trials that have ended since."""
+        ended = self._study.ended
+        for number in ended[self._read :]:
+            trial = self._study.trials[number]
+            if trial.state is State.COMPLETED and trial.work is not None:
+                insort(self._work, trial.work)
+        self._read = len(ended)

@@ -1,0 +1,71 @@
+"""Words under way between ranks: sent and received without ever blocking, and a dead rank is no error but a fact."""
+
+from collections.abc import Iterator
+
+import mpi4py
+
+mpi4py.rc.finalize = False  # at exit it could wait for a dead rank
+
+from mpi4py import MPI  # noqa: E402 - after rc
+
+__all__ = ["FAILED", "MPI", "Mail"]
+
+FAILED = {MPI.ERR_PROC_FAILED, MPI.ERR_PROC_FAILED_PENDING, MPI.ERR_REVOKED}
+
+
+class Mail:
+    """Words under way, and what tells that a rank is dead."""
+
+    def __init__(self, comm: MPI.Intracomm) -> None:
+        self.comm, self.dead = comm, set[int]()
+        self._under_way: list[tuple[MPI.Request, bytes, int]] = []
+
+    def send(self, word: bytes, rank: int, tag: int, *, synchronous: bool = False) -> None:
+        """Let ``word`` go to ``rank``, unless that is dead."""
+        if rank in self.dead:
+            return
+        send = self.comm.Issend if synchronous else self.comm.Isend
+        try:
+            self._under_way.append((send([word, MPI.BYTE], rank, tag), word, rank))
+        except MPI.Exception as error:
+            self._failed(error, rank)
+
+    def unread(self) -> int:
+        """How many words have not arrived."""
+        still: list[tuple[MPI.Request, bytes, int]] = []
+        for request, word, rank in self._under_way:
+            try:
+                arrived = rank in self.dead or request.Test()
+            except MPI.Exception as error:
+                self._failed(error, rank)
+                arrived = True
+            if not arrived:
+                still.append((request, word, rank))
+        self._under_way = still
+        return len(still)
+
+    def receive(self, rank: int, tag: int) -> Iterator[tuple[int, bytearray]]:
+        """The words that are there; two looks for the first, since a look makes progress only after it has looked."""
+        status = MPI.Status()
+        while True:
+            try:
+                message = self.comm.Improbe(rank, tag, status) or self.comm.Improbe(rank, tag, status)
+                if message is None:
+                    return
+                word = bytearray(status.Get_count(MPI.BYTE))
+                message.Recv([word, MPI.BYTE])
+            except MPI.Exception as error:
+                self._failed(error, rank)
+                return
+            yield status.source, word
+
+    def _failed(self, error: MPI.Exception, rank: int) -> None:
+        """Learn who is dead; any other error is one."""
+        if error.Get_error_class() not in FAILED:
+            raise error
+        if rank != MPI.ANY_SOURCE:
+            self.dead.add(rank)
+        self.comm.Ack_failed()
+        group = self.comm.Get_failed()
+        self.dead.update(MPI.Group.Translate_ranks(group, list(range(group.size)), self.comm.Get_group()))
+        group.Free()

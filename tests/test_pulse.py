@@ -1,0 +1,48 @@
+"""Who has been silent for too long, on a clock of the test's own."""
+
+from metaopt.transports.pulse import Pulse
+
+
+def listen(pulse, start, seconds, speakers=(), pause=0.5):
+    """Look every ``pause`` seconds while ``speakers`` speak; those who were found silent, in that order."""
+    found, now = [], start
+    while now < start + seconds:
+        now += pause
+        pulse.look(now)
+        for rank in speakers:
+            pulse.heard(rank)
+        found += pulse.silent()
+    return found
+
+
+def test_who_speaks_is_not_silent_and_who_does_not_is_told_once():
+    pulse = Pulse((1, 2, 3), timeout=10, now=100)
+    assert listen(pulse, 100, 9, {1}) == []
+    assert listen(pulse, 109, 30, {1}) == [2, 3]
+    assert listen(pulse, 139, 30, {1}) == []
+    assert listen(pulse, 169, 30) == [1]
+
+
+def test_time_in_which_nobody_listened_does_not_count():
+    pulse = Pulse((1,), timeout=10, now=0)
+    pulse.look(3600)
+    assert pulse.silent() == []
+    assert listen(pulse, 3600, 8) == []
+    assert listen(pulse, 3608, 8) == [1]
+
+
+def test_who_is_forgotten_is_not_missed_and_who_is_watched_again_is():
+    pulse = Pulse((1, 2), timeout=10, now=0)
+    pulse.forget(1)
+    assert listen(pulse, 0, 30) == [2]
+    pulse.watch(1)
+    assert listen(pulse, 30, 9) == []
+    assert listen(pulse, 39, 9) == [1]
+
+
+def test_there_are_several_beats_within_the_time():
+    pulse, beats = Pulse((), timeout=10, now=0), 0
+    for now in range(1, 101):
+        pulse.look(now)
+        beats += pulse.must_beat()
+    assert beats == 50
