@@ -9,7 +9,7 @@ from metaopt.errors import LaunchError
 __all__ = ["Allocation", "detect", "walltime"]
 
 VARIABLE = "METAOPT_DEADLINE"
-SCHEDULERS = (slurm, pbs, lsf, flux)
+SCHEDULERS = (slurm.detect, pbs.detect, lsf.detect, flux.detect)
 
 
 def detect(environ: Mapping[str, str], now: float, run: Run = run) -> Allocation:
@@ -20,8 +20,8 @@ def detect(environ: Mapping[str, str], now: float, run: Run = run) -> Allocation
     """
     if text := environ.get(VARIABLE):
         return Allocation("none", "", _given(text, now))
-    for scheduler in SCHEDULERS:
-        if allocation := scheduler.detect(environ, run, now):
+    for ask in SCHEDULERS:
+        if allocation := ask(environ, run, now):
             return allocation
     return none.detect(environ, run, now)
 

@@ -41,7 +41,7 @@ def run(command: Sequence[str], timeout: float = PATIENCE) -> str:
     return done.stdout
 
 
-def ask(scheduler: str, job: str, command: Sequence[str], parse: Parse, run: Run, now: float) -> Allocation:
+def ask(scheduler: str, job: str, command: Sequence[str], *, parse: Parse, run: Run, now: float) -> Allocation:
     """The allocation of ``job``, whose end ``command`` prints for ``parse`` to read; what goes wrong is its doubt."""
     try:
         deadline = parse(run(command), now)

@@ -11,7 +11,7 @@ def detect(environ: Mapping[str, str], run: Run, now: float) -> Allocation | Non
     """The Flux job, or the instance (as of ``flux batch``), that this process runs in, if it does."""
     if not (job := environ.get("FLUX_JOB_ID") or environ.get("FLUX_ENCLOSING_ID")):
         return None
-    return ask("flux", job, ["flux", "job", "timeleft"], parse, run, now)  # of the one, else of the other
+    return ask("flux", job, ["flux", "job", "timeleft"], parse=parse, run=run, now=now)  # of the one, else of the other
 
 
 def parse(text: str, now: float) -> float | None:

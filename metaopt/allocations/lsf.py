@@ -14,7 +14,7 @@ def detect(environ: Mapping[str, str], run: Run, now: float) -> Allocation | Non
         return None
     if environ.get("LSB_JOBINDEX", "0") != "0":
         job = f"{job}[{environ['LSB_JOBINDEX']}]"
-    return ask("lsf", job, ["bjobs", "-noheader", "-o", "time_left", job], parse, run, now)
+    return ask("lsf", job, ["bjobs", "-noheader", "-o", "time_left", job], parse=parse, run=run, now=now)
 
 
 def parse(text: str, now: float) -> float | None:

@@ -14,7 +14,7 @@ def detect(environ: Mapping[str, str], run: Run, now: float) -> Allocation | Non
     """The PBS job that this process runs in, if it does."""
     if not (job := environ.get("PBS_JOBID")):
         return None
-    return ask("pbs", job, ["qstat", "-f", job], parse, run, now)
+    return ask("pbs", job, ["qstat", "-f", job], parse=parse, run=run, now=now)
 
 
 def parse(text: str, now: float) -> float | None:

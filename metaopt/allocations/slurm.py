@@ -16,7 +16,7 @@ def detect(environ: Mapping[str, str], run: Run, now: float) -> Allocation | Non
         return Allocation("slurm", job, float(end))
     if environ.get("SLURM_ARRAY_JOB_ID"):  # the number of the last task is that of its whole array, too
         job = f"{environ['SLURM_ARRAY_JOB_ID']}_{environ.get('SLURM_ARRAY_TASK_ID')}"
-    return ask("slurm", job, ["squeue", "-h", "-j", job, "-o", "%L|%e"], parse, run, now)
+    return ask("slurm", job, ["squeue", "-h", "-j", job, "-o", "%L|%e"], parse=parse, run=run, now=now)
 
 
 def parse(text: str, now: float) -> float | None:

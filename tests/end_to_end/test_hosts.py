@@ -1,4 +1,4 @@
-"""Several hosts, one of which dies, falls silent or comes back: every trial has one accepted result, nothing is left."""
+"""The real thing over several hosts, which are network namespaces of one machine; some of them die."""
 
 import os
 import sys
