@@ -1,15 +1,21 @@
-"""Ends a rank of this host that has been silent for too long: its script must not run beside another attempt."""
+"""Ends processes of this host: a rank that has been silent for too long, a launcher that would wait for ever."""
 
 import os
 import signal
 from contextlib import suppress
 from pathlib import Path
 
+from metaopt.guard import children_of
+
+LAUNCHERS = {"prterun", "mpirun", "mpiexec", "orterun", "prted", "orted"}
 RANKS = ("OMPI_COMM_WORLD_RANK", "PMI_RANK", "PMIX_RANK")
 
 
 def fence(pid: int, rank: int) -> bool:
-    """Kill process ``pid`` if it is that rank of an MPI job; whether it was."""
+    """Kill process ``pid`` if it is that rank of an MPI job; whether it was.
+
+    Its script must not run beside another attempt at the same trial.
+    """
     try:
         variables = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
     except OSError:
@@ -19,3 +25,29 @@ def fence(pid: int, rank: int) -> bool:
     with suppress(OSError):
         os.kill(pid, signal.SIGKILL)
     return True
+
+
+def end_launcher() -> None:
+    """Kill the mpirun, or its daemon here, that has started this process, if one has: no other signal ends it then.
+
+    Its connections to other hosts go with it.
+    """
+    own = pid = os.getpid()
+    while pid > 1:
+        name, parent = _about(pid)
+        if name in LAUNCHERS:
+            for victim in (pid, *(child for child in children_of(pid) if child != own)):
+                with suppress(OSError):
+                    os.kill(victim, signal.SIGKILL)
+            return
+        own, pid = pid, parent
+
+
+def _about(pid: int) -> tuple[str, int]:
+    """The name and the parent of a process."""
+    try:
+        line = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return "", 0
+    name, _, rest = line.partition("(")[2].rpartition(")")
+    return name, int(rest.split()[1])

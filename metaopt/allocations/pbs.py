@@ -1,5 +1,6 @@
 """PBS Pro, OpenPBS and Torque: qstat -f knows the walltime, the start, and how much is used."""
 
+import contextlib
 import re
 from collections.abc import Iterator, Mapping
 
@@ -45,4 +46,5 @@ def _ends(fields: Mapping[str, str], now: float) -> Iterator[float]:
         yield now + limit - seconds_of(fields[USED])
     for start in STARTS:
         if start in fields:
-            yield local_time(fields[start], "%a %b %d %H:%M:%S %Y") + limit
+            with contextlib.suppress(ValueError):  # some sites write it in another way
+                yield local_time(fields[start], "%a %b %d %H:%M:%S %Y") + limit

@@ -6,16 +6,14 @@ leave.  A worker's words are synchronous sends, complete once rank 0 has taken t
 """
 
 import os
-import signal
 import socket
 import sys
 import threading
 import time
 from dataclasses import replace
-from pathlib import Path
 
 from metaopt.errors import LaunchError, WireError
-from metaopt.fence import fence
+from metaopt.fence import end_launcher, fence
 from metaopt.messages import (
     Command,
     Event,
@@ -40,6 +38,9 @@ SHORTEST, LONGEST = 0.0005, 0.002  # seconds between two looks: while words come
 PATIENCE = 5.0
 PATIENT = 2  # a worker waits so much longer for rank 0 than rank 0 for it
 AT_MOST = 1000  # words taken in before the scheduler decides
+
+_left_behind: set[int] = set()
+"""Ranks that are silent and that nobody could end: the launcher would wait for them for ever."""
 
 
 def fault_tolerant() -> bool:
@@ -75,7 +76,9 @@ def leave(status: int) -> None:
     """End this rank: in the usual way when all ranks have come here, else without waiting for the dead."""
     sys.stdout.flush()
     sys.stderr.flush()
-    if _all_are_here():
+    if _left_behind:
+        end_launcher()
+    elif _all_are_here():
         hurry = threading.Timer(PATIENCE, os._exit, [status])  # for one that dies in this very moment
         hurry.daemon = True
         hurry.start()
@@ -95,15 +98,6 @@ def _all_are_here() -> bool:
     except MPI.Exception:
         return False
     return True
-
-
-def _is_launcher(pid: int) -> bool:
-    """Whether a process is an mpirun."""
-    try:
-        name = Path(f"/proc/{pid}/comm").read_text(encoding="utf-8").strip()
-    except OSError:
-        return False
-    return name in {"prterun", "mpirun", "mpiexec", "orterun"}
 
 
 class MpiHub:
@@ -134,8 +128,7 @@ class MpiHub:
         for rank in set(self._workers) - self._gone:
             self.send(Release(rank))
         self.close()
-        if self._silent - self._mail.dead and _is_launcher(os.getppid()):
-            os.kill(os.getppid(), signal.SIGTERM)  # it would wait for them for ever
+        _left_behind.update(self._silent - self._mail.dead - self._gone)
 
     def now(self) -> float:
         """Seconds since the epoch; never goes back when somebody sets the clock."""
@@ -162,9 +155,7 @@ class MpiHub:
     def close(self) -> None:
         """Wait until everybody has said goodbye or is dead."""
         deadline = time.monotonic() + PATIENCE
-        absent = self._mail.dead | self._silent
-        while (missing := set(self._workers) - self._gone - absent) and time.monotonic() < deadline:
-            absent |= self._mail.dead
+        while (missing := set(self._workers) - self._gone - self._mail.dead) and time.monotonic() < deadline:
             self._gone |= {rank for rank, _ in self._mail.receive(MPI.ANY_SOURCE, BYE)} & missing
             self._mail.unread()
             time.sleep(SHORTEST)
