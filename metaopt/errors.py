@@ -9,6 +9,7 @@
     │   ├── HistoryCorrupt       a record in its middle cannot be read
     │   ├── HistoryDiffers       it belongs to another experiment
     │   └── HistoryIncomplete    the run has ended, and not all of it could be written
+    ├── OptimizerGone            neither the optimizer nor random search can be run
     ├── LaunchError              started in a way that cannot work
     ├── Interruption             somebody has ended it
     └── WireError                bytes that are no message of ours
@@ -78,6 +79,12 @@ class HistoryDiffers(HistoryError):
 
 class HistoryIncomplete(HistoryError):
     """The run has ended, and not all of it could be written."""
+
+    exit_status = 1
+
+
+class OptimizerGone(MetaoptError):
+    """Neither the optimizer nor random search can be run any more."""
 
     exit_status = 1
 

@@ -5,8 +5,6 @@ import signal
 from contextlib import suppress
 from pathlib import Path
 
-from metaopt.guard import children_of
-
 LAUNCHERS = {"prterun", "mpirun", "mpiexec", "orterun", "prted", "orted"}
 RANKS = ("OMPI_COMM_WORLD_RANK", "PMI_RANK", "PMIX_RANK")
 
@@ -36,7 +34,8 @@ def end_launcher() -> None:
     while pid > 1:
         name, parent = _about(pid)
         if name in LAUNCHERS:
-            for victim in (pid, *(child for child in children_of(pid) if child != own)):
+            others = [int(process.name) for process in Path("/proc").glob("[0-9]*") if process.name != str(own)]
+            for victim in (pid, *(other for other in others if _about(other)[1] == pid)):
                 with suppress(OSError):
                     os.kill(victim, signal.SIGKILL)
             return

@@ -1,26 +1,20 @@
-"""The optimizer, in a process of its own: rank 0 needs no numpy, and its loop never waits for a fit.
+"""Where points come from: an optimizer in a process of its own, and random points whenever that has none to give."""
 
-``python -m metaopt.proposer`` is that process: a line of JSON in says what to search, then come Observe and Suggest;
-Suggested goes out.  An optimizer that fails is told so, and random points are proposed from there on.
-"""
+import time
+from collections.abc import Mapping
+from typing import Any, Protocol
 
-import json
-import os
-import signal
-import subprocess
-import sys
-import traceback
-from collections.abc import Callable, Mapping, Sequence
-from typing import IO, Any, Protocol
-
-from metaopt.messages import Command, Event, Observe, Params, Suggest, Suggested, decode, encode
+from metaopt.errors import OptimizerGone
+from metaopt.messages import Command, Event, Observe, Suggest, Suggested
 from metaopt.optimizers.base import Optimizer
-from metaopt.plugins import Choice, load
-from metaopt.process import environment
-from metaopt.space import Space
+from metaopt.plugins import Choice
+from metaopt.thinker import Thinker
 
 SPARE = Choice("random")
-CHUNK_BYTES = 1 << 16
+PATIENCE = 60.0
+"""Seconds for an answer; later, random points are used in its place."""
+LIVES = 3
+"""An optimizer whose process dies, killed for its memory perhaps, is started so many times in all."""
 
 
 class Proposer(Protocol):
@@ -79,14 +73,23 @@ class InlineProposer:
 
 
 class ProcessProposer:
-    """The optimizer ``choice`` over ``space``, in a child process, over pipes that never block rank 0."""
+    """The optimizer ``choice`` over ``space`` in a child process; rank 0 never waits for it.
 
-    def __init__(self, choice: Choice, space: Mapping[str, Any], seed: int) -> None:
-        self._space, self._seed = space, seed
+    One that raises is given up; one whose process dies is started anew; for one that does not answer within
+    ``patience`` seconds, random points are used until it does.
+    """
+
+    def __init__(self, choice: Choice, space: Mapping[str, Any], seed: int, patience: float = PATIENCE) -> None:
+        self._space, self._seed, self._patience = space, seed, patience
         self._told: list[Command] = []
-        self._asked: Command | None = None
+        self._question: Suggest | None = None
+        self._asked: Thinker | None = None  # owes the answer
+        self._asked_at = 0.0
+        self._late = False  # the optimizer has an old question to answer first
         self._notes: list[str] = []
-        self._start(choice)
+        self._lives = LIVES
+        self._chosen = self._start(choice)
+        self._spare: Thinker | None = None
 
     @property
     def thinking(self) -> bool:
@@ -95,27 +98,31 @@ class ProcessProposer:
 
     @property
     def pid(self) -> int:
-        """The process."""
-        return self._process.pid
+        """The process of the optimizer."""
+        return self._chosen.pid
 
     def send(self, command: Command) -> None:
         """Pass on Suggest or Observe."""
         if isinstance(command, Suggest):
-            self._asked = command
+            self._question, self._asked_at = command, time.monotonic()
+            self._ask(self._stand_in() if self._late else self._chosen)
         else:
             self._told.append(command)
-        self._say(encode(command))
+            for thinker in self._thinkers():
+                thinker.tell(command)
 
     def receive(self) -> list[Event]:
-        """What was suggested since."""
-        self._write()
+        """What was suggested since; raises OptimizerGone when not even random points can be had."""
         events: list[Event] = []
-        for line in self._lines():
-            if line.startswith(b"!"):
-                self._replace(json.loads(line[1:]))
-                return events
-            events.append(decode(line))
-            self._asked = None
+        for thinker in self._thinkers():
+            for answer in thinker.answers():
+                if thinker is self._asked:
+                    events.append(answer)
+                    self._asked = None
+                elif thinker is self._chosen:
+                    self._late = False
+                    self._note("answers again, and is asked again")
+        self._look_after()
         return events
 
     def warnings(self) -> list[str]:
@@ -124,93 +131,55 @@ class ProcessProposer:
         return notes
 
     def close(self) -> None:
-        """End the process."""
-        self._process.kill()
-        self._process.wait()
+        """End the processes."""
+        for thinker in self._thinkers():
+            thinker.close()
 
-    def _start(self, choice: Choice) -> None:
-        self._choice = choice
-        self._unsaid, self._unread = bytearray(), bytearray()
-        alone = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "metaopt.proposer"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            start_new_session=True,  # signals to the ranks are not for it; it ends when its input does
-            env=environment(os.environ, {**alone, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}),
-        )
-        for pipe in self._pipes():
-            os.set_blocking(pipe.fileno(), False)
-        task = {"rule": choice.rule, "settings": dict(choice.settings), "space": self._space, "seed": self._seed}
-        self._say(json.dumps(task).encode())
+    def _thinkers(self) -> list[Thinker]:
+        return [self._chosen, *([self._spare] if self._spare is not None else [])]
 
-    def _pipes(self) -> tuple[IO[bytes], IO[bytes]]:
-        if self._process.stdin is None or self._process.stdout is None:
-            raise ValueError
-        return self._process.stdin, self._process.stdout
+    def _start(self, choice: Choice) -> Thinker:
+        """One that knows what has been told so far."""
+        thinker = Thinker(choice, self._space, self._seed)
+        for command in self._told:
+            thinker.tell(command)
+        return thinker
 
-    def _say(self, line: bytes) -> None:
-        self._unsaid += line + b"\n"
-        self._write()
+    def _stand_in(self) -> Thinker:
+        if self._spare is None or self._spare.broken:
+            self._spare = self._start(SPARE)
+        return self._spare
 
-    def _write(self) -> None:
-        """As much as the pipe takes."""
-        try:
-            while self._unsaid:
-                del self._unsaid[: os.write(self._pipes()[0].fileno(), self._unsaid[:CHUNK_BYTES])]
-        except BlockingIOError:
-            pass
-        except BrokenPipeError:
-            self._unsaid.clear()
+    def _ask(self, thinker: Thinker) -> None:
+        if self._question is not None:
+            self._asked = thinker
+            thinker.tell(self._question)
 
-    def _lines(self) -> list[bytes]:
-        """The complete lines that have come; its end is told as an error of its own."""
-        try:
-            while chunk := os.read(self._pipes()[1].fileno(), CHUNK_BYTES):
-                self._unread += chunk
-            self._unread += b"!" + json.dumps(f"its process ended ({self._process.wait()})").encode() + b"\n"
-        except BlockingIOError:
-            pass
-        *lines, rest = bytes(self._unread).split(b"\n")
-        self._unread = bytearray(rest)
-        return lines
+    def _look_after(self) -> None:
+        """Replace an optimizer that has failed; ask another when it takes too long."""
+        if self._chosen.broken:
+            self._replace()
+        elif self._asked is self._chosen and time.monotonic() - self._asked_at > self._patience:
+            self._late = True
+            self._note(f"has not answered for {self._patience:g} s; random points are used until it does")
+            self._ask(self._stand_in())
+        elif self._asked is not None and self._asked.broken:
+            self._ask(self._stand_in())
 
-    def _replace(self, why: str) -> None:
-        """Go on with random points; everything is told and asked again."""
-        self._notes.append(f"optimizer {self._choice.rule!r} failed; random points are used from here on: {why}")
-        self.close()
-        self._start(SPARE)
-        for command in [*self._told, *([self._asked] if self._asked is not None else [])]:
-            self._say(encode(command))
+    def _replace(self) -> None:
+        """Start the optimizer anew, or random points in its place; everything is told and asked again."""
+        self._lives -= 1
+        failed, again = self._chosen, self._chosen.died and self._lives > 0
+        failed.close()
+        if not again and failed.choice == SPARE:
+            problem = f"there are no points to be had: {failed.broken}"
+            raise OptimizerGone(problem, "What is known is kept: the same command goes on with the study.")
+        what_now = "it is started anew" if again else "random points are used from here on"
+        self._note(f"failed; {what_now}: {failed.broken}")
+        self._lives = self._lives if again else LIVES
+        self._chosen, self._late = self._start(failed.choice if again else SPARE), False
+        if self._asked is failed:
+            self._ask(self._chosen)
 
-
-def serve(lines: IO[bytes], answer: Callable[[bytes], None]) -> None:
-    """The process: what is searched, then Observe and Suggest, until ``lines`` end."""
-    task = json.loads(lines.readline())
-    try:
-        made = load("optimizer", Choice(task["rule"], task["settings"]))
-        optimizer: Optimizer = made(Space.parse(task["space"]), task["seed"], **task["settings"])
-        for line in lines:
-            match decode(line):
-                case Observe(_, params, value):
-                    optimizer.tell(params, value)
-                case Suggest(count, pending):
-                    answer(encode(Suggested(_plain(optimizer.ask(count, pending)))))
-    except Exception:  # noqa: BLE001 - whatever an optimizer does, rank 0 shall know and go on
-        answer(b"!" + json.dumps(traceback.format_exc()).encode())
-
-
-def _plain(points: Sequence[Params]) -> tuple[Params, ...]:
-    """The points with Python's own numbers, also when an optimizer gives numpy's."""
-    return tuple({name: getattr(value, "item", lambda v=value: v)() for name, value in p.items()} for p in points)
-
-
-def _answer(line: bytes) -> None:
-    sys.stdout.buffer.write(line + b"\n")
-    sys.stdout.buffer.flush()
-
-
-if __name__ == "__main__":
-    for number in (signal.SIGINT, signal.SIGUSR1):  # a batch system signals every process of a step
-        signal.signal(number, signal.SIG_IGN)
-    serve(sys.stdin.buffer, _answer)
+    def _note(self, what: str) -> None:
+        self._notes.append(f"optimizer {self._chosen.choice.rule!r} {what}")

@@ -7,6 +7,7 @@ import sys
 import pytest
 from running import until
 
+from metaopt.errors import OptimizerGone
 from metaopt.messages import Observe, Suggest
 from metaopt.optimizers import make
 from metaopt.plugins import Choice
@@ -87,15 +88,49 @@ def test_an_optimizer_that_raises_is_replaced_and_told(started):
     assert "ValueError: not today" in note
 
 
-def test_an_optimizer_whose_process_is_killed_is_replaced(started):
+def test_an_optimizer_whose_process_is_killed_is_started_anew_and_knows_what_it_knew(started):
+    lucky, killed = started(Choice("gp"), SPACE, 1), started(Choice("gp"), SPACE, 1)
+    for proposer in (lucky, killed):
+        for trial in range(12):
+            proposer.send(Observe(trial, {"lr": 0.5, "width": 8 + trial}, float(trial)))
+    os.kill(killed.pid, signal.SIGKILL)
+    for proposer in (lucky, killed):
+        proposer.send(Suggest(2, ()))
+    assert answer(killed) == answer(lucky)
+    (note,) = killed.warnings()
+    assert "it is started anew: its process ended (-9)" in note
+
+
+def kill_until(proposer, what):
+    """Kill its process whenever it has one, and ask, until ``what`` is said."""
+    while not any(what in note for note in proposer.warnings()):
+        os.kill(proposer.pid, signal.SIGKILL)
+        proposer.send(Suggest(1, ()))
+        answer(proposer)
+
+
+def test_an_optimizer_whose_process_dies_again_and_again_is_given_up_and_so_is_random_search(started):
     proposer = started(Choice("gp"), SPACE, 1)
+    kill_until(proposer, "random points are used from here on")
+    with pytest.raises(OptimizerGone, match="no points to be had"):
+        kill_until(proposer, "never")
+
+
+def test_random_points_are_used_while_an_optimizer_does_not_answer(started):
+    proposer = started(Choice("sobol"), SPACE, 1, 0.5)
     proposer.send(Suggest(1, ()))
     answer(proposer)
-    os.kill(proposer.pid, signal.SIGKILL)
-    proposer.send(Observe(0, {"lr": 0.5, "width": 8}, 1.0))
-    proposer.send(Suggest(2, ()))
-    assert len(answer(proposer)) == 2
-    assert "its process ended (-9)" in proposer.warnings()[0]
+    os.kill(proposer.pid, signal.SIGSTOP)
+    for count in (2, 3):  # the second question goes to random search at once
+        proposer.send(Suggest(count, ()))
+        assert len(answer(proposer)) == count
+    (note,) = proposer.warnings()
+    assert "has not answered for 0.5 s; random points are used until it does" in note
+    os.kill(proposer.pid, signal.SIGCONT)
+    until(lambda: proposer.receive() == [] and proposer.warnings(), "its late answer, which is nobody's")
+    proposer.send(Suggest(4, ()))
+    assert len(answer(proposer)) == 4
+    assert proposer.warnings() == []
 
 
 def test_rank_0_is_never_blocked_by_an_optimizer_that_does_not_read(started):

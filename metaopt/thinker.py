@@ -1,0 +1,144 @@
+"""One optimizer in a process of its own, both ends of it: rank 0 needs no numpy, and its loop never waits for a fit.
+
+``python -m metaopt.thinker`` is that process: a line of JSON in says what to search, then come Observe and Suggest;
+Suggested goes out, or, after a ``!``, why it fails.
+"""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import traceback
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from typing import IO, TYPE_CHECKING, Any
+
+from metaopt.messages import Command, Event, Observe, Params, Suggest, Suggested, decode, encode
+from metaopt.plugins import Choice, load
+from metaopt.process import environment
+from metaopt.space import Space
+
+if TYPE_CHECKING:
+    from metaopt.optimizers.base import Optimizer
+
+CHUNK_BYTES = 1 << 16
+ENDED = b"!"
+PATIENCE = 2.0  # seconds for a process that has ended, or was killed, to be gone
+
+
+class Thinker:
+    """The optimizer ``choice`` over ``space``, at the other end of pipes that never block.
+
+    ``broken`` says why it answers no more; ``died`` whether its process went without a word.
+    """
+
+    def __init__(self, choice: Choice, space: Mapping[str, Any], seed: int) -> None:
+        self.choice, self.broken, self.died = choice, "", False
+        self._unsaid, self._unread = bytearray(), bytearray()
+        alone = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "metaopt.thinker"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            start_new_session=True,  # signals to the ranks are not for it; it ends when its input does
+            env=environment(os.environ, {**alone, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}),
+        )
+        for pipe in self._pipes():
+            os.set_blocking(pipe.fileno(), False)
+        task = {"rule": choice.rule, "settings": dict(choice.settings), "space": space, "seed": seed}
+        self._say(json.dumps(task).encode())
+
+    @property
+    def pid(self) -> int:
+        """The process."""
+        return self._process.pid
+
+    def tell(self, command: Command) -> None:
+        """Pass on Suggest or Observe."""
+        self._say(encode(command))
+
+    def answers(self) -> Iterator[Event]:
+        """What was suggested since."""
+        self._write()
+        for line in self._lines():
+            if line.startswith(b"!"):
+                self.died = line == ENDED
+                self.broken = f"its process ended ({self._status()})" if self.died else json.loads(line[1:])
+                return
+            yield decode(line)
+
+    def close(self) -> None:
+        """End the process; one that hangs in the kernel is left behind."""
+        self._process.kill()
+        with suppress(subprocess.TimeoutExpired):
+            self._process.wait(PATIENCE)
+
+    def _pipes(self) -> tuple[IO[bytes], IO[bytes]]:
+        if self._process.stdin is None or self._process.stdout is None:
+            raise ValueError
+        return self._process.stdin, self._process.stdout
+
+    def _say(self, line: bytes) -> None:
+        self._unsaid += line + b"\n"
+        self._write()
+
+    def _write(self) -> None:
+        """As much as the pipe takes."""
+        try:
+            while self._unsaid:
+                del self._unsaid[: os.write(self._pipes()[0].fileno(), self._unsaid[:CHUNK_BYTES])]
+        except BlockingIOError:
+            pass
+        except BrokenPipeError:
+            self._unsaid.clear()
+
+    def _lines(self) -> list[bytes]:
+        """The complete lines that have come, and whether that was all."""
+        try:
+            while chunk := os.read(self._pipes()[1].fileno(), CHUNK_BYTES):
+                self._unread += chunk
+            self._unread += ENDED + b"\n"
+        except BlockingIOError:
+            pass
+        *lines, rest = bytes(self._unread).split(b"\n")
+        self._unread = bytearray(rest)
+        return lines
+
+    def _status(self) -> str:
+        try:
+            return str(self._process.wait(PATIENCE))
+        except subprocess.TimeoutExpired:
+            return "or has closed its output"
+
+
+def serve(lines: IO[bytes], answer: Callable[[bytes], None]) -> None:
+    """The process: what is searched, then Observe and Suggest, until ``lines`` end."""
+    task = json.loads(lines.readline())
+    try:
+        made = load("optimizer", Choice(task["rule"], task["settings"]))
+        optimizer: Optimizer = made(Space.parse(task["space"]), task["seed"], **task["settings"])
+        for line in lines:
+            match decode(line):
+                case Observe(_, params, value):
+                    optimizer.tell(params, value)
+                case Suggest(count, pending):
+                    answer(encode(Suggested(_plain(optimizer.ask(count, pending)))))
+    except Exception:  # noqa: BLE001 - whatever an optimizer does, rank 0 shall know and go on
+        answer(b"!" + json.dumps(traceback.format_exc()).encode())
+
+
+def _plain(points: Sequence[Params]) -> tuple[Params, ...]:
+    """The points with Python's own numbers, also when an optimizer gives numpy's."""
+    return tuple({name: getattr(value, "item", lambda v=value: v)() for name, value in p.items()} for p in points)
+
+
+def _answer(line: bytes) -> None:
+    sys.stdout.buffer.write(line + b"\n")
+    sys.stdout.buffer.flush()
+
+
+if __name__ == "__main__":
+    for number in (signal.SIGINT, signal.SIGUSR1):  # a batch system signals every process of a step
+        signal.signal(number, signal.SIG_IGN)
+    serve(sys.stdin.buffer, _answer)
