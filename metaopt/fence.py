@@ -25,21 +25,26 @@ def fence(pid: int, rank: int) -> bool:
     return True
 
 
-def end_launcher() -> None:
-    """Kill the mpirun, or its daemon here, that has started this process, if one has: no other signal ends it then.
-
-    Its connections to other hosts go with it.
-    """
-    own = pid = os.getpid()
+def launcher() -> int | None:
+    """The mpirun, or its daemon on this host, that has started this process; None when something else has."""
+    pid = os.getpid()
     while pid > 1:
         name, parent = _about(pid)
         if name in LAUNCHERS:
-            others = [int(process.name) for process in Path("/proc").glob("[0-9]*") if process.name != str(own)]
-            for victim in (pid, *(other for other in others if _about(other)[1] == pid)):
-                with suppress(OSError):
-                    os.kill(victim, signal.SIGKILL)
-            return
-        own, pid = pid, parent
+            return pid
+        pid = parent
+    return None
+
+
+def end_launcher() -> None:
+    """Kill the launcher, since no other signal ends it while it waits; its connections to other hosts go with it."""
+    found = launcher()
+    if found is None:
+        return
+    pids = [int(process.name) for process in Path("/proc").glob("[0-9]*")]
+    for pid in (found, *(pid for pid in pids if _about(pid)[1] == found and pid != os.getpid())):
+        with suppress(OSError):
+            os.kill(pid, signal.SIGKILL)
 
 
 def _about(pid: int) -> tuple[str, int]:

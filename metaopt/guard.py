@@ -58,7 +58,7 @@ class Guard:
         self._rank, self._wake, self._parent = rank, wake, os.getppid()
         self._child = 0
         self._ended: int | None = None  # its exit status, while the rest of its tree is being killed
-        self._deadline = 0.0
+        self._deadline = float("inf")  # for the end of a child that is to be killed, then of its tree
 
     def serve(self) -> None:
         """Serve until the rank is gone or a SIGTERM comes, then kill what is left."""
@@ -71,14 +71,16 @@ class Guard:
     def _loop(self) -> None:
         pause = SHORT
         while True:
-            timeout = None if self._ended is None else pause
+            timeout = None if self._deadline == float("inf") else pause
             ready = select.select([self._rank.fileno(), self._wake], [], [], timeout)[0]
             if self._wake in ready and self._must_leave(os.read(self._wake, 4096)):
                 return
             if self._rank.fileno() in ready and not self._obey():
                 return
-            pause = min(2 * pause, LONG) if self._ended is not None else SHORT
+            pause = min(2 * pause, LONG) if timeout is not None else SHORT
             gone = self._reap()
+            if self._ended is None and time.monotonic() > self._deadline:
+                self._ended = -KILL_TREE  # so it was told, and will
             if self._ended is not None:
                 self._end(gone=gone)
 
@@ -93,7 +95,7 @@ class Guard:
         hopeless = not gone and time.monotonic() > self._deadline
         if gone or hopeless:
             self._say({"ended": self._ended, "leaving": hopeless})
-            self._child, self._ended = 0, None
+            self._child, self._ended, self._deadline = 0, None, float("inf")
         if hopeless:
             os._exit(1)
 
@@ -105,8 +107,9 @@ class Guard:
                 os.set_inheritable(fd, False)
             if word and word[0] == START:
                 self._start(fds)
-            elif word and word[0] == KILL_TREE:
+            elif word and word[0] == KILL_TREE and self._child:
                 kill_tree(self._child)
+                self._deadline = min(self._deadline, time.monotonic() + PATIENCE)
             elif word and self._child and self._ended is None:
                 with contextlib.suppress(OSError):
                     os.killpg(self._child, word[0])

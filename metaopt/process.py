@@ -27,9 +27,11 @@ from typing import Any
 from metaopt.errors import MetaoptError
 from metaopt.strays import kill_strays
 
+STRAY_TIMEOUT = 60.0  # what SIGKILL does not end by then hangs in the kernel
 START_TIMEOUT = 30.0  # a program on a slow file system needs seconds to start
 CLOSE_TIMEOUT = 5.0
 GUARD_KILLED = "its guard was killed"
+LEFT_BEHIND = "it cannot be killed, since it hangs in the kernel: it was left behind"
 _HINT_SLOW = "Is the file system that it is on in good order?"
 _GUARD = str(Path(__file__).with_name("guard.py"))
 _HINTS = {
@@ -180,17 +182,19 @@ class Guard:
         answer: dict[str, Any] = json.loads(line)
         return answer
 
-    def ended(self) -> int | None:
-        """For ``Process``: what the guard says about the child's end; raises EOFError when the guard was killed."""
+    def ended(self) -> tuple[int | None, str]:
+        """For ``Process``: the child's end and what is odd about it; raises EOFError when the guard was killed."""
         try:
             answer = self._answer()
         except EOFError:
             self._guard.wait()
             self._relaunch()
             raise
-        if answer is not None and answer["leaving"]:
+        if answer is None:
+            return None, ""
+        if answer["leaving"]:
             self._relaunch()
-        return None if answer is None else int(answer["ended"])
+        return int(answer["ended"]), LEFT_BEHIND if answer["leaving"] else ""
 
     def order(self, number: int) -> None:
         """For ``Process``: have the guard send a signal, or with SIGKILL end the whole tree."""
@@ -214,6 +218,7 @@ class Process:
         self.error = ""
         self._guard, self._mark = guard, mark
         self._code: int | None = None
+        self._patience = 0.0
         self._stray = False  # the guard was killed: what is left is found and killed from here
 
     def poll(self) -> int | None:
@@ -223,11 +228,13 @@ class Process:
         """
         if self._code is None and not self._stray:
             try:
-                self._end(self._guard.ended())
+                self._end(*self._guard.ended())
             except EOFError:
-                self._stray = True
-        if self._code is None and self._stray and not kill_strays(self.pid, self._mark):
-            self._end(-signal.SIGKILL, GUARD_KILLED)
+                self._stray, self._patience = True, time.monotonic() + STRAY_TIMEOUT
+        if self._code is None and self._stray:
+            left = kill_strays(self.pid, self._mark)
+            if not left or time.monotonic() > self._patience:
+                self._end(-signal.SIGKILL, LEFT_BEHIND if left else GUARD_KILLED)
         return self._code
 
     def terminate(self, number: int = signal.SIGTERM) -> None:

@@ -15,10 +15,11 @@ from pathlib import Path
 
 import pytest
 
+import metaopt.process
 from metaopt import guard as guard_program
 from metaopt.argv import fill
 from metaopt.messages import Point
-from metaopt.process import GUARD_KILLED, CannotStart, Guard, Process, environment, tail_of
+from metaopt.process import GUARD_KILLED, LEFT_BEHIND, CannotStart, Guard, Process, environment, tail_of
 from metaopt.tail import LIMIT_BYTES, Lines, Patterns, Reports, Tail, points_in
 
 SCRIPTS = Path(__file__).parent / "data" / "scripts"
@@ -271,6 +272,22 @@ def test_a_trial_whose_guard_is_killed_fails_and_the_next_one_runs(guard, start,
     guard._guard.kill()
     guard._guard.wait()  # and between two trials
     assert end(start("sh", "-c", "exit 6")) == 6
+
+
+def test_what_cannot_be_killed_is_left_behind_and_the_next_one_runs(monkeypatch, tmp_path):
+    monkeypatch.setattr(metaopt.process, "_GUARD", str(SCRIPTS / "stubborn_guard.py"))
+    guard = Guard()
+    try:
+        for argv, error in ((["sleep", "1000"], LEFT_BEHIND), (["true"], "")):
+            process = guard.start(argv, str(tmp_path), ENV, (), tmp_path / "stdout", tmp_path / "stderr")
+            process.kill()
+            until(lambda process=process: process.poll() is not None, guard)
+            os.close(process.report)
+            assert process.error == error
+            with suppress(OSError):
+                os.kill(process.pid, signal.SIGKILL)
+    finally:
+        guard.close()
 
 
 def test_a_kill_reaches_the_guards_own_child_only(start, end):

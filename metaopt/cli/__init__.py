@@ -71,6 +71,6 @@ def _complain(text: str, status: int) -> int:
 
 def _leave(status: int) -> int:
     """A rank ends in the way that its MPI needs; everybody else just returns."""
-    if "metaopt.transports.mpi" in sys.modules:
+    if "metaopt.launch" in sys.modules:
         return int(import_module("metaopt.launch").leave(status))
     return status

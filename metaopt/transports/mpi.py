@@ -13,7 +13,7 @@ import time
 from dataclasses import replace
 
 from metaopt.errors import LaunchError, WireError
-from metaopt.fence import end_launcher, fence
+from metaopt.fence import end_launcher, fence, launcher
 from metaopt.messages import (
     Command,
     Event,
@@ -34,6 +34,7 @@ from metaopt.transports.pulse import Pulse
 
 TO_MASTER, TO_WORKER, BYE = 1, 2, 3
 FAULT_TOLERANCE = "OMPI_MCA_mpi_ft_enable"  # set by mpirun --with-ft ulfm as well
+WITH_ULFM = 5  # the first version of Open MPI that has it
 SHORTEST, LONGEST = 0.0005, 0.002  # seconds between two looks: while words come, and after a while without any
 PATIENCE = 5.0
 PATIENT = 2  # a worker waits so much longer for rank 0 than rank 0 for it
@@ -73,31 +74,33 @@ def place(comm: MPI.Intracomm) -> int:
 
 
 def leave(status: int) -> None:
-    """End this rank: in the usual way when all ranks have come here, else without waiting for the dead."""
+    """End this rank.  With fault tolerance it just goes: whatever waits for all could wait for a dead one."""
     sys.stdout.flush()
     sys.stderr.flush()
     if _left_behind:
         end_launcher()
-    elif _all_are_here():
-        hurry = threading.Timer(PATIENCE, os._exit, [status])  # for one that dies in this very moment
-        hurry.daemon = True
-        hurry.start()
-        MPI.Finalize()
+    elif not fault_tolerant():
+        _finalize(status)
     os._exit(status)
 
 
-def _all_are_here() -> bool:
-    """Whether every rank has come to its end; waits for them asleep, with fault tolerance for some seconds only."""
-    deadline = time.monotonic() + PATIENCE if fault_tolerant() else float("inf")
-    try:
-        everybody = MPI.COMM_WORLD.Ibarrier()
-        while not everybody.Test():
-            if time.monotonic() > deadline:
-                return False
-            time.sleep(LONGEST)
-    except MPI.Exception:
-        return False
-    return True
+def _finalize(status: int) -> None:
+    """Leave MPI when all ranks have come here; asleep until then, since Finalize would burn a core."""
+    everybody = MPI.COMM_WORLD.Ibarrier()
+    while not everybody.Test():
+        time.sleep(LONGEST)
+    hurry = threading.Timer(PATIENCE, os._exit, [status])  # for one that dies in this very moment
+    hurry.daemon = True
+    hurry.start()
+    MPI.Finalize()
+
+
+def doubts() -> list[str]:
+    """What may go wrong with this job: it ends when one of its ranks dies, and an option would keep it."""
+    name, version = MPI.get_vendor()
+    if fault_tolerant() or name != "Open MPI" or version[0] < WITH_ULFM or launcher() is None:
+        return []
+    return ["when a rank dies, this whole run ends; it goes on without that rank with:  mpirun --with-ft ulfm"]
 
 
 class MpiHub:
