@@ -51,5 +51,6 @@ for try in 1 2 3 4 5; do
 done
 
 rm -f "$METAOPT_STATUS"
+[[ $status == 2 && $try != 1 ]] && status=130 # refused as too little time was left
 [[ $status == 130 && ${SLURM_RESTART_COUNT:-0} -lt ${METAOPT_REQUEUES:-10} ]] && scontrol requeue "$job"
 exit "$status"
