@@ -21,6 +21,7 @@ LAYERS = [
         "devices",
         "transports.base",
         "transports.pulse",
+        "transports.heart",
         "allocations",
     ],
     ["space", "argv", "process", "durations"],

@@ -1,5 +1,11 @@
-"""Who has been silent for too long, on a clock of the test's own."""
+"""Who has been silent for too long, on a clock of the test's own; and who is heard although it has nothing to say."""
 
+import threading
+import time
+
+from running import until
+
+from metaopt.transports.heart import BEATS, STALLS, Heart
 from metaopt.transports.pulse import Pulse
 
 
@@ -40,9 +46,23 @@ def test_who_is_forgotten_is_not_missed_and_who_is_watched_again_is():
     assert listen(pulse, 39, 9) == [1]
 
 
-def test_there_are_several_beats_within_the_time():
-    pulse, beats = Pulse((), timeout=10, now=0), 0
-    for now in range(1, 101):
-        pulse.look(now)
-        beats += pulse.must_beat()
-    assert beats == 50
+def test_a_heart_beats_while_its_loop_comes_round_and_not_for_ever_after():
+    beats = []
+    heart = Heart(lambda: beats.append(1), 0.01)
+    until(lambda: heart.look() or len(beats) > 3 * STALLS * BEATS, "its beats")  # longer than a stall may be
+    known = len(beats)
+    until(lambda: len(beats) > known, "another beat, although the loop hangs")
+    until(lambda: time.monotonic() - heart._looked > STALLS * 0.01, "the time after which it is silent")
+    heart.stop()
+    assert len(beats) <= known + (STALLS + 1) * BEATS
+    known = len(beats)
+    heart.look()
+    assert len(beats) == known
+
+
+def test_where_only_one_thread_may_speak_the_loop_itself_beats():
+    beats = []
+    heart = Heart(lambda: beats.append(threading.current_thread()), 0.01, threads=False)
+    until(lambda: heart.look() or len(beats) > 3, "its beats")
+    assert set(beats) == {threading.current_thread()}
+    heart.stop()

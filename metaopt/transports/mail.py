@@ -1,6 +1,7 @@
 """Words under way between ranks: sent and received without ever blocking, and a dead rank is no error but a fact."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 
 import mpi4py
 
@@ -8,9 +9,31 @@ mpi4py.rc.finalize = False  # at exit it could wait for a dead rank
 
 from mpi4py import MPI  # noqa: E402 - after rc
 
-__all__ = ["FAILED", "MPI", "Mail"]
+__all__ = ["FAILED", "MPI", "Beats", "Mail"]
 
 FAILED = {MPI.ERR_PROC_FAILED, MPI.ERR_PROC_FAILED_PENDING, MPI.ERR_REVOKED}
+
+
+class Beats:
+    """Empty words from another thread.  What goes wrong with them is passed over: ``Mail`` finds out who is dead."""
+
+    def __init__(self, comm: MPI.Intracomm, tag: int) -> None:
+        self._comm, self._tag = comm, tag
+        self._under_way: list[MPI.Request] = []
+
+    def send(self, ranks: Iterable[int]) -> None:
+        """One to each."""
+        self._under_way = [request for request in self._under_way if not _is_over(request)]
+        for rank in ranks:
+            with suppress(MPI.Exception):
+                self._under_way.append(self._comm.Isend([b"", MPI.BYTE], rank, self._tag))
+
+
+def _is_over(request: MPI.Request) -> bool:
+    try:
+        return request.Test()
+    except MPI.Exception:
+        return True
 
 
 class Mail:

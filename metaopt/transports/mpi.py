@@ -29,7 +29,8 @@ from metaopt.messages import (
     encode,
 )
 from metaopt.transports.base import MasterLost
-from metaopt.transports.mail import FAILED, MPI, Mail
+from metaopt.transports.heart import Heart
+from metaopt.transports.mail import FAILED, MPI, Beats, Mail
 from metaopt.transports.pulse import Pulse
 
 TO_MASTER, TO_WORKER, BYE = 1, 2, 3
@@ -71,6 +72,11 @@ def place(comm: MPI.Intracomm) -> int:
         if name in os.environ:
             return int(os.environ[name])
     return comm.Split_type(MPI.COMM_TYPE_SHARED).rank
+
+
+def _threads() -> bool:
+    """Whether any thread may call MPI."""
+    return bool(MPI.Query_thread() == MPI.THREAD_MULTIPLE)
 
 
 def leave(status: int) -> None:
@@ -116,9 +122,12 @@ class MpiHub:
         self._heard = 0.0
         self._epoch = time.time() - time.monotonic()
         self._pulse = Pulse((), float("inf"), self._epoch)
+        self._beats = Beats(comm, TO_WORKER)
+        self._heart: Heart | None = None
 
     def greet(self, welcome: Welcome) -> None:
         """The first word to every worker; from now on nobody may be silent for long."""
+        self._heart = Heart(self._beat, welcome.heartbeat, threads=_threads())
         self._welcome = encode(replace(welcome, host=socket.gethostname()))
         self._pulse = Pulse(self._workers, welcome.heartbeat, time.monotonic())
         for rank in self._workers:
@@ -131,6 +140,8 @@ class MpiHub:
         for rank in set(self._workers) - self._gone:
             self.send(Release(rank))
         self.close()
+        if self._heart is not None:
+            self._heart.stop()
         _left_behind.update(self._silent - self._mail.dead - self._gone)
 
     def now(self) -> float:
@@ -140,7 +151,7 @@ class MpiHub:
     def receive(self, until: float) -> list[Event]:
         """What has been said; looks often while words come, and a little less often after a while without any."""
         while True:
-            self._pulse.look(time.monotonic())
+            self._look()
             if events := [*self._words(), *self._deaths(), *self._silences()]:
                 self._heard = time.monotonic()
                 return events
@@ -163,6 +174,15 @@ class MpiHub:
             self._mail.unread()
             time.sleep(SHORTEST)
 
+    def _look(self) -> None:
+        self._pulse.look(time.monotonic())
+        if self._heart is not None:
+            self._heart.look()
+
+    def _beat(self) -> None:
+        """Let those know who wait that rank 0 lives; in a thread of its own."""
+        self._beats.send(set(self._workers) - self._mourned)
+
     def _words(self) -> list[Event]:
         events: list[Event] = []
         for rank, word in self._mail.receive(MPI.ANY_SOURCE, TO_MASTER):
@@ -182,10 +202,7 @@ class MpiHub:
         return [Lost(rank, "its process died") for rank in sorted(new)]
 
     def _silences(self) -> list[Event]:
-        """Give up those who are silent; and let the others know that rank 0 is not."""
-        if self._pulse.must_beat():
-            for rank in set(self._workers) - self._mourned:
-                self._mail.send(b"", rank, TO_WORKER)
+        """Give up those who are silent."""
         new = self._pulse.silent()
         for rank in new:
             self._mourned.add(rank)
@@ -230,10 +247,14 @@ class MpiLink:
     def __init__(self, comm: MPI.Intracomm) -> None:
         self._mail = Mail(comm)
         self._pulse = Pulse((), float("inf"), 0.0)
+        self._beats = Beats(comm, TO_MASTER)
+        self._heart: Heart | None = None
 
     def receive(self) -> list[Command]:
-        """What rank 0 has said since; a sign of life goes there now and then."""
+        """What rank 0 has said since."""
         self._pulse.look(time.monotonic())
+        if self._heart is not None:
+            self._heart.look()
         words = [word for _, word in self._mail.receive(0, TO_WORKER)]
         if words:
             self._pulse.heard(0)
@@ -245,8 +266,7 @@ class MpiLink:
         for welcome in commands:
             if isinstance(welcome, Welcome):
                 self._pulse = Pulse((0,), PATIENT * welcome.heartbeat, time.monotonic())
-        if self._pulse.must_beat():
-            self._mail.send(b"", 0, TO_MASTER)
+                self._heart = self._heart or Heart(self._beat, welcome.heartbeat, threads=_threads())
         return commands
 
     def send(self, event: Message) -> None:
@@ -263,3 +283,9 @@ class MpiLink:
         deadline = time.monotonic() + PATIENCE
         while self._mail.unread() and 0 not in self._mail.dead and time.monotonic() < deadline:
             time.sleep(SHORTEST)
+        if self._heart is not None:
+            self._heart.stop()
+
+    def _beat(self) -> None:
+        """Let rank 0 know that this one lives; in a thread of its own."""
+        self._beats.send([0])

@@ -5,8 +5,6 @@ Time counts only while somebody listens: a job that is suspended for an hour and
 
 from collections.abc import Iterable
 
-BEATS = 5
-"""A rank with nothing to say says so this often within the time after which it is given up."""
 LOOKS = 10
 """Looks within that time; a longer pause between two of them counts as one of this length."""
 
@@ -17,7 +15,7 @@ class Pulse:
     def __init__(self, ranks: Iterable[int], timeout: float, now: float) -> None:
         self._timeout, self._looked, self._listened = timeout, now, 0.0
         self._heard = dict.fromkeys(ranks, 0.0)
-        self._checked = self._beaten = 0.0
+        self._checked = 0.0
 
     def look(self, now: float) -> None:
         """Somebody listens at ``now``."""
@@ -46,10 +44,3 @@ class Pulse:
         for rank in found:
             self.forget(rank)
         return found
-
-    def must_beat(self) -> bool:
-        """Whether it is time to give a sign of life; true once in a while."""
-        if self._listened - self._beaten < self._timeout / BEATS:
-            return False
-        self._beaten = self._listened
-        return True

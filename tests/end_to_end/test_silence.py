@@ -45,3 +45,18 @@ for step in range(1, 60):
     output, _ = process.communicate(timeout=90)
     assert process.returncode == 0, output
     check(site, 3)
+
+
+def test_a_worker_that_waits_for_its_disk_is_not_given_up(site):
+    site.experiment(command=SLOW, trials=8, heartbeat_timeout="1s")
+    slow = site.history / "trials" / "0" / ".params.json"
+    slow.parent.mkdir(parents=True)
+    os.mkfifo(slow)  # whoever writes there waits until somebody reads
+    process = site.start("run", "-w", "2", "exp.yaml")
+    ended = [site.wait_for("Finished", count)["time"] for count in (1, 7)]
+    assert ended[1] - ended[0] > 1.0  # in which the other worker has done six trials of at least 0.3 s each
+    os.close(os.open(slow, os.O_RDONLY | os.O_NONBLOCK))
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode == 0, output
+    check(site, 8)
+    assert not [r for r in site.records() if r["kind"] == "Lost"]
