@@ -18,7 +18,9 @@ from typing import Any
 from measure import progress
 
 HERE = Path(__file__).parent
-BENCHMARKS = ("overhead", "utilisation", "idle", "reaction", "start", "simulate", "regret")
+BENCHMARKS = (
+    *("overhead", "utilisation", "idle", "reaction", "death", "start", "resume", "simulate", "allocations", "regret"),
+)
 COLUMNS = ("question", "figure", "beside", "ratio", "aim", "machine")
 BEGIN, END = "<!-- figures -->", "<!-- end of figures -->"
 

@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 from metaopt.argv import fill
@@ -30,10 +31,11 @@ class Attempt:
 
     def __init__(self, worker: int, assign: Assign, welcome: Welcome, guard: Guard, device: Device) -> None:
         self.key = (assign.trial, assign.attempt)
-        self._run, self._guard = (worker, *self.key), guard
-        self._directory = Path(welcome.trials, str(assign.trial)).absolute()
-        self._directory.mkdir(parents=True, exist_ok=True)
-        _write(self._directory / PARAMS, assign.params, durable=False)  # the journal has them
+        self._run, self._params, self._guard = (worker, *self.key), assign.params, guard
+        self._directory = _own(Path(welcome.trials, str(assign.trial)).absolute(), assign.params)
+        self._keep(PARAMS, assign.params, durable=False)  # the journal has them
+        if (self._directory / OUTCOME).exists():  # of another attempt, which must not be taken for this one
+            (self._directory / OUTCOME).unlink()
         self._reports, self._lines = Reports(), Lines()
         self._patterns = Patterns(welcome.metrics)
         self._tails = [Tail(self._directory / REPORTS, self._reports)]
@@ -119,11 +121,19 @@ class Attempt:
             self._stopping = self._stopping or "interrupted"
         finished = Finished(*self._run, *self._outcome())
         said, ended = to_plain(Reported(*self._run, tuple(self._points))), to_plain(finished)
+        when = {"started": self._began, "ended": time.time()}
+        trouble = self._keep(OUTCOME, {**said, **ended, "params": self._params, **when})
+        return replace(finished, error=f"{finished.error.rstrip()}\n{trouble}".lstrip()) if trouble else finished
+
+    def _keep(self, name: str, document: Mapping[str, object], *, durable: bool = True) -> str:
+        """Write a file of this trial; a disk that does not take it ends no trial: what is wrong is told, and given."""
         try:
-            _write(self._directory / OUTCOME, {**said, **ended, "started": self._began, "ended": time.time()})
+            _write(self._directory / name, document, durable=durable)
         except OSError as error:
-            warn(f"trial {self.key[0]}: its {OUTCOME} cannot be written: {error}")
-        return finished
+            trouble = f"its {name} cannot be written: {error.strerror or error}"
+            warn(f"warning: trial {self.key[0]}: {trouble}")
+            return trouble
+        return ""
 
     def _environment(self, assign: Assign, welcome: Welcome, device: Device) -> dict[str, str]:
         """The user's environment, without MPI's, and with what this trial has to itself."""
@@ -163,6 +173,18 @@ class Attempt:
         if self._code == 0:
             return "completed", "\n".join([*self._patterns.unheard(), stderr])
         return "failed", f"{self._process.error}\n{stderr}"
+
+
+def _own(directory: Path, params: Mapping[str, Scalar]) -> Path:
+    """Make a trial's directory; one of other parameters, of a trial that no disk has taken down, is put aside."""
+    try:
+        other = json.loads((directory / PARAMS).read_text(encoding="utf-8")) != params
+    except (OSError, ValueError):
+        other = False
+    if other:
+        directory.rename(directory.with_name(f"{directory.name}.{time.time_ns()}"))
+    directory.mkdir(parents=True, exist_ok=True)
+    return directory
 
 
 def _values(assign: Assign, welcome: Welcome, directory: Path) -> dict[str, Scalar]:

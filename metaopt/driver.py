@@ -3,7 +3,7 @@
 from collections import deque
 from typing import Protocol
 
-from metaopt.messages import Command, Event, Interrupted, Observe, Suggest
+from metaopt.messages import Assign, Command, Event, Interrupted, Observe, Stop, Suggest
 from metaopt.proposer import Proposer
 from metaopt.recorder import Recorder
 from metaopt.scheduler import Scheduler
@@ -78,7 +78,15 @@ class Driver:
     def _say_what_is_safe(self) -> None:
         """A command goes out when the facts that it rests on are on disk, or the disk has failed."""
         while self._outbox and (self._outbox[0][0] <= self._recorder.durable or self._failing):
-            self._hub.send(self._outbox.popleft()[1])
+            _, command = self._outbox.popleft()
+            if not self._is_late(command):
+                self._hub.send(command)
+
+    def _is_late(self, command: Command) -> bool:
+        """Whether its worker was lost, and the attempt with it, while the command waited for the disk."""
+        if not isinstance(command, Assign | Stop):
+            return False
+        return self._scheduler.study.is_late(command.worker, command.trial, command.attempt)
 
     @property
     def _failing(self) -> bool:

@@ -7,11 +7,11 @@ on a run in progress too.
 import gc
 import json
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from metaopt.errors import HistoryDiffers, HistoryError
+from metaopt.errors import HistoryDiffers, HistoryError, WireError
 from metaopt.messages import Event, Opened, from_plain, reported_fields
 from metaopt.stores import Store, open_store
 from metaopt.trial import ACTIVE, Objective, Study, Trial
@@ -156,14 +156,22 @@ def unheard(study: Study, trials: Path) -> list[Event]:
     events: list[Event] = []
     for number in study.open:
         trial = study.trials[number]
-        outcome = _outcome(trials / str(number)) if trial.state in ACTIVE else {}
-        if outcome.get("attempt") == trial.attempts and trial.worker is not None:
-            run = {"worker": trial.worker, "trial": number, "attempt": trial.attempts}
-            events.append(
-                from_plain("Reported", {**run, "points": outcome["points"][len(trial.points) - trial.earlier :]})
-            )
-            events.append(from_plain("Finished", {**run, "outcome": outcome["outcome"], "error": outcome["error"]}))
+        if trial.state in ACTIVE and trial.worker is not None:
+            with suppress(KeyError, TypeError, WireError):  # somebody has written to it
+                events += _ended(trial, trial.worker, _outcome(trials / str(number)))
     return events
+
+
+def _ended(trial: Trial, worker: int, outcome: Mapping[str, Any]) -> list[Event]:
+    """What ``outcome`` says of this attempt at this trial, if it is of that."""
+    if outcome.get("attempt") != trial.attempts or outcome.get("params") != trial.params:
+        return []
+    run = {"worker": worker, "trial": trial.number, "attempt": trial.attempts}
+    new = outcome["points"][len(trial.points) - trial.earlier :]
+    return [
+        from_plain("Reported", {**run, "points": new}),
+        from_plain("Finished", {**run, "outcome": outcome["outcome"], "error": outcome["error"]}),
+    ]
 
 
 def _outcome(directory: Path) -> dict[str, Any]:

@@ -1,10 +1,11 @@
 """Rank 0: what it takes to drive a study, put together."""
 
+import json
 import math
 import os
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -14,7 +15,7 @@ from metaopt.driver import Driver, View
 from metaopt.durations import Durations
 from metaopt.errors import HistoryIncomplete, WalltimeShort
 from metaopt.experiment import Experiment
-from metaopt.history import FORMAT, check_same, replay, unheard
+from metaopt.history import FORMAT, OUTCOME, check_same, replay, unheard
 from metaopt.messages import Event, Opened, Welcome
 from metaopt.plugins import load
 from metaopt.proposer import ProcessProposer
@@ -22,7 +23,7 @@ from metaopt.recorder import Recorder
 from metaopt.scheduler import Limits, Scheduler
 from metaopt.stores import Store, open_store
 from metaopt.transports.base import Hub
-from metaopt.trial import Study
+from metaopt.trial import ENDED, Study, Trial
 
 FINISHED, FAILED, INTERRUPTED = 0, 1, 130
 SLACK = 10.0
@@ -52,10 +53,19 @@ class Greeter(Hub, Protocol):
 Watch = Callable[[Experiment, Study], Watcher]
 
 
-def lead(hub: Greeter, workers: int, file: str, watch: Watch, walltime: float | None = None) -> int:
+def lead(
+    hub: Greeter,
+    workers: int,
+    file: str,
+    watch: Watch,
+    *,
+    walltime: float | None = None,
+    doubts: Sequence[str] = (),
+) -> int:
     """Search as ``file`` says, with ``workers`` workers behind ``hub``; gives the exit status.
 
-    ``walltime`` is how many seconds there are from now on, if not until the end of the allocation.
+    ``walltime`` is how many seconds there are from now on, if not until the end of the allocation; ``doubts`` are
+    things to say before anything else.
 
     Raises MetaoptError when the experiment or its history does not allow it, before anything has started.
     """
@@ -71,7 +81,7 @@ def lead(hub: Greeter, workers: int, file: str, watch: Watch, walltime: float | 
         limits = Limits(experiment.trials, workers, experiment.give_up_after, now, end)
         stopper = load("stopper", experiment.stopper)(**experiment.stopper.settings)
         scheduler = Scheduler(study, limits, stopper)
-        scheduler.warnings += [allocation.doubt] if allocation.doubt else []
+        scheduler.warnings += [*doubts, *([allocation.doubt] if allocation.doubt else [])]
         hub.greet(experiment.welcome())
         opened = Opened(
             __version__, FORMAT, experiment.describe(), None if deadline == math.inf else round(deadline, 6)
@@ -121,10 +131,41 @@ def _drive(
         watcher.close()
     watcher.end(hub.now(), scheduler)
     if not kept:
-        problem = f"the history lacks the last facts: {recorder.broken or recorder.trouble or 'the disk is too slow'}"
-        raise HistoryIncomplete(
-            problem, "What has finished is in the trials' directories: the same command takes it in."
-        )
+        raise _incomplete(recorder, scheduler.study, Path(experiment.welcome().trials))
+
+
+def _incomplete(recorder: Recorder, study: Study, trials: Path) -> HistoryIncomplete:
+    """What to say of facts that no disk has taken; the results that the next run will not find are named."""
+    left = recorder.left()
+    begun = {(record.body["trial"], record.body["attempt"]) for record in left if record.kind == "Assign"}
+    ended = {(record.body["trial"], record.body["attempt"]): None for record in left if record.kind == "Finished"}
+    lost = [
+        study.trials[number]
+        for number, attempt in ended
+        if study.trials[number].state in ENDED
+        and ((number, attempt) in begun or not _is_kept(trials / str(number), attempt))
+    ]
+    problem = f"the history lacks the last {len(left)} facts: {recorder.broken or recorder.trouble or 'it is too slow'}"
+    hint = "Once it can be written, the same command goes on; it takes in what the trials' directories hold."
+    if lost:
+        problem += "".join(f"\n    trial {trial.number}: {_result(study, trial)}" for trial in lost)
+        hint += "\n  It does not find the results above, and runs these trials, or others instead of them, anew."
+    return HistoryIncomplete(problem, hint)
+
+
+def _result(study: Study, trial: Trial) -> str:
+    params = " ".join(f"{name}={value}" for name, value in trial.params.items())
+    said = "" if trial.objective is None else f", {study.objective.metric} = {trial.objective:.6g}"
+    return f"{trial.state}{said}, with {params}"
+
+
+def _is_kept(directory: Path, attempt: int) -> bool:
+    """Whether a trial's directory holds how this attempt ended."""
+    try:
+        outcome = json.loads((directory / OUTCOME).read_text(encoding="utf-8"))
+        return bool(outcome["attempt"] == attempt)
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
 
 
 def _status(scheduler: Scheduler) -> int:

@@ -49,6 +49,11 @@ class Recorder:
                 self._changed.notify()
         return self._seq
 
+    def left(self) -> list[Record]:
+        """What is not on disk."""
+        with self._changed:
+            return self._waiting[:]
+
     def close(self, patience: float = 30.0) -> bool:
         """Write what waits, for ``patience`` seconds at most; whether all of it is on disk."""
         with self._changed:
@@ -66,16 +71,14 @@ class Recorder:
             with self._changed:
                 if not self._waiting and not self._closing:
                     self._changed.wait(RENEWAL)
-                batch = self._waiting[:]
-            if self._write(batch) and self._closing and not batch:
+                batch, last = self._waiting[:], self._closing
+            written = self._write(batch)
+            if self.broken or (last and not (written and batch)):
                 return
-            if self.broken:
-                return
-            if self.trouble:
+            if not written:
                 with self._changed:
-                    self._changed.wait(RENEWAL)
-                if self._closing:
-                    return
+                    if not self._closing:  # then it tries once more, at once
+                        self._changed.wait(RENEWAL)
 
     def _write(self, batch: list[Record]) -> bool:
         try:

@@ -149,6 +149,7 @@ def outcome(directory, **changes):
     told = {
         "trial": 0,
         "attempt": 1,
+        "params": {"x": 1},
         "outcome": "completed",
         "error": "",
         "points": [[1, {"loss": 3.0}], [2, {"loss": "nan"}]],
@@ -168,12 +169,20 @@ def test_an_outcome_that_nobody_heard_of_is_taken_in(tmp_path):
     assert study.trials[0].objective == 2.0
 
 
-def test_an_outcome_of_an_earlier_attempt_or_a_broken_one_is_not(tmp_path):
-    outcome(tmp_path, attempt=2)
+@pytest.mark.parametrize(
+    "changes",
+    [{"attempt": 2}, {"params": {"x": 2}}, {"points": 3}, {"points": [[1, {"loss": 3.0}], [2]]}],
+    ids=str,
+)
+def test_an_outcome_of_another_attempt_or_of_another_trial_or_a_broken_one_is_not(tmp_path, changes):
+    outcome(tmp_path, **changes)
     assert unheard(running(), tmp_path) == []
-    (tmp_path / "0" / "outcome.json").write_text("{")
-    assert unheard(running(), tmp_path) == []
-    (tmp_path / "0" / "outcome.json").write_text("[]")
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"attempt": 1, "params": {"x": 1}}'])
+def test_a_file_that_is_no_outcome_is_passed_over(tmp_path, text):
+    outcome(tmp_path)
+    (tmp_path / "0" / "outcome.json").write_text(text)
     assert unheard(running(), tmp_path) == []
 
 

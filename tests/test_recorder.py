@@ -92,6 +92,19 @@ def test_a_disk_that_stays_full_does_not_hold_the_end_up(monkeypatch):
     assert "No space left" in recorder.trouble
 
 
+def test_at_the_end_it_is_tried_once_more_at_once():
+    store = Disk()
+    store.full = True
+    recorder = Recorder(store, run=1)
+    recorder.record(1.0, facts(1, 2))
+    until(lambda: recorder.trouble, "the trouble")
+    assert [record.body["worker"] for record in recorder.left()] == [1, 2]
+    store.full = False
+    assert recorder.close()
+    assert not recorder.left()
+    assert workers_in(store) == [1, 2]
+
+
 def test_a_history_that_was_taken_over_is_told():
     store = Disk()
     store.taken = True

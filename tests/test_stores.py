@@ -176,6 +176,44 @@ def test_a_store_that_was_closed_learns_anew_what_others_have_written(directory)
     assert [r.seq for r in records_of(first)] == [1, 2, 3]
 
 
+@pytest.mark.parametrize("share", [0.1, 0.5, 1.0])
+def test_what_a_broken_disk_has_taken_of_a_batch_and_does_not_give_back_is_cut_off_later(directory, monkeypatch, share):
+    said = [record(seq) for seq in range(1, 6)]
+    journal = Journal(str(directory), create=True)
+    journal.append(said[:2])
+    write = os.write
+
+    def write_some(file, data):
+        write(file, data[: int(len(data) * share)])
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    def refuse(*_):
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    with monkeypatch.context() as broken:
+        broken.setattr("metaopt.stores.journal.os.write", write_some)
+        broken.setattr("metaopt.stores.journal.os.ftruncate", refuse)
+        with pytest.raises(OSError, match="Input/output"):
+            journal.append(said[2:4])
+    journal.append(said[2:])
+    assert records_of(journal) == said
+    journal.close()
+
+
+def test_a_claim_that_cannot_be_removed_does_not_hold_the_end_up(directory, monkeypatch):
+    journal = Journal(str(directory), create=True)
+    journal.append([record(1)])
+
+    def refuse(*_, **__):
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+    with monkeypatch.context() as broken:
+        broken.setattr("metaopt.stores.claim.Path.unlink", refuse)
+        journal.close()
+        journal.close()
+    assert (directory / "writer").exists()
+
+
 def test_lines_are_json_that_other_programs_read(directory):
     lines = filled(directory).read_text().splitlines()
     assert [json.loads(line)["seq"] for line in lines] == [1, 2, 3]

@@ -10,6 +10,7 @@ import os
 import socket
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -39,17 +40,22 @@ class Claim:
         os.utime(self._path)
 
     def release(self) -> None:
-        """Let others write."""
-        if _text(self._path) == self._me:
-            self._path.unlink(missing_ok=True)
+        """Let others write; where it cannot be removed, it is void when this process has ended."""
+        with suppress(OSError):
+            if _text(self._path) == self._me:
+                self._path.unlink(missing_ok=True)
 
     def _take(self) -> bool:
         try:
             handle = os.open(self._path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o644)
         except FileExistsError:
             return False
-        with os.fdopen(handle, "w") as file:
-            file.write(self._me)
+        try:
+            with os.fdopen(handle, "w") as file:
+                file.write(self._me)
+        except OSError:  # a full disk: nobody could tell later whose claim this is
+            self._path.unlink(missing_ok=True)
+            raise
         return True
 
     def _evict(self, patience: float) -> None:

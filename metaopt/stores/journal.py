@@ -50,7 +50,11 @@ class Journal:
         if not new:
             return
         lines = [_line(record, more=True) for record in new[:-1]] + [_line(new[-1], more=False)]
-        _write(self._file, "".join(lines).encode(errors="backslashreplace"))
+        try:
+            _write(self._file, "".join(lines).encode(errors="backslashreplace"))
+        except OSError:
+            self._ready = False  # what is left of it, if anything, is found out before the next one
+            raise
         self._last.update((record.run, record.seq) for record in new)
 
     def read(self, after: object = None) -> Iterator[tuple[object, Record]]:
@@ -65,9 +69,11 @@ class Journal:
     def close(self) -> None:
         """Let others write."""
         if self._claim is not None:
-            os.close(self._file)
-            self._claim.release()
-            self._claim = None
+            claim, self._claim = self._claim, None
+            try:
+                os.close(self._file)
+            finally:
+                claim.release()
 
     def _open(self) -> Claim:
         """Claim the journal; what is in it is learned later, while somebody reads it or before the first record."""

@@ -117,6 +117,7 @@ class MpiHub:
         self._workers = range(1, comm.size)
         self._mourned: set[int] = set()
         self._silent: set[int] = set()
+        self._greeted: set[int] = set()  # the silent who have been heard again
         self._homes: dict[int, tuple[str, int]] = {}
         self._gone: set[int] = set()
         self._heard = 0.0
@@ -162,8 +163,10 @@ class MpiHub:
             time.sleep(min(left, SHORTEST if quiet < 20 * LONGEST else LONGEST))
 
     def send(self, command: Command) -> None:
-        """Say ``command`` to its worker."""
-        if not isinstance(command, Welcome | Suggest | Observe):
+        """Say ``command`` to its worker, unless that is silent: it shall but leave, or join anew."""
+        if isinstance(command, Welcome | Suggest | Observe):
+            return
+        if command.worker not in self._silent or isinstance(command, Release):
             self._mail.send(encode(command), command.worker, TO_WORKER)
 
     def close(self) -> None:
@@ -233,9 +236,12 @@ class MpiHub:
             self._homes[rank] = (event.host, event.pid)
         if rank in self._silent:
             if not isinstance(event, Joined):
-                self._mail.send(self._welcome, rank, TO_WORKER)
+                if rank not in self._greeted:
+                    self._mail.send(self._welcome, rank, TO_WORKER)
+                self._greeted.add(rank)
                 return []
             self._silent.discard(rank)
+            self._greeted.discard(rank)
             self._mourned.discard(rank)
             self._pulse.watch(rank)
         return [event] if event is not None and rank not in self._mourned else []

@@ -27,23 +27,34 @@ from metaopt.messages import (
 Script = Callable[[Params, int], Iterator[tuple[float, Mapping[str, float]]]]
 """(params, trial) -> what it reports: (seconds since the last report, values), ...; raising means that it fails."""
 
+Points = Iterator[tuple[float, tuple[float, Mapping[str, float]]]]
+"""What a script reports, with its steps: (step, (seconds since the last report, values)), ..."""
+
 DEATH = "its process died"
 
 
 class SimulatedHub:
-    """``workers`` virtual workers that play ``script``; ``losses`` are (time, worker) at which one dies."""
+    """``workers`` virtual workers that play ``script``; ``losses`` are (time, worker) at which one dies.
+
+    The clock begins at ``begin``; a script that is stopped ends after ``grace`` seconds.
+    """
 
     def __init__(
-        self, script: Script, workers: int, losses: Iterable[tuple[float, int]] = (), grace: float = 1.0
+        self,
+        script: Script,
+        workers: int,
+        losses: Iterable[tuple[float, int]] = (),
+        grace: float = 1.0,
+        begin: float = 0.0,
     ) -> None:
         self._script, self.grace = script, grace
-        self._time = 0.0
+        self._time = begin
         self._tie = count()
         self._coming: list[tuple[float, int, bytes]] = []
-        self._playing: dict[int, tuple[Assign, Iterator[tuple[int, tuple[float, Mapping[str, float]]]]]] = {}
+        self._playing: dict[int, tuple[Assign, Points]] = {}
         self._dead: set[int] = set()
         for worker in range(1, workers + 1):
-            self._at(0.0, Joined(worker, f"virtual{worker // 64}", f"core {worker % 64}"))
+            self._at(begin, Joined(worker, f"virtual{worker // 64}", f"core {worker % 64}"))
         for time, worker in losses:
             self._at(time, Lost(worker, DEATH))
 
@@ -72,7 +83,7 @@ class SimulatedHub:
         """Let the virtual worker obey at once."""
         match decode(encode(command)):
             case Assign(worker) as assign if worker not in self._dead:
-                self._playing[worker] = assign, enumerate(self._script(assign.params, assign.trial), start=1)
+                self._playing[worker] = assign, self._points(assign)
                 self._at(self._time, Started(worker, assign.trial, assign.attempt, worker))
                 self._play(worker)
             case Stop(worker, trial, attempt) if self._runs(worker, trial, attempt):
@@ -83,6 +94,9 @@ class SimulatedHub:
 
     def close(self) -> None:
         """Virtual workers leave by themselves."""
+
+    def _points(self, assign: Assign) -> Points:
+        return enumerate(self._script(assign.params, assign.trial), start=1)
 
     def _is_heard(self, event: Event) -> bool:
         match event:

@@ -1,0 +1,95 @@
+"""Reads a history record by record, with none of metaopt's own code, and objects to what must never happen."""
+
+from dataclasses import dataclass, field
+
+
+@dataclass
+class Account:
+    """What the records say of one trial: ``result`` is the word that ended it, and there is only one."""
+
+    params: dict
+    attempt: int = 0
+    worker: int | None = None
+    stop: str = ""
+    losses: int = 0
+    result: str = ""
+    points: list = field(default_factory=list)
+
+    @property
+    def runs(self):
+        return self.worker is not None
+
+    def end_run(self, result=""):
+        assert not (self.result and result)
+        self.worker, self.result = None, self.result or result
+
+
+class Audit:
+    """``trials`` are the accounts; each Assign, Stop, Reported and Finished is of the attempt that is under way."""
+
+    def __init__(self, records, attempts, *, resumes=False):
+        self.trials, self.workers = [], {}
+        self.attempts, self.resumes = attempts, resumes
+        for kind, body in records:
+            getattr(self, f"_{kind.lower()}")(**body)
+
+    def _current(self, worker, trial, attempt):
+        """The account of a trial; this very attempt at it runs on this worker, and nowhere else."""
+        account = self.trials[trial]
+        assert (account.worker, account.attempt) == (worker, attempt)
+        assert not account.result
+        return account
+
+    def _opened(self, **_):
+        self.workers.clear()
+        for account in self.trials:
+            if account.runs:
+                account.end_run("stopped" if account.stop == "pruned" else "")
+
+    def _suggested(self, params):
+        self.trials += [Account(point) for point in params]
+
+    def _joined(self, worker, **_):
+        self._lost(worker)
+        self.workers[worker] = None
+
+    def _assign(self, worker, trial, attempt, params):
+        account = self.trials[trial]
+        assert not account.result
+        assert not account.runs
+        assert self.workers[worker] is None  # it is there, and free
+        assert attempt == account.attempt + 1
+        assert params == account.params
+        account.worker, account.attempt, account.stop = worker, attempt, ""
+        self.workers[worker] = trial
+        if not self.resumes:
+            account.points = []
+
+    def _started(self, worker, trial, attempt, **_):
+        self._current(worker, trial, attempt)
+
+    def _reported(self, worker, trial, attempt, points):
+        self._current(worker, trial, attempt).points += points
+
+    def _stop(self, worker, trial, attempt, reason, **_):
+        account = self._current(worker, trial, attempt)
+        assert not account.stop
+        account.stop = reason
+
+    def _finished(self, worker, trial, attempt, outcome, **_):
+        account = self._current(worker, trial, attempt)
+        again = outcome == "stopped" and account.stop != "pruned"
+        account.end_run("" if again else outcome)
+        if worker in self.workers:  # else it is a word of an earlier run, taken in before this one began
+            self.workers[worker] = None
+
+    def _lost(self, worker, **_):
+        trial = self.workers.pop(worker, None)
+        if trial is not None:
+            account = self.trials[trial]
+            account.losses += 1
+            spared = account.losses < self.attempts or account.stop
+            account.end_run("stopped" if account.stop == "pruned" else "" if spared else "lost")
+
+    def _interrupted(self, **_):
+        """Changes no trial."""
