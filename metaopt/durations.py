@@ -5,8 +5,9 @@ from bisect import insort
 
 from metaopt.trial import State, Study
 
-LIKELY = 0.75
-"""A trial fits when this share of the completed ones would have: few are begun in vain, and few workers wait."""
+SHARE = 0.25
+"""A trial fits when this share of the completed ones would have.  A larger one leaves more workers idle at the end,
+which is worth no more than an attempt in vain; a smaller one begins what has next to no chance."""
 
 
 class Durations:
@@ -24,7 +25,7 @@ class Durations:
         return self._work[0] if self._work else None
 
     def fits(self, left: float, span: float) -> bool:
-        """Whether a trial is likely to complete in the ``left`` of ``span`` seconds, or can go on later.
+        """Whether a trial has a fair chance to complete in the ``left`` of ``span`` seconds, or can go on later.
 
         Where the usual trial is longer than ``span``, the shortest one counts: else none would ever be begun.
         """
@@ -33,7 +34,7 @@ class Durations:
         self._learn()
         if left <= 0 or self._study.resumes or not self._work:
             return left > 0
-        usual = self._work[math.ceil(LIKELY * len(self._work)) - 1]
+        usual = self._work[math.ceil(SHARE * len(self._work)) - 1]
         return (usual if usual <= span else self._work[0]) <= left
 
     def _learn(self) -> None:

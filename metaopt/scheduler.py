@@ -184,7 +184,7 @@ class Scheduler:
         return commands
 
     def _fits(self, now: float) -> bool:
-        """Whether a trial that begins now is likely to complete before the end."""
+        """Whether a trial that begins now has a fair chance to complete before the end."""
         return self.durations.fits(self.limits.end - now, self.limits.end - self.limits.begin)
 
     def _what_next(self, now: float) -> list[Command]:

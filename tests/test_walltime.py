@@ -56,14 +56,14 @@ def test_what_can_go_on_later_is_begun_until_the_end():
 def test_when_the_usual_trial_is_longer_than_the_allocation_the_shortest_one_counts():
     table = Table(workers=1)
     study = table.study
-    for number, seconds in enumerate((400.0, 1200.0, 1300.0, 1400.0)):
+    for number, seconds in enumerate((400.0, 1200.0, 1300.0, 1400.0, 1500.0)):
         study.apply(0.0, Suggested(({"x": number},)))
         study.apply(0.0, Assign(1, number, 1, {"x": number}))
         study.apply(0.0, Reported(1, number, 1, ((1, {"loss": 1.0}),)))
         study.apply(seconds, Finished(1, number, 1, "completed"))
-    assert Assign(1, 4, 1, {"x": 4}) in table.say(500.0, Suggested(({"x": 4},)))
-    table.say(510.0, Finished(1, 4, 1, "failed"))
-    assert not any(isinstance(command, Assign) for command in table.say(700.0, Suggested(({"x": 5},))))
+    assert Assign(1, 5, 1, {"x": 5}) in table.say(500.0, Suggested(({"x": 5},)))
+    table.say(510.0, Finished(1, 5, 1, "failed"))
+    assert not any(isinstance(command, Assign) for command in table.say(700.0, Suggested(({"x": 6},))))
 
 
 def test_an_interrupted_trial_goes_on_first_with_its_curve_and_its_work():
