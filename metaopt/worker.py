@@ -3,6 +3,7 @@
 It imports the standard library only, and while its child trains it sleeps until the child says something.
 """
 
+import errno
 import os
 import signal
 import socket
@@ -21,6 +22,9 @@ from metaopt.transports.base import Link, MasterLost
 PAUSE = 0.05  # seconds between two looks at rank 0 while a child trains
 SHORTEST, LONGEST = 0.001, 0.02  # the same without a child: at first, and after a while without work
 PATIENCE = 2.0  # how long that while is
+DISK = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.ESTALE}
+"""What is wrong with a disk, and not with a trial: the trial waits until it is over."""
+AGAIN = 1.0  # seconds until it is tried again
 WINDOW = 32  # words that rank 0 has not taken in before this worker says no more
 
 
@@ -45,6 +49,8 @@ class Worker:
         self._welcome: Welcome | None = None
         self._device = Device("", (), {})
         self._attempt: Attempt | None = None
+        self._postponed: Assign | None = None
+        self._again_at = 0.0
         self._released = self._warned = False
         self._busy_at = time.monotonic()
 
@@ -56,6 +62,8 @@ class Worker:
                 self._wait()
                 for command in self._link.receive():
                     self._obey(command)
+                if self._postponed is not None and time.monotonic() > self._again_at:
+                    self._start(self._postponed)
                 if self._attempt is not None:
                     self._attend(self._attempt)
         except MasterLost:
@@ -81,6 +89,12 @@ class Worker:
             case Stop(_, trial, attempt, reason):
                 if self._attempt is not None and self._attempt.key == (trial, attempt):
                     self._attempt.stop(reason)
+                elif self._postponed is not None and (self._postponed.trial, self._postponed.attempt) == (
+                    trial,
+                    attempt,
+                ):
+                    self._postponed = None
+                    self._link.send(Finished(self._worker, trial, attempt, "stopped"))
             case Fence(_, silent, pid):
                 fence(pid, silent)
             case Release():
@@ -94,7 +108,7 @@ class Worker:
         if self._attempt is not None:
             self._guard.close()
             self._guard, self._attempt = Guard(), None
-        self._welcome = welcome
+        self._welcome, self._postponed = welcome, None
         host = socket.gethostname()
         rank = self._place - 1 if host == welcome.host else self._place
         self._device = give(usable_gpus(), rank, share(usable_cores(), rank, welcome.cores))
@@ -103,11 +117,17 @@ class Worker:
     def _start(self, assign: Assign) -> None:
         if self._welcome is None or self._attempt is not None:
             return  # rank 0 would be mistaken; what it does not hear of it gives to another
-        run = (self._worker, assign.trial, assign.attempt)
+        run, first, self._postponed = (self._worker, assign.trial, assign.attempt), self._postponed is None, None
         try:
             self._attempt = Attempt(self._worker, assign, self._welcome, self._guard, self._device)
         except (CannotStart, OSError, ValueError) as error:
-            self._link.send(Finished(*run, "failed", f"it cannot be started: {error}"))
+            cause = error.__cause__ or error
+            if isinstance(cause, OSError) and cause.errno in DISK:
+                self._postponed, self._again_at = assign, time.monotonic() + AGAIN
+                if first:
+                    warn(f"warning: trial {assign.trial} waits, since its directory cannot be written: {cause}")
+            else:
+                self._link.send(Finished(*run, "failed", f"it cannot be started: {error}"))
         else:
             self._link.send(Started(*run, self._attempt.pid))
 

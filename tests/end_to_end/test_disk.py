@@ -173,6 +173,17 @@ def test_a_trial_that_begins_while_its_disk_is_full_is_run(site, disk):
     check(site, 3)
 
 
+@pytest.mark.parametrize("disk", ["trials"], indirect=True)
+def test_trials_that_cannot_begin_for_their_disk_wait_for_it(site, disk):
+    run = Run(site, 4)
+    disk.refuse("read-only")
+    run.go(0, 1, 2, 3)
+    run.hear("waits, since its directory cannot be written: [Errno 30] Read-only file system", 2)
+    disk.take_again()
+    assert run.end() == 0, run.said
+    check(site, 4)
+
+
 @pytest.mark.parametrize("disk", ["both"], indirect=True)
 def test_results_that_nothing_has_kept_are_named_and_their_trials_are_run_again(site, disk):
     run = Run(site, 4)

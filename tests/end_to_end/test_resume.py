@@ -104,7 +104,7 @@ def test_rank_0_killed_again_and_again(site):
     for count in (1, 3, 5):
         process = site.start("run", "-w", "3", "exp.yaml")
         site.wait_for("Finished", count)
-        os.kill(site.ranks()[0], signal.SIGKILL)
+        os.kill(until(lambda: site.ranks().get(0), "rank 0"), signal.SIGKILL)
         process.communicate(timeout=60)
         until(lambda: not processes(f"SITE={site.directory}"), "the end of all processes")
     status, output = site.run()
