@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from metaopt.allocations import Allocation, base, detect, flux, lsf, pbs, slurm, walltime
+from metaopt.allocations import Allocation, base, detect, flux, lsf, pbs, slurm
 from metaopt.errors import LaunchError
 
 NOW = 1_790_000_000.0
@@ -319,12 +319,6 @@ def test_the_program_itself_is_run_and_believed(squeue):
 def test_a_program_that_is_missing_is_a_doubt(variable, program, tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
     check_doubt(detect({variable: "7"}, NOW), f"Asked: {program} ", "No such file or directory")
-
-
-def test_the_walltime_ends_with_the_allocation_at_the_latest():
-    assert walltime(60, Allocation("none", "", None), NOW) == NOW + 60
-    assert walltime(60, Allocation("slurm", "7", NOW + 30), NOW) == NOW + 30
-    assert walltime(60, Allocation("slurm", "7", NOW + 90), NOW) == NOW + 60
 
 
 def test_a_worker_asks_no_scheduler():

@@ -6,7 +6,7 @@ from metaopt.allocations import flux, lsf, none, pbs, slurm
 from metaopt.allocations.base import Allocation, Run, run
 from metaopt.errors import LaunchError
 
-__all__ = ["Allocation", "detect", "walltime"]
+__all__ = ["Allocation", "detect"]
 
 VARIABLE = "METAOPT_DEADLINE"
 SCHEDULERS = (slurm.detect, pbs.detect, lsf.detect, flux.detect)
@@ -24,12 +24,6 @@ def detect(environ: Mapping[str, str], now: float, run: Run = run) -> Allocation
         if allocation := ask(environ, run, now):
             return allocation
     return none.detect(environ, run, now)
-
-
-def walltime(seconds: float, allocation: Allocation, now: float) -> float:
-    """When ``--walltime`` is over, or ``allocation``, whichever comes first; in seconds since the epoch."""
-    end = now + seconds
-    return end if allocation.deadline is None else min(end, allocation.deadline)
 
 
 def _given(text: str, now: float) -> float:
