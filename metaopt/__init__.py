@@ -7,7 +7,10 @@ Names are loaded when they are first used (PEP 562), so a worker pays for nothin
 """
 
 from importlib import import_module
-from typing import Any
+
+TYPE_CHECKING = False  # typing is slow to load
+if TYPE_CHECKING:
+    from typing import Any
 
 __version__ = "0.1.0"
 __all__ = ["checkpoint_dir", "history", "report", "should_stop"]
@@ -15,7 +18,7 @@ __all__ = ["checkpoint_dir", "history", "report", "should_stop"]
 _HOMES = dict.fromkeys(("checkpoint_dir", "report", "should_stop"), "metaopt.reporting")
 
 
-def __getattr__(name: str) -> Any:  # noqa: ANN401 - whatever the name stands for
+def __getattr__(name: str) -> "Any":  # noqa: ANN401 - whatever the name stands for
     if name in _HOMES:
         return getattr(import_module(_HOMES[name]), name)
     if name in ("history", "optimizers", "errors", "testing"):

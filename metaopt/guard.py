@@ -208,8 +208,9 @@ def detach() -> None:
     """A session of its own, default signal handlers, and death with the guard."""
     os.setsid()
     signal.set_wakeup_fd(-1)
-    for number in (*WAKING, signal.SIGUSR1, signal.SIGPIPE, getattr(signal, "SIGXFSZ", signal.SIGPIPE)):
-        signal.signal(number, signal.SIG_DFL)
+    for number in signal.valid_signals():  # ours, Python's, and what a shell ignores for what it starts with &
+        if signal.getsignal(number) != signal.SIG_DFL:
+            signal.signal(number, signal.SIG_DFL)
     if _prctl is not None:
         _prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
 

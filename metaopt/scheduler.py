@@ -31,7 +31,9 @@ from metaopt.stopping.base import Stopper
 from metaopt.trial import State, Study, Trial
 
 WORTHWHILE = 0.25
-"""So many workers must come free while the optimizer thinks for points to be kept ahead: they know a little less."""
+"""So many workers must come free while the optimizer thinks for points to be kept ahead: they know a little less.
+
+A worker that is alone waits: each of its points knows all others, and the same seed gives the same ones."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +126,7 @@ class Scheduler:
         """Take points in, and see how many workers would come free while the optimizer thinks next time."""
         if self._asked_at is not None and self.study.tries:
             expected = (now - self._asked_at) * len(self.study.workers) / max(self.study.spent / self.study.tries, 1e-6)
-            self._ahead = math.ceil(expected) if expected > WORTHWHILE else 0
+            self._ahead = math.ceil(expected) if expected > WORTHWHILE and len(self.study.workers) > 1 else 0
         self._asked_at = None
         self.exhausted = self.exhausted or not event.params
         if wanted := event.params[: max(self._missing, 0)]:

@@ -112,13 +112,21 @@ def test_points_are_kept_ahead_of_workers_that_finish_faster_than_the_optimizer_
     assert commands == [Assign(1, 2, 1, {"x": 2}), Suggest(2, ({"x": 1}, {"x": 2}))]
 
 
-def test_no_points_are_kept_ahead_of_long_trials():
+def test_no_points_are_kept_ahead_of_a_worker_that_is_alone():
     talk = Talk(trials=100, workers=1)
     talk.say(joined(1))
     talk.say(Suggested(({"x": 0},)))
-    talk.now += 1000.0
-    assert talk.say(reported(1, 0, 0.1), completed(1, 0))[1] == Suggest(1, ())
+    talk.say(reported(1, 0, 0.1), completed(1, 0))
     assert talk.say(Suggested(({"x": 1},))) == [Assign(1, 1, 1, {"x": 1})]
+
+
+def test_no_points_are_kept_ahead_of_long_trials():
+    talk = Talk(trials=100)
+    talk.say(joined(1), joined(2))
+    talk.say(Suggested(({"x": 0}, {"x": 1})))
+    talk.now += 1000.0
+    assert talk.say(reported(1, 0, 0.1), completed(1, 0))[1] == Suggest(1, ({"x": 1},))
+    assert talk.say(Suggested(({"x": 2},))) == [Assign(1, 2, 1, {"x": 2})]
 
 
 def test_when_all_is_done_the_workers_are_released():
