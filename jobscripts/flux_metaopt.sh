@@ -28,7 +28,7 @@ trap 'flux job kill --signal=USR1 "$job"' USR1 TERM # metaopt ends the trials an
 while kill -0 "$attach" 2>/dev/null; do wait "$attach"; done
 
 status=$((SECONDS > 60 ? 130 : 1)) # no word of rank 0: a node was lost, or nothing has ever begun
-[[ -e $METAOPT_STATUS ]] && status=$(<"$METAOPT_STATUS")
+[[ -s $METAOPT_STATUS ]] && status=$(<"$METAOPT_STATUS")
 rm -f "$METAOPT_STATUS"
 export METAOPT_RESTARTS=$((${METAOPT_RESTARTS:-0} + 1))
 [[ $status == 130 && $METAOPT_RESTARTS -le ${METAOPT_REQUEUES:-10} ]] && flux --parent batch "$0" "${1:-exp.yaml}"

@@ -33,7 +33,7 @@ trap 'kill -USR1 "$mpirun"' USR1 # metaopt ends the trials and saves
 while kill -0 "$mpirun" 2>/dev/null; do wait "$mpirun"; done
 
 status=$((SECONDS > 60 ? 130 : 1)) # no word of rank 0: a node was lost, or nothing has ever begun
-[[ -e $METAOPT_STATUS ]] && status=$(<"$METAOPT_STATUS")
+[[ -s $METAOPT_STATUS ]] && status=$(<"$METAOPT_STATUS")
 rm -f "$METAOPT_STATUS" "$hosts"
 starts=metaopt-$LSB_JOBID.starts
 [[ $status == 130 ]] && echo "$(date)" >>"$starts" && [[ $(wc -l <"$starts") -le ${METAOPT_REQUEUES:-10} ]] && exit 130

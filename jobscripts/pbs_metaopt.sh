@@ -32,7 +32,7 @@ trap 'kill -USR1 "$mpiexec"' USR1 TERM # metaopt ends the trials and saves
 while kill -0 "$mpiexec" 2>/dev/null; do wait "$mpiexec"; done
 
 status=$((SECONDS > 60 ? 130 : 1)) # no word of rank 0: a node was lost, or nothing has ever begun
-[[ -e $METAOPT_STATUS ]] && status=$(<"$METAOPT_STATUS")
+[[ -s $METAOPT_STATUS ]] && status=$(<"$METAOPT_STATUS")
 rm -f "$METAOPT_STATUS" "$hosts"
 again=$((${METAOPT_RESTARTS:-0} + 1))
 [[ $status == 130 && $again -le ${METAOPT_REQUEUES:-10} ]] &&

@@ -42,7 +42,7 @@ for try in 1 2 3 4 5; do
     mpirun=$!
     while kill -0 "$mpirun" 2>/dev/null; do wait "$mpirun"; done
     mpirun=
-    [[ -e $METAOPT_STATUS ]] && status=$(<"$METAOPT_STATUS") && break
+    [[ -s $METAOPT_STATUS ]] && status=$(<"$METAOPT_STATUS") && break
     echo "mpirun ended before the study: node lost?  Trying again where a node answers ($try)" >&2
     for i in "${!nodes[@]}"; do
         timeout -s KILL 8 srun --overlap --nodes=1 --ntasks=1 --nodelist="${nodes[i]}" true 2>/dev/null &

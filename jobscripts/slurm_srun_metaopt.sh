@@ -27,10 +27,10 @@ srun --mpi="$pmi" --ntasks=$((SLURM_NTASKS + 1)) --overcommit --cpu-bind=none \
     "$(command -v python)" -m metaopt run "${1:-exp.yaml}" &
 srun=$!
 trap 'kill -USR1 "$srun"' USR1 # metaopt ends the trials and saves
-while kill -0 "$srun" 2>/dev/null; do wait "$srun"; status=$?; done
+while kill -0 "$srun" 2>/dev/null; do wait "$srun"; done
 
-[[ -e $METAOPT_STATUS ]] && status=$(<"$METAOPT_STATUS")
+status=$((SECONDS > 60 ? 130 : 1)) # no word of rank 0: a node was lost, or nothing has ever begun
+[[ -s $METAOPT_STATUS ]] && status=$(<"$METAOPT_STATUS")
 rm -f "$METAOPT_STATUS"
-case $status in 0 | 1 | 2) exit "$status" ;; esac # finished, failed, or refused; all else is to be continued
-[[ ${SLURM_RESTART_COUNT:-0} -lt ${METAOPT_REQUEUES:-10} ]] && scontrol requeue "$job"
+[[ $status == 130 && ${SLURM_RESTART_COUNT:-0} -lt ${METAOPT_REQUEUES:-10} ]] && scontrol requeue "$job"
 exit "$status"

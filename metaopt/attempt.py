@@ -111,6 +111,10 @@ class Attempt:
         self._sent, self._sent_at = self._sent + len(points), now
         return Reported(*self._run, points)
 
+    def abandon(self) -> None:
+        """Nobody wants to know how it ends."""
+        os.close(self._process.report)
+
     def conclude(self, *, warned: bool = False) -> Finished:
         """How it ended; kept in its directory before anybody hears of it.  Rank 0 hears of it in any case.
 

@@ -170,7 +170,9 @@ def _ended(trial: Trial, worker: int, outcome: Mapping[str, Any]) -> list[Event]
     new = outcome["points"][len(trial.points) - trial.earlier :]
     return [
         from_plain("Reported", {**run, "points": new}),
-        from_plain("Finished", {**run, "outcome": outcome["outcome"], "error": outcome["error"]}),
+        from_plain(
+            "Finished", {**run, "outcome": outcome["outcome"], "error": outcome["error"], "ended": outcome.get("ended")}
+        ),
     ]
 
 

@@ -105,8 +105,15 @@ def leave(status: int) -> int:
 
 
 def _note(status: int) -> bool:
-    """Write the exit status to the file that was named for it, if one was."""
+    """Write the exit status, all of it or nothing, to the file that was named for it; whether that was done."""
     path = os.environ.get(STATUS_FILE)
-    if path:
-        Path(path).write_text(f"{status}\n", encoding="ascii")
-    return bool(path)
+    if not path:
+        return False
+    part = Path(f"{path}.part")
+    try:
+        part.write_text(f"{status}\n", encoding="ascii")
+        part.replace(path)
+    except OSError as error:
+        print(f"metaopt: the exit status, {status}, cannot be written: {error}", file=sys.stderr, flush=True)  # noqa: T201
+        return False
+    return True

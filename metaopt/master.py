@@ -104,15 +104,17 @@ def resume(experiment: Experiment, store: Store) -> tuple[Study, int, list[Event
 
 
 def check_time(study: Study, experiment: Experiment, end: float, now: float) -> None:
-    """Raise LaunchError when nothing that is known to be possible fits in between ``now`` and ``end``."""
-    longer = f"Ask for more time, or let the script save and go on (resumes: true); grace: is {experiment.grace:g} s."
+    """Raise WalltimeShort when nothing that is known to be possible fits in between ``now`` and ``end``."""
+    hint = "Ask for more time." if experiment.resumes else "Ask for more time, or let the script save: resumes: true"
+    kept = f"{experiment.grace:g} s are kept for scripts to save (grace:), {SLACK:g} s to end"
     if end <= now:
-        problem = f"the allocation ends {now - end:.0f} s too early for a trial to be asked to save and to do so"
-        raise WalltimeShort(problem, longer)
+        whole = end + experiment.grace + SLACK - now
+        problem = f"{whole:.0f} s are left, and none of them for trials: {kept}"
+        raise WalltimeShort(problem, "Ask for more time, or for less grace.")
     shortest = Durations(study).shortest
     if shortest is not None and shortest > end - now and not experiment.resumes:
-        problem = f"the shortest trial so far took {shortest:.0f} s, and only {end - now:.0f} s are left for trials"
-        raise WalltimeShort(problem, longer)
+        problem = f"the shortest trial so far took {shortest:.0f} s; {end - now:.0f} s are left for trials, as {kept}"
+        raise WalltimeShort(problem, hint)
 
 
 def _drive(

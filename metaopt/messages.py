@@ -69,13 +69,17 @@ class Reported:
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """A script has ended: ``outcome`` is completed, failed or stopped; ``error`` says why it failed."""
+    """A script has ended: ``outcome`` is completed, failed or stopped; ``error`` says why it failed.
+
+    ``ended`` is when, in seconds since the epoch, if that was some time before this is said.
+    """
 
     worker: int
     trial: int
     attempt: int
     outcome: str
     error: str = ""
+    ended: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,7 +252,7 @@ def decode(line: bytes | bytearray) -> Any:  # noqa: ANN401 - any of KINDS
     """The inverse of ``encode``; raises WireError."""
     try:
         kind, plain = json.loads(line)
-    except ValueError as error:
+    except (ValueError, TypeError) as error:
         problem = f"not a message: {bytes(line[:200])!r} ({error})"
         raise WireError(problem) from None
     return from_plain(kind, plain)

@@ -29,6 +29,9 @@ ANYWHERE = {  # as root in a container, with more ranks than cores, each free to
     "PRTE_MCA_hwloc_default_binding_policy": "none",
 }
 
+KILLED = {0: "rank 0 died", 137: "rank 0 was killed", -9: "mpirun was killed", -15: "mpirun was ended"}
+"""What exit statuses of mpirun mean when rank 0 has left no word."""
+
 LEASH = "import ctypes, os, sys; ctypes.CDLL(None).prctl(1, 15); os.execv(sys.argv[1], sys.argv[1:])"
 """Turns into the command that follows; SIGTERM (15) comes when the parent is killed (PR_SET_PDEATHSIG, 1)."""
 
@@ -50,6 +53,9 @@ def run(file: str, workers: int | None, walltime: float | None = None) -> int:
         code, interrupted = _attend(command, environment)
         if not status.exists() and interrupted:
             problem = "interrupted before rank 0 could say how the study stands"
+            raise Interruption(problem, "What has finished is kept: the same command goes on from there.")
+        if not status.exists() and code in KILLED:
+            problem = f"{KILLED[code]}; it could not say how the study stands"
             raise Interruption(problem, "What has finished is kept: the same command goes on from there.")
         if not status.exists():
             problem = f"mpirun ended ({code}) before rank 0 could say how the study stands"

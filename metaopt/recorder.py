@@ -61,8 +61,9 @@ class Recorder:
             self._changed.notify()
         if self._thread is not None:
             self._thread.join(patience)
-        with suppress(OSError):
-            self._store.close()
+        if self._thread is None or not self._thread.is_alive():  # else it is in the middle of a write
+            with suppress(OSError):
+                self._store.close()
         return self.durable == self._seq
 
     def _write_all(self) -> None:

@@ -105,22 +105,33 @@ class Scheduler:
             case Reported(_, trial, _, _):
                 if self._apply(now, event):
                     reported[trial] = None
-            case Lost(worker, _):
-                self._gone.add(worker)
-                self._apply(now, event)
-                if len(self._gone) >= self.limits.workers:
-                    self._drain("no worker is left")
+            case Lost():
+                self._lost(now, event)
             case Interrupted(reason):
                 self._apply(now, event)
                 self.interrupted = True
                 self._drain(reason)
             case Joined(worker):
+                if worker in self._gone and self._apply(now, event):
+                    self.warnings.append(f"worker {worker} is back")
                 self._gone.discard(worker)
                 self._apply(now, event)
             case Started() | Finished() | Opened():
                 self._apply(now, event)
             case _:
                 assert_never(event)
+
+    def _lost(self, now: float, event: Lost) -> None:
+        """A worker has gone; somebody else runs its trial."""
+        self._gone.add(event.worker)
+        worker = self.study.workers.get(event.worker)
+        if self._apply(now, event) and worker is not None:
+            trial = None if worker.trial is None else self.study.trials[worker.trial]
+            again = "" if trial is None or trial.state is not State.WAITING else f"; trial {trial.number} is run again"
+            self.warnings.append(f"worker {event.worker} on {worker.host} is lost: {event.why}{again}")
+        if len(self._gone) >= self.limits.workers and not self.finished:
+            self.interrupted = True
+            self._drain("no worker is left")
 
     def _suggested(self, now: float, event: Suggested) -> None:
         """Take points in, and see how many workers would come free while the optimizer thinks next time."""
@@ -193,7 +204,9 @@ class Scheduler:
         """Ask for the points that are missing, or send everybody home."""
         if self.study.waiting and not self.study.busy and not self._fits(now):
             self.interrupted = True
-            self._drain(f"no trial is likely to complete in the {max(self.limits.end - now, 0):.0f} s that are left")
+            self._drain(
+                f"no trial is likely to complete in the {max(self.limits.end - now, 0):.0f} s that are left for one"
+            )
         if self.finished:
             return [Release(worker) for worker in self._leave()]
         missing = min(len(self.study.idle) + self._ahead - len(self.study.waiting), self._missing)

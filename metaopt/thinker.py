@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import IO, TYPE_CHECKING, Any
 
+from metaopt.errors import WireError
 from metaopt.messages import Command, Event, Observe, Params, Suggest, Suggested, decode, encode
 from metaopt.plugins import Choice, load
 from metaopt.process import environment
@@ -66,7 +67,11 @@ class Thinker:
                 self.died = line == ENDED
                 self.broken = f"its process ended ({self._status()})" if self.died else json.loads(line[1:])
                 return
-            yield decode(line)
+            try:
+                yield decode(line)
+            except WireError as error:
+                self.broken = str(error)
+                return
 
     def close(self) -> None:
         """End the process; one that hangs in the kernel is left behind."""
@@ -133,12 +138,19 @@ def _plain(points: Sequence[Params]) -> tuple[Params, ...]:
     return tuple({name: getattr(value, "item", lambda v=value: v)() for name, value in p.items()} for p in points)
 
 
-def _answer(line: bytes) -> None:
-    sys.stdout.buffer.write(line + b"\n")
-    sys.stdout.buffer.flush()
+def main() -> None:
+    """Answer on what was standard output; what an optimizer prints goes where its warnings go."""
+    for number in (signal.SIGINT, signal.SIGUSR1):  # a batch system signals every process of a step
+        signal.signal(number, signal.SIG_IGN)
+    answers = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)
+
+    def answer(line: bytes) -> None:
+        answers.write(line + b"\n")
+        answers.flush()
+
+    serve(sys.stdin.buffer, answer)
 
 
 if __name__ == "__main__":
-    for number in (signal.SIGINT, signal.SIGUSR1):  # a batch system signals every process of a step
-        signal.signal(number, signal.SIG_IGN)
-    serve(sys.stdin.buffer, _answer)
+    main()

@@ -241,6 +241,7 @@ class Study:
 
     def _finished(self, time: float, fact: Finished) -> None:
         trial = self.trials[fact.trial]
+        time = time if fact.ended is None else min(time, max(fact.ended, trial.started or fact.ended))
         self.spent += time - (trial.started or time)
         self.tries += 1
         trial.objective = self.objective.value(trial.curve(self.objective.metric))

@@ -9,6 +9,7 @@ import signal
 import socket
 import time
 import traceback
+from contextlib import suppress
 
 from metaopt.attempt import Attempt, warn
 from metaopt.devices.base import Device
@@ -22,7 +23,10 @@ from metaopt.transports.base import Link, MasterLost
 PAUSE = 0.05  # seconds between two looks at rank 0 while a child trains
 SHORTEST, LONGEST = 0.001, 0.02  # the same without a child: at first, and after a while without work
 PATIENCE = 2.0  # how long that while is
-DISK = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.ESTALE}
+DISK = {
+    *(errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.ESTALE),
+    *(errno.ESHUTDOWN, errno.ENOTCONN, errno.ETIMEDOUT),
+}
 """What is wrong with a disk, and not with a trial: the trial waits until it is over."""
 AGAIN = 1.0  # seconds until it is tried again
 WINDOW = 32  # words that rank 0 has not taken in before this worker says no more
@@ -36,8 +40,9 @@ def serve(link: Link, worker: int, place: int) -> None:
         warn(f"worker {worker}: {error}; leaving")
     except Exception as error:  # noqa: BLE001 - the others go on without this one
         warn(f"worker {worker} fails:\n{traceback.format_exc()}")
-        link.send(Lost(worker, f"it failed: {error!r}"))
-        link.close()
+        with suppress(Exception):
+            link.send(Lost(worker, f"it failed: {error!r}"))
+            link.close()
 
 
 class Worker:
@@ -105,18 +110,24 @@ class Worker:
 
         Who hears this again was given up, and what it ran is run elsewhere.
         """
-        if self._attempt is not None:
-            self._guard.close()
-            self._guard, self._attempt = Guard(), None
+        self._drop()
         self._welcome, self._postponed = welcome, None
         host = socket.gethostname()
         rank = self._place - 1 if host == welcome.host else self._place
         self._device = give(usable_gpus(), rank, share(usable_cores(), rank, welcome.cores))
         self._link.send(Joined(self._worker, host, self._device.name, os.getpid()))
 
+    def _drop(self) -> None:
+        """Let go of what runs here: nobody counts on it any more."""
+        if self._attempt is not None:
+            self._attempt.abandon()
+            self._guard.close()
+            self._guard, self._attempt = Guard(), None
+
     def _start(self, assign: Assign) -> None:
-        if self._welcome is None or self._attempt is not None:
-            return  # rank 0 would be mistaken; what it does not hear of it gives to another
+        if self._welcome is None:
+            return
+        self._drop()  # for rank 0 this worker is idle: so what it runs is run elsewhere
         run, first, self._postponed = (self._worker, assign.trial, assign.attempt), self._postponed is None, None
         try:
             self._attempt = Attempt(self._worker, assign, self._welcome, self._guard, self._device)

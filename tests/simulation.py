@@ -23,7 +23,7 @@ class Silence:
     """A view that nobody looks at."""
 
     def show(self, now, scheduler, notes):
-        assert not notes
+        assert not [note for note in notes if not note.startswith("worker ")]
 
 
 def script(reports, seed=0, seconds=60.0):

@@ -88,6 +88,30 @@ def test_an_optimizer_that_raises_is_replaced_and_told(started):
     assert "ValueError: not today" in note
 
 
+CHATTY = """
+import subprocess
+class Chatty:
+    def __init__(self, space, seed):
+        print("fitting...")
+
+    def ask(self, count, pending):
+        subprocess.run(["echo", "asked"], check=True)
+        return [{"lr": 0.5, "width": 8}] * count
+
+    def tell(self, params, value):
+        pass
+"""
+
+
+def test_what_an_optimizer_prints_is_no_answer(started, tmp_path, monkeypatch):
+    (tmp_path / "chatty.py").write_text(CHATTY)
+    monkeypatch.syspath_prepend(tmp_path)
+    proposer = started(Choice("chatty:Chatty"), SPACE, 1)
+    proposer.send(Suggest(1, ()))
+    assert answer(proposer) == ({"lr": 0.5, "width": 8},)
+    assert proposer.warnings() == []
+
+
 def test_an_optimizer_whose_process_is_killed_is_started_anew_and_knows_what_it_knew(started):
     lucky, killed = started(Choice("gp"), SPACE, 1), started(Choice("gp"), SPACE, 1)
     for proposer in (lucky, killed):
@@ -117,15 +141,17 @@ def test_an_optimizer_whose_process_dies_again_and_again_is_given_up_and_so_is_r
 
 
 def test_random_points_are_used_while_an_optimizer_does_not_answer(started):
-    proposer = started(Choice("sobol"), SPACE, 1, 0.5)
+    proposer = started(Choice("sobol"), SPACE, 1)
     proposer.send(Suggest(1, ()))
     answer(proposer)
+    proposer._patience = 0.5
     os.kill(proposer.pid, signal.SIGSTOP)
     for count in (2, 3):  # the second question goes to random search at once
         proposer.send(Suggest(count, ()))
         assert len(answer(proposer)) == count
     (note,) = proposer.warnings()
     assert "has not answered for 0.5 s; random points are used until it does" in note
+    proposer._patience = 60.0
     os.kill(proposer.pid, signal.SIGCONT)
     until(lambda: proposer.receive() == [] and proposer.warnings(), "its late answer, which is nobody's")
     proposer.send(Suggest(4, ()))

@@ -9,6 +9,7 @@ from metaopt.errors import LaunchError
 __all__ = ["Allocation", "detect"]
 
 VARIABLE = "METAOPT_DEADLINE"
+FAR = 10 * 365 * 86400.0
 SCHEDULERS = (slurm.detect, pbs.detect, lsf.detect, flux.detect)
 
 
@@ -35,7 +36,7 @@ def _given(text: str, now: float) -> float:
     if deadline <= now:
         problem = f"{VARIABLE} is {text!r}: that was {now - deadline:.0f} s ago"
         raise LaunchError(problem, hint)
-    if not deadline < float("inf"):
-        problem = f"{VARIABLE} is {text!r}, which is no time"
+    if not deadline < now + FAR:
+        problem = f"{VARIABLE} is {text!r}, which is no time in the next ten years"
         raise LaunchError(problem, hint)
     return deadline

@@ -1,5 +1,6 @@
 """Words under way between ranks: sent and received without ever blocking, and a dead rank is no error but a fact."""
 
+from collections import deque
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 
@@ -42,6 +43,7 @@ class Mail:
     def __init__(self, comm: MPI.Intracomm) -> None:
         self.comm, self.dead = comm, set[int]()
         self._under_way: list[tuple[MPI.Request, bytes, int]] = []
+        self._coming: dict[tuple[int, int], deque[tuple[MPI.Request, bytearray]]] = {}
 
     def send(self, word: bytes, rank: int, tag: int, *, synchronous: bool = False) -> None:
         """Let ``word`` go to ``rank``, unless that is dead."""
@@ -68,19 +70,37 @@ class Mail:
         return len(still)
 
     def receive(self, rank: int, tag: int) -> Iterator[tuple[int, bytearray]]:
-        """The words that are there; two looks for the first, since a look makes progress only after it has looked."""
+        """The words that are there, those of each sender in order; of one who stops halfway, none is waited for.
+
+        Two looks for the first, since a look makes progress only after it has looked.
+        """
         status = MPI.Status()
         while True:
             try:
                 message = self.comm.Improbe(rank, tag, status) or self.comm.Improbe(rank, tag, status)
-                if message is None:
-                    return
-                word = bytearray(status.Get_count(MPI.BYTE))
-                message.Recv([word, MPI.BYTE])
+                if message is not None:
+                    word = bytearray(status.Get_count(MPI.BYTE))
+                    coming = self._coming.setdefault((status.source, tag), deque())
+                    coming.append((message.Irecv([word, MPI.BYTE]), word))
             except MPI.Exception as error:
                 self._failed(error, rank)
+                message = None
+            yield from self._arrived(tag)
+            if message is None:
                 return
-            yield status.source, word
+
+    def _arrived(self, tag: int) -> Iterator[tuple[int, bytearray]]:
+        """The words with this tag that are here as a whole."""
+        for source, its_tag in [key for key in self._coming if key[1] == tag]:
+            coming = self._coming[source, its_tag]
+            try:
+                while coming and coming[0][0].Test():
+                    yield source, coming.popleft()[1]
+            except MPI.Exception as error:
+                coming.clear()
+                self._failed(error, source)
+            if not coming:
+                del self._coming[source, its_tag]
 
     def _failed(self, error: MPI.Exception, rank: int) -> None:
         """Learn who is dead; any other error is one."""

@@ -18,11 +18,14 @@ from metaopt.messages import (
     Command,
     Event,
     Fence,
+    Finished,
     Joined,
     Lost,
     Message,
     Observe,
     Release,
+    Reported,
+    Started,
     Suggest,
     Welcome,
     decode,
@@ -83,6 +86,8 @@ def leave(status: int) -> None:
     """End this rank.  With fault tolerance it just goes: whatever waits for all could wait for a dead one."""
     sys.stdout.flush()
     sys.stderr.flush()
+    if 0 in _left_behind:  # nobody waits for this rank
+        os._exit(status)
     if _left_behind:
         end_launcher()
     elif not fault_tolerant():
@@ -107,6 +112,15 @@ def doubts() -> list[str]:
     if fault_tolerant() or name != "Open MPI" or version[0] < WITH_ULFM or launcher() is None:
         return []
     return ["when a rank dies, this whole run ends; it goes on without that rank with:  mpirun --with-ft ulfm"]
+
+
+def _event(word: bytearray, rank: int) -> Event:
+    """What a worker has said; raises WireError when that is nothing that it may say."""
+    event = decode(word)
+    if isinstance(event, Joined | Started | Reported | Finished | Lost) and event.worker == rank:
+        return event
+    problem = f"not a message of worker {rank}: {bytes(word[:200])!r}"
+    raise WireError(problem)
 
 
 class MpiHub:
@@ -136,7 +150,8 @@ class MpiHub:
 
     def dismiss(self) -> None:
         """Send everybody home who is still there, whatever they are doing; end the silent as far as they are near."""
-        for rank in self._silent - self._mail.dead:
+        self._collect()
+        for rank in self._silent - self._mail.dead - self._gone:
             self._fence(rank)
         for rank in set(self._workers) - self._gone:
             self.send(Release(rank))
@@ -172,10 +187,14 @@ class MpiHub:
     def close(self) -> None:
         """Wait until everybody has said goodbye or is dead."""
         deadline = time.monotonic() + PATIENCE
-        while (missing := set(self._workers) - self._gone - self._mail.dead) and time.monotonic() < deadline:
-            self._gone |= {rank for rank, _ in self._mail.receive(MPI.ANY_SOURCE, BYE)} & missing
+        while set(self._workers) - self._gone - self._mail.dead and time.monotonic() < deadline:
+            self._collect()
             self._mail.unread()
             time.sleep(SHORTEST)
+
+    def _collect(self) -> None:
+        """Take goodbyes in."""
+        self._gone |= {rank for rank, _ in self._mail.receive(MPI.ANY_SOURCE, BYE)}
 
     def _look(self) -> None:
         self._pulse.look(time.monotonic())
@@ -207,10 +226,10 @@ class MpiHub:
     def _silences(self) -> list[Event]:
         """Give up those who are silent."""
         new = self._pulse.silent()
-        for rank in new:
-            self._mourned.add(rank)
-            self._silent.add(rank)
-            if fault_tolerant():  # without it this would end the job
+        self._mourned.update(new)
+        self._silent.update(new)
+        if fault_tolerant():  # without it this would end the job
+            for rank in new:
                 self._fence(rank)
         return [Lost(rank, "it has been silent for too long") for rank in new]
 
@@ -227,11 +246,14 @@ class MpiHub:
     def _read(self, rank: int, word: bytearray) -> list[Event]:
         """The event in ``word``; one who was given up is told to begin anew, and heard when that is done."""
         try:
-            event = decode(word) if word else None
+            event = _event(word, rank) if word else None
         except WireError as error:
-            self._mourned.add(rank)
             self.send(Release(rank))
-            return [Lost(rank, str(error))]
+            event = Lost(rank, str(error))
+        if isinstance(event, Lost) and rank not in self._mourned:
+            self._mourned.add(rank)
+            self._pulse.forget(rank)
+            return [event]
         if isinstance(event, Joined):
             self._homes[rank] = (event.host, event.pid)
         if rank in self._silent:
@@ -268,6 +290,7 @@ class MpiLink:
         self._mail.unread()
         if 0 in self._mail.dead or self._pulse.silent():
             problem = "rank 0 is gone" if 0 in self._mail.dead else "rank 0 has been silent for too long"
+            _left_behind.add(0)
             raise MasterLost(problem)
         for welcome in commands:
             if isinstance(welcome, Welcome):
