@@ -30,13 +30,14 @@ status=1 mpirun= probes=()
 trap 'status=130; [[ $mpirun ]] && kill -USR1 "$mpirun"' USR1 # metaopt ends the trials and saves
 
 for try in 1 2 3 4 5; do
-    hosts='' ranks=1
+    hosts='' ranks=1 lost=
     for i in "${!nodes[@]}"; do
-        [[ $try == 1 ]] || wait "${probes[i]}" 2>/dev/null || continue
+        [[ $try == 1 ]] || wait "${probes[i]}" 2>/dev/null || { lost+=,${nodes[i]} && continue; }
         hosts+=,${nodes[i]}:$((tasks[i] + (ranks == 1))) ranks=$((ranks + tasks[i]))
     done
     [[ $hosts && $status != 130 ]] || break
     rm -f "$METAOPT_STATUS"
+    export METAOPT_LOST_NODES=${lost#,} # held against the trials that ran there
     mpirun --host "${hosts#,}" -n "$ranks" --map-by slot:oversubscribe --bind-to none \
         "$(command -v python)" -m metaopt run "${1:-exp.yaml}" &
     mpirun=$!

@@ -5,7 +5,7 @@ import math
 import os
 import signal
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -26,6 +26,7 @@ from metaopt.transports.base import Hub
 from metaopt.trial import ENDED, Study, Trial
 
 FINISHED, FAILED, INTERRUPTED = 0, 1, 130
+LOST_NODES = "METAOPT_LOST_NODES"
 SLACK = 10.0
 """Seconds from the last script's end to that of the allocation, for what is left to do."""
 
@@ -83,13 +84,17 @@ def lead(
         scheduler = Scheduler(study, limits, stopper)
         scheduler.warnings += [*doubts, *([allocation.doubt] if allocation.doubt else [])]
         hub.greet(experiment.welcome())
-        opened = Opened(
-            __version__, FORMAT, experiment.describe(), None if deadline == math.inf else round(deadline, 6)
-        )
+        until = None if deadline == math.inf else round(deadline, 6)
+        opened = Opened(__version__, FORMAT, experiment.describe(), until, lost_nodes(os.environ))
         _drive(scheduler, hub, Recorder(store, run + 1), watch(experiment, study), experiment, *past, opened)
     finally:
         store.close()
     return _status(scheduler)
+
+
+def lost_nodes(environ: Mapping[str, str]) -> tuple[str, ...]:
+    """The nodes that the job script knows to have died with the last run, without their domains."""
+    return tuple(name.partition(".")[0] for name in environ.get(LOST_NODES, "").split(",") if name)
 
 
 def resume(experiment: Experiment, store: Store) -> tuple[Study, int, list[Event]]:

@@ -28,13 +28,14 @@ class Opened:
     """A run (one launch, one allocation) has begun; the workers of earlier runs are gone.
 
     ``experiment`` describes what is searched, as plain data; ``format`` is the version of the journal's format;
-    ``deadline`` is when the allocation ends, if that is known.
+    ``deadline`` is when the allocation ends, if that is known; ``lost`` are nodes that have died with the last run.
     """
 
     metaopt: str
     format: int
     experiment: Mapping[str, Any]
     deadline: float | None = None
+    lost: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,6 +217,8 @@ def from_plain(kind: str, plain: Mapping[str, Any]) -> Any:  # noqa: ANN401 - an
     try:
         message = KINDS[kind](**plain)
         match message:
+            case Opened():
+                return Opened(**{**plain, "lost": tuple(message.lost)})
             case Suggested(params):
                 return Suggested(tuple(params))
             case Suggest(count, pending):

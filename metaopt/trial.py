@@ -209,8 +209,8 @@ class Study:
                 self.idle[worker] = None
             case Lost(worker, why):
                 return self._lost(time, worker, why)
-            case Opened(_, _, experiment):
-                self._opened(time, experiment)
+            case Opened(_, _, experiment, _, lost):
+                self._opened(time, experiment, lost)
             case Interrupted():
                 pass
             case _:
@@ -268,7 +268,7 @@ class Study:
             self.idle[worker] = None
 
     def _lost(self, time: float, worker: int, why: str) -> bool:
-        """Forget ``worker``; what it ran is run again, unless trials of its kind keep dying with their worker."""
+        """Forget ``worker``; what it ran is run again, unless that trial has had its worker die too often."""
         gone = self.workers.pop(worker, None)
         self.idle.pop(worker, None)
         if gone is None:
@@ -282,9 +282,14 @@ class Study:
                 self._end(time, trial, State.FAILED, f"worker {worker} was lost with it: {why}")
         return True
 
-    def _opened(self, time: float, experiment: Mapping[str, Any]) -> None:
-        """What ran in an earlier run is run again first, in the order of its numbers."""
+    def _opened(self, time: float, experiment: Mapping[str, Any], lost: tuple[str, ...]) -> None:
+        """What ran in an earlier run is run again first, in the order of its numbers.
+
+        That a node died is held against what ran there: it may be the reason.
+        """
         self.experiment = experiment
+        for number in [number for number, worker in self.workers.items() if worker.host.partition(".")[0] in lost]:
+            self._lost(time, number, "its node died")
         self.spent, self.tries = 0.0, 0
         self.workers.clear()
         self.idle.clear()

@@ -115,3 +115,17 @@ def test_over_a_chain_of_allocations_nothing_is_lost_and_no_run_outlives_its_end
     assert max(spans) <= 4000.0 + 100 * seed + simulation.hub.grace + 1.0
     done = [r.body["trial"] for _, r in store.read() if r.kind == "Finished" and r.body["outcome"] == "completed"]
     assert sorted(done) == list(range(40))
+
+
+def test_a_trial_whose_node_dies_with_it_again_and_again_has_failed_and_its_neighbours_have_not():
+    study, about = Study(Objective("loss"), 2), {"objective": {"metric": "loss"}}
+    study.apply(0.0, Opened("1", 1, about))
+    study.apply(0.0, Suggested(({"x": 0}, {"x": 1})))
+    for node in ("n1", "n2"):
+        for worker, host, trial in ((1, f"{node}.site.org", 0), (2, "n7.site.org", 1)):
+            study.apply(1.0, Joined(worker, host, ""))
+            study.apply(1.0, Assign(worker, trial, study.trials[trial].attempts + 1, {"x": trial}))
+        study.apply(2.0, Opened("1", 1, about, None, (node,)))
+    assert study.trials[0].state is State.FAILED
+    assert study.trials[0].error == "worker 1 was lost with it: its node died"
+    assert (study.trials[1].state, study.trials[1].losses) == (State.WAITING, 0)

@@ -109,6 +109,7 @@ def test_a_lost_node_costs_its_trial_only(site, cluster, sbatch):
     job = cluster.wait_for(number)
     assert (job["JobState"], job["ExitCode"], job["Restarts"]) == ("COMPLETED", "0:0", "0"), output(site)
     assert sorted(joined(site).values()) == ["node1", "node2", "node4"]
+    assert [r["body"]["lost"] for r in site.records() if r["kind"] == "Opened"] == [[], ["node3"]]
     check(site, 24)
 
 

@@ -43,3 +43,9 @@ def test_nothing_is_lost_in_a_crowd_and_rubbish_is_told(environment):
     result = run_program("words_program.py", 3, **environment)
     assert "heard" in result.stdout, result.stderr
     assert result.returncode == 0, result.stderr
+
+
+def test_nobody_waits_for_a_worker_that_stops_halfway_through_a_word():
+    result = run_program("halfway_program.py", 3, **SURVIVE, OMPI_MCA_btl="self,tcp")
+    assert "heard 102" in result.stdout, result.stderr
+    assert result.returncode == 0, result.stderr
