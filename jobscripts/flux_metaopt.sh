@@ -17,7 +17,7 @@ mpi=(-o pmi=pmix) # Open MPI; () for MPICH
 
 left=$(timeout 10 flux job timeleft) # seconds, with a fraction
 [[ $left == [0-9]* ]] && export METAOPT_DEADLINE=$(($(date +%s) + ${left%.*}))
-export METAOPT_STATUS=$PWD/metaopt-$$.status
+export METAOPT_STATUS=$PWD/metaopt-${FLUX_ENCLOSING_ID:-$$}.status
 rm -f "$METAOPT_STATUS"
 
 job=$(flux submit --nodes="$(flux getattr size)" --ntasks=$((workers + 1)) "${mpi[@]}" -o cpu-affinity=off \

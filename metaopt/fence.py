@@ -5,7 +5,7 @@ import signal
 from contextlib import suppress
 from pathlib import Path
 
-LAUNCHERS = {"prterun", "mpirun", "mpiexec", "orterun", "prted", "orted"}
+LAUNCHERS = {"prterun", "mpirun", "mpiexec", "orterun", "prted", "orted", "mpiexec.hydra", "hydra_pmi_proxy"}
 RANKS = ("OMPI_COMM_WORLD_RANK", "PMI_RANK", "PMIX_RANK")
 
 

@@ -164,6 +164,10 @@ class ProcessProposer:
             self._note(f"has not answered for {self._patience:g} s; random points are used until it does")
             self._ask(self._stand_in())
         elif self._asked is not None and self._asked.broken:
+            self._asked.close()
+            self._lives -= 1
+            if self._lives <= 0:
+                raise _gone(self._asked)
             self._ask(self._stand_in())
 
     def _replace(self) -> None:
@@ -172,8 +176,7 @@ class ProcessProposer:
         failed, again = self._chosen, self._chosen.died and self._lives > 0
         failed.close()
         if not again and failed.choice == SPARE:
-            problem = f"there are no points to be had: {failed.broken}"
-            raise OptimizerGone(problem, "What is known is kept: the same command goes on with the study.")
+            raise _gone(failed)
         what_now = "it is started anew" if again else "random points are used from here on"
         self._note(f"failed; {what_now}: {failed.broken}")
         self._lives = self._lives if again else LIVES
@@ -183,3 +186,8 @@ class ProcessProposer:
 
     def _note(self, what: str) -> None:
         self._notes.append(f"optimizer {self._chosen.choice.rule!r} {what}")
+
+
+def _gone(thinker: Thinker) -> OptimizerGone:
+    problem = f"there are no points to be had: {thinker.broken}"
+    return OptimizerGone(problem, "What is known is kept: the same command goes on with the study.")

@@ -131,7 +131,7 @@ class MpiHub:
         self._workers = range(1, comm.size)
         self._mourned: set[int] = set()
         self._silent: set[int] = set()
-        self._greeted: set[int] = set()  # the silent who have been heard again
+        self._greeted: set[int] = set()  # who has not yet joined since
         self._homes: dict[int, tuple[str, int]] = {}
         self._gone: set[int] = set()
         self._heard = 0.0
@@ -145,6 +145,7 @@ class MpiHub:
         self._heart = Heart(self._beat, welcome.heartbeat, threads=_threads())
         self._welcome = encode(replace(welcome, host=socket.gethostname()))
         self._pulse = Pulse(self._workers, welcome.heartbeat, time.monotonic())
+        self._greeted.update(self._workers)
         for rank in self._workers:
             self._mail.send(self._welcome, rank, TO_WORKER)
 
@@ -256,6 +257,7 @@ class MpiHub:
             return [event]
         if isinstance(event, Joined):
             self._homes[rank] = (event.host, event.pid)
+            self._greeted.discard(rank)
         if rank in self._silent:
             if not isinstance(event, Joined):
                 if rank not in self._greeted:
@@ -263,7 +265,6 @@ class MpiHub:
                 self._greeted.add(rank)
                 return []
             self._silent.discard(rank)
-            self._greeted.discard(rank)
             self._mourned.discard(rank)
             self._pulse.watch(rank)
         return [event] if event is not None and rank not in self._mourned else []
