@@ -23,6 +23,7 @@ from metaopt.driver import Driver
 from metaopt.history import replay
 from metaopt.master import SLACK
 from metaopt.messages import Event, Opened, Params
+from metaopt.objective import Objective
 from metaopt.optimizers import make
 from metaopt.proposer import InlineProposer
 from metaopt.recorder import Recorder
@@ -30,7 +31,7 @@ from metaopt.scheduler import Limits, Scheduler
 from metaopt.stopping.never import Never
 from metaopt.stores.memory import Memory
 from metaopt.transports.simulated import Script, SimulatedHub
-from metaopt.trial import Objective, State, Study
+from metaopt.trial import State, Study
 
 CHAIN, EPOCHS = 3, 20
 SHORTEST, LONGEST = 1000.0, 3000.0

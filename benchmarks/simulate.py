@@ -20,6 +20,7 @@ from measure import answer, progress
 
 from metaopt.driver import Driver
 from metaopt.messages import Opened, Params, Reported, decode, encode
+from metaopt.objective import Objective
 from metaopt.optimizers import make
 from metaopt.proposer import InlineProposer
 from metaopt.recorder import Recorder
@@ -27,7 +28,7 @@ from metaopt.scheduler import Limits, Scheduler
 from metaopt.stopping.never import Never
 from metaopt.stores.memory import Memory
 from metaopt.transports.simulated import Script, SimulatedHub
-from metaopt.trial import Objective, State, Study
+from metaopt.trial import State, Study
 
 AIM = 30
 SPACE = {"lr": "loguniform(1e-4, 1)", "width": "integer(8, 256, log)", "kind": "choice(a, b, c)"}

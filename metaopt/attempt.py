@@ -14,7 +14,7 @@ from pathlib import Path
 from metaopt.argv import fill
 from metaopt.devices.base import Device
 from metaopt.messages import Assign, Finished, Point, Reported, Scalar, Welcome, to_plain
-from metaopt.process import Guard, environment, tail_of
+from metaopt.process import LEFT_BEHIND, Guard, environment, tail_of
 from metaopt.reporting import FILE, SIGNAL, TRIAL_DIR
 from metaopt.tail import Lines, Patterns, Reports, Tail, points_in
 
@@ -23,6 +23,7 @@ BATCH = 40  # points in one word, so that it stays below MPI's eager limit
 BACKLOG = 1000  # points that wait to be sent before the script is listened to no more
 READ_BYTES = 1 << 20  # of a script's output at a time
 GAP = 0.005  # seconds in which a chatty script is not listened to again
+KILLED = {-signal.SIGKILL, 128 + signal.SIGKILL}  # the second is how a shell says it
 RHYTHM = 0.05  # seconds between two words about a script that is not at its end
 
 
@@ -176,7 +177,8 @@ class Attempt:
             return "stopped", ""
         if self._code == 0:
             return "completed", "\n".join([*self._patterns.unheard(), stderr])
-        return "failed", f"{self._process.error}\n{stderr}"
+        killed = self._code in KILLED and self._process.error != LEFT_BEHIND
+        return "killed" if killed else "failed", f"{self._process.error}\n{stderr}"
 
 
 def _own(directory: Path, params: Mapping[str, Scalar]) -> Path:

@@ -15,9 +15,9 @@ from metaopt.commandline import check_placeholders, check_program, read_command
 from metaopt.errors import PluginError, SpaceError
 from metaopt.keys import KEYS, REQUIRED
 from metaopt.messages import Params, Welcome
+from metaopt.objective import Objective
 from metaopt.scalars import duration
 from metaopt.space import ITSELF, Space
-from metaopt.trial import Objective
 from metaopt.yamlfile import YamlFile
 
 _GOALS, _OFS = ("minimize", "maximize"), ("last", "best", "mean")

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 from metaopt.errors import HistoryDiffers, HistoryError, WireError
 from metaopt.messages import Event, Opened, from_plain, reported_fields
+from metaopt.objective import Objective
 from metaopt.stores import Store, open_store
-from metaopt.trial import ACTIVE, Objective, Study, Trial
+from metaopt.trial import ACTIVE, Study, Trial
 
 if TYPE_CHECKING:
     import pandas as pd

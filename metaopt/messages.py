@@ -70,8 +70,9 @@ class Reported:
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """A script has ended: ``outcome`` is completed, failed or stopped; ``error`` says why it failed.
+    """A script has ended: ``outcome`` is completed, failed, killed or stopped; ``error`` says why it failed.
 
+    Killed means that SIGKILL came from somewhere else: for want of memory, or because its node goes down.
     ``ended`` is when, in seconds since the epoch, if that was some time before this is said.
     """
 

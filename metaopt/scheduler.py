@@ -116,7 +116,9 @@ class Scheduler:
                     self.warnings.append(f"worker {worker} is back")
                 self._gone.discard(worker)
                 self._apply(now, event)
-            case Started() | Finished() | Opened():
+            case Finished():
+                self._finished(now, event)
+            case Started() | Opened():
                 self._apply(now, event)
             case _:
                 assert_never(event)
@@ -132,6 +134,12 @@ class Scheduler:
         if len(self._gone) >= self.limits.workers and not self.finished:
             self.interrupted = True
             self._drain("no worker is left")
+
+    def _finished(self, now: float, event: Finished) -> None:
+        if self._apply(now, event) and event.outcome == "killed":
+            trial = self.study.trials[event.trial]
+            if trial.state is State.WAITING and not trial.stop:
+                self.warnings.append(f"trial {event.trial} was killed, and is run again: {event.error.splitlines()[0]}")
 
     def _suggested(self, now: float, event: Suggested) -> None:
         """Take points in, and see how many workers would come free while the optimizer thinks next time."""

@@ -27,6 +27,7 @@ from metaopt.messages import (
     Stop,
     Suggested,
 )
+from metaopt.objective import Objective
 
 
 class State(StrEnum):
@@ -50,32 +51,6 @@ NEXT: Mapping[State, frozenset[State]] = {
 }
 ENDED = frozenset(state for state, following in NEXT.items() if not following)
 ACTIVE = frozenset({State.RUNNING, State.STOPPING})
-
-
-@dataclass(frozen=True, slots=True)
-class Objective:
-    """What is searched for: the smallest or largest (``goal``) last, best or mean (``of``) value of a metric."""
-
-    metric: str
-    goal: str = "minimize"
-    of: str = "last"
-
-    @property
-    def sign(self) -> int:
-        """What a value is multiplied with so that less is better."""
-        return -1 if self.goal == "maximize" else 1
-
-    def value(self, curve: list[tuple[float, float]]) -> float | None:
-        """The objective's value of a trial with this curve; None when it has reported nothing."""
-        values = [value for _, value in curve]
-        if not values:
-            return None
-        if self.of == "mean":
-            return math.fsum(values) / len(values) if all(map(math.isfinite, values)) else math.nan
-        if self.of == "best":
-            finite = [value for value in values if math.isfinite(value)]
-            return min(finite, key=lambda value: self.sign * value, default=math.nan)
-        return values[-1]
 
 
 @dataclass(slots=True)
@@ -244,23 +219,25 @@ class Study:
         time = time if fact.ended is None else min(time, max(fact.ended, trial.started or fact.ended))
         self.spent += time - (trial.started or time)
         self.tries += 1
-        trial.objective = self.objective.value(trial.curve(self.objective.metric))
+        trial.objective = None
         if fact.outcome == "failed":
             self._end(time, trial, State.FAILED, fact.error)
+        elif fact.outcome == "killed":
+            self._lose(time, trial, fact.error)
         elif fact.outcome == "stopped":
             self._give_back(time, trial)
-        elif trial.objective is None:
-            self._end(time, trial, State.FAILED, self._without_objective(trial, fact.error))
-        elif not math.isfinite(trial.objective):
-            self._end(time, trial, State.FAILED, f"its {self.objective.metric} is {trial.objective}\n{fact.error}")
         else:
-            self._end(time, trial, State.COMPLETED)
+            self._completed(time, trial, fact.error)
         self._free(fact.worker)
 
-    def _without_objective(self, trial: Trial, error: str) -> str:
-        said = sorted({name for _, values in trial.points for name in values})
-        what = f"only {', '.join(said)}" if said else "nothing"
-        return f"it ended without reporting {self.objective.metric}: it reported {what}\n{error}"
+    def _completed(self, time: float, trial: Trial, error: str) -> None:
+        trial.objective = self.objective.value(trial.curve(self.objective.metric))
+        if trial.objective is None:
+            self._end(time, trial, State.FAILED, f"{self.objective.absence(trial.points)}\n{error}")
+        elif not math.isfinite(trial.objective):
+            self._end(time, trial, State.FAILED, f"its {self.objective.metric} is {trial.objective}\n{error}")
+        else:
+            self._end(time, trial, State.COMPLETED)
 
     def _free(self, worker: int) -> None:
         if worker in self.workers:
@@ -268,19 +245,22 @@ class Study:
             self.idle[worker] = None
 
     def _lost(self, time: float, worker: int, why: str) -> bool:
-        """Forget ``worker``; what it ran is run again, unless that trial has had its worker die too often."""
+        """Forget ``worker``, and what it ran is lost with it."""
         gone = self.workers.pop(worker, None)
         self.idle.pop(worker, None)
         if gone is None:
             return False
         if gone.trial is not None:
-            trial = self.trials[gone.trial]
-            trial.losses += 1
-            if trial.losses < self.attempts or trial.stop:
-                self._give_back(time, trial)
-            else:
-                self._end(time, trial, State.FAILED, f"worker {worker} was lost with it: {why}")
+            self._lose(time, self.trials[gone.trial], f"worker {worker} was lost with it: {why}")
         return True
+
+    def _lose(self, time: float, trial: Trial, why: str) -> None:
+        """Run a trial again that somebody has killed, unless it happens too often to have nothing to do with it."""
+        trial.losses += 1
+        if trial.losses < self.attempts or trial.stop:
+            self._give_back(time, trial)
+        else:
+            self._end(time, trial, State.FAILED, why)
 
     def _opened(self, time: float, experiment: Mapping[str, Any], lost: tuple[str, ...]) -> None:
         """What ran in an earlier run is run again first, in the order of its numbers.

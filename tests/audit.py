@@ -78,18 +78,22 @@ class Audit:
 
     def _finished(self, worker, trial, attempt, outcome, **_):
         account = self._current(worker, trial, attempt)
-        again = outcome == "stopped" and account.stop != "pruned"
-        account.end_run("" if again else outcome)
+        if outcome == "killed":
+            self._lose(account, outcome)
+        else:
+            account.end_run("" if outcome == "stopped" and account.stop != "pruned" else outcome)
         if worker in self.workers:  # else it is a word of an earlier run, taken in before this one began
             self.workers[worker] = None
 
     def _lost(self, worker, **_):
         trial = self.workers.pop(worker, None)
         if trial is not None:
-            account = self.trials[trial]
-            account.losses += 1
-            spared = account.losses < self.attempts or account.stop
-            account.end_run("stopped" if account.stop == "pruned" else "" if spared else "lost")
+            self._lose(self.trials[trial], "lost")
+
+    def _lose(self, account, how):
+        account.losses += 1
+        spared = account.losses < self.attempts or account.stop
+        account.end_run("stopped" if account.stop == "pruned" else "" if spared else how)
 
     def _interrupted(self, **_):
         """Changes no trial."""

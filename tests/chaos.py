@@ -12,7 +12,7 @@ from metaopt.proposer import InlineProposer
 from metaopt.recorder import Recorder
 from metaopt.transports.simulated import SimulatedHub
 
-KINDS = ("good",) * 12 + ("raises", "nan", "infinite", "mute", "beside", "endless", "hangs", "stutters")
+KINDS = ("good",) * 12 + ("raises", "nan", "infinite", "mute", "beside", "endless", "hangs", "stutters", "hungry")
 TIMEOUT = 4.0  # seconds after which a script that hangs is ended
 HEARTBEAT = 1.0  # seconds of silence after which a worker is given up
 ENDLESS = 1e6  # added to the loss of a script that never ends
@@ -43,6 +43,8 @@ def play(params, trial):
         raise TimeoutError
     if kind == "raises":
         raise RuntimeError(trial)
+    if kind == "hungry":
+        raise MemoryError
 
 
 class Impatient:

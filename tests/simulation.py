@@ -7,6 +7,7 @@ import random
 
 from metaopt.driver import Driver
 from metaopt.messages import Opened
+from metaopt.objective import Objective
 from metaopt.optimizers import make
 from metaopt.proposer import InlineProposer
 from metaopt.recorder import Recorder
@@ -14,7 +15,7 @@ from metaopt.scheduler import Limits, Scheduler
 from metaopt.stopping.never import Never
 from metaopt.stores.memory import Memory
 from metaopt.transports.simulated import SimulatedHub
-from metaopt.trial import Objective, Study
+from metaopt.trial import Study
 
 SPACE = {"lr": "loguniform(1e-4, 1)", "width": "integer(8, 256, log)", "kind": "choice(a, b, c)"}
 

@@ -13,9 +13,10 @@ from chaos import HEARTBEAT, Chaos, Directories, Impatient, Killed, Moody, SlowD
 from metaopt.driver import Driver
 from metaopt.history import replay, unheard
 from metaopt.messages import Opened
+from metaopt.objective import Objective
 from metaopt.scheduler import Limits, Scheduler
 from metaopt.stores.memory import Memory
-from metaopt.trial import Objective, State, Study
+from metaopt.trial import State, Study
 
 WORKERS = 1000
 SEEDS = 200
@@ -129,7 +130,7 @@ def expected(params, trial):
     try:
         for step, (_, values) in play(params, trial):
             points.append((step, values))
-    except (RuntimeError, TimeoutError):
+    except (MemoryError, RuntimeError, TimeoutError):
         pass
     return State.COMPLETED if kind in WITH_RESULT else State.FAILED, points
 

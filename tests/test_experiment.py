@@ -10,10 +10,10 @@ from metaopt.errors import ExperimentError
 from metaopt.experiment import Experiment
 from metaopt.keys import KEYS, REQUIRED
 from metaopt.messages import Welcome, decode, encode
+from metaopt.objective import Objective
 from metaopt.plugins import Choice
 from metaopt.scalars import duration
 from metaopt.space import Categorical, Integer, Real
-from metaopt.trial import Objective
 
 BAD = Path(__file__).parent / "data" / "bad"
 SMALLEST = """\

@@ -12,10 +12,11 @@ from metaopt import history
 from metaopt.errors import HistoryDiffers, HistoryError, MetaoptError
 from metaopt.history import check_same, replay, unheard
 from metaopt.messages import Assign, Finished, Joined, Opened, Reported, Suggested, from_plain, to_plain
+from metaopt.objective import Objective
 from metaopt.stores import open_store
 from metaopt.stores.base import Record
 from metaopt.stores.journal import Journal
-from metaopt.trial import Objective, State, Study
+from metaopt.trial import State, Study
 
 
 @pytest.fixture(scope="module")

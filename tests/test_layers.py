@@ -9,8 +9,9 @@ ROOT = Path(__file__).parents[1] / "metaopt"
 LAYERS = [
     ["errors", ""],
     ["messages"],
-    ["scalars", "trial", "guard", "strays", "fence", "keys"],
+    ["scalars", "objective", "guard", "strays", "fence", "keys"],
     [
+        "trial",
         "parameters",
         "reporting",
         "tail",
@@ -40,6 +41,7 @@ PURE = [
     "messages",
     "scalars",
     "parameters",
+    "objective",
     "trial",
     "space",
     "scheduler",

@@ -9,10 +9,11 @@ from running import Site
 
 from metaopt.experiment import Experiment
 from metaopt.messages import Assign, Finished, Joined, Lost, Reported, Suggested
+from metaopt.objective import Objective
 from metaopt.progress import Figures, LineView, LiveView, watcher
 from metaopt.scheduler import Limits, Scheduler
 from metaopt.stopping.never import Never
-from metaopt.trial import Objective, Study
+from metaopt.trial import Study
 
 
 @pytest.fixture

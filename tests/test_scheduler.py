@@ -19,9 +19,10 @@ from metaopt.messages import (
     Suggest,
     Suggested,
 )
+from metaopt.objective import Objective
 from metaopt.scheduler import Limits, Scheduler
 from metaopt.stopping.never import Never
-from metaopt.trial import ENDED, NEXT, Objective, State, Study, Trial
+from metaopt.trial import ENDED, NEXT, State, Study, Trial
 
 
 class StopsAt:

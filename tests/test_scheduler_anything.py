@@ -22,16 +22,17 @@ from metaopt.messages import (
     from_plain,
     to_plain,
 )
+from metaopt.objective import Objective
 from metaopt.scheduler import Limits, Scheduler
 from metaopt.stopping.median import Median
-from metaopt.trial import ACTIVE, ENDED, Objective, State, Study
+from metaopt.trial import ACTIVE, ENDED, State, Study
 
 TRIALS, WORKERS = 4, 3
 EXPERIMENT = {"name": "anything"}
 workers = st.integers(1, WORKERS)
 trials = st.integers(0, TRIALS)
 attempts = st.integers(1, 3)
-outcomes = st.sampled_from(["completed", "failed", "stopped"])
+outcomes = st.sampled_from(["completed", "failed", "killed", "stopped"])
 
 
 class Anything(RuleBasedStateMachine):

@@ -7,9 +7,10 @@ from simulation import Simulation
 
 from metaopt.history import replay
 from metaopt.messages import Assign, Finished, Joined, Opened, Reported, Stop, Suggested
+from metaopt.objective import Objective
 from metaopt.scheduler import Limits, Scheduler
 from metaopt.stopping.never import Never
-from metaopt.trial import Objective, State, Study
+from metaopt.trial import State, Study
 
 END = 1000.0
 

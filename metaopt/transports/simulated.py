@@ -123,7 +123,7 @@ class SimulatedHub:
         try:
             point = next(points, None)
         except Exception as error:  # noqa: BLE001 - a script may fail in any way
-            self._end(assign, "failed", repr(error))
+            self._end(assign, "killed" if isinstance(error, MemoryError) else "failed", repr(error))
             return
         if point is None:
             self._end(assign, "completed")

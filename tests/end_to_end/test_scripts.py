@@ -43,6 +43,20 @@ def test_a_bad_script_has_failed_with_its_reason_and_the_others_go_on(site, kind
     until(lambda: not processes(f"SITE={site.directory}"), "the end of all processes")
 
 
+@pytest.mark.parametrize("how", ["os.kill(os.getpid(), signal.SIGKILL)", "sys.exit(137)"], ids=["itself", "its_child"])
+@pytest.mark.parametrize("always", [True, False])
+def test_a_script_that_is_killed_from_elsewhere_is_run_again_but_not_for_ever(site, how, always):
+    """As the one that kills for want of memory does, or a scheduler that clears a node."""
+    marked = "os.path.exists(mark := os.environ['METAOPT_TRIAL_DIR'] + '/mark')"
+    experiment(site, f"if not {marked} or {always}:\n        open(mark, 'w').close()\n        {how}")
+    status, output = site.run()
+    assert status == 0, output
+    bad = next(trial for trial in site.load().trials.values() if trial.params["x"] == "bad")
+    assert (bad.state, bad.attempts) == (State.FAILED if always else State.COMPLETED, 2)
+    assert "was killed, and is run again" in output
+    assert bad.error.startswith(("killed by SIGKILL", "exit status 137")) == always
+
+
 @pytest.mark.parametrize(
     "body",
     [
