@@ -7,6 +7,7 @@
     ├── HistoryError             a history that cannot be read or written
     │   ├── HistoryHeld          another run writes to it
     │   ├── HistoryCorrupt       a record in its middle cannot be read
+    │   ├── Overtaken            others have written to it meanwhile
     │   ├── HistoryDiffers       it belongs to another experiment
     │   └── HistoryIncomplete    the run has ended, and not all of it could be written
     ├── OptimizerGone            neither the optimizer nor random search can be run
@@ -71,6 +72,10 @@ class HistoryHeld(HistoryError):
 
 class HistoryCorrupt(HistoryError):
     """A record in the middle of a history cannot be read."""
+
+
+class Overtaken(HistoryError):
+    """Others have written to this history meanwhile: read on, think again, and write then."""
 
 
 class HistoryDiffers(HistoryError):

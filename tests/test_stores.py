@@ -17,7 +17,7 @@ from metaopt.stores import open_store
 from metaopt.stores.claim import Claim
 from metaopt.stores.journal import NAME, Journal
 from metaopt.stores.memory import Memory
-from metaopt.testing import StoreContract
+from metaopt.testing import SharedStoreContract, StoreContract
 from metaopt.testing.stores import record, records_of
 
 
@@ -26,6 +26,17 @@ class TestMemory(StoreContract):
 
     def open(self, place):
         return Memory()
+
+
+class TestSharedMemory(SharedStoreContract):
+    persistent = False
+
+    @pytest.fixture(autouse=True)
+    def _common(self):
+        self.common = []
+
+    def open(self, place):
+        return Memory(self.common)
 
 
 class TestJournal(StoreContract):

@@ -17,13 +17,23 @@ class Record:
 
 
 class Store(Protocol):
-    """Keeps records.  ``metaopt.testing.StoreContract`` holds an implementation to what is said here."""
+    """Keeps records.  ``metaopt.testing.StoreContract`` holds an implementation to what is said here.
 
-    def append(self, records: Sequence[Record]) -> None:
+    ``shared`` says whether several processes may write to it at once: ``SharedStoreContract``.
+    """
+
+    shared: bool
+
+    def append(self, records: Sequence[Record], after: object = None) -> object:
         """Keep ``records``, all or none; they are on disk when this returns.
 
-        A record whose (run, seq) is there already is passed over, so a retry is safe.  An empty list keeps the
-        writer's claim alive.  Raises HistoryHeld when somebody else writes, OSError when the disk does not take it.
+        A record whose (run, seq) is there already is passed over, so a retry is safe.  An empty list keeps the claim of
+        the only writer alive.  Raises HistoryHeld when somebody else writes and only one may, OSError when the disk or
+        the server does not take it for now.
+
+        Where several write, ``after`` is the cursor up to which the writer has read: when there is anything behind it,
+        nothing is kept, and Overtaken is raised.  What is given is the cursor behind ``records``, and without any, that
+        of the end.
         """
         ...
 

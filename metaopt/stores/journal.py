@@ -25,6 +25,8 @@ _JSON = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False)
 class Journal:
     """Records in ``directory/journal.jsonl``."""
 
+    shared = False
+
     def __init__(self, directory: str, *, create: bool = False) -> None:
         """Raise HistoryError when there is no journal (unless ``create``), or none can be made."""
         self._directory = Path(directory)
@@ -40,7 +42,7 @@ class Journal:
             problem = f"{directory}: there is no history here ({NAME} is missing)"
             raise HistoryError(problem, "Give the directory that the experiment names as its history:.")
 
-    def append(self, records: Sequence[Record]) -> None:
+    def append(self, records: Sequence[Record], after: object = None) -> object:  # noqa: ARG002 - nobody else writes
         """Keep ``records``; they are on disk when this returns."""
         claim = self._claim or self._open()
         claim.renew()
@@ -48,7 +50,7 @@ class Journal:
             self._get_ready()
         new = [record for record in records if record.seq > self._last.get(record.run, 0)]
         if not new:
-            return
+            return None
         lines = [_line(record, more=True) for record in new[:-1]] + [_line(new[-1], more=False)]
         try:
             _write(self._file, "".join(lines).encode(errors="backslashreplace"))
@@ -56,6 +58,7 @@ class Journal:
             self._ready = False  # what is left of it, if anything, is found out before the next one
             raise
         self._last.update((record.run, record.seq) for record in new)
+        return None
 
     def read(self, after: object = None) -> Iterator[tuple[object, Record]]:
         """The records in order.  To claim with ``append([])``, then to read, then to append takes one pass, not two."""

@@ -2,22 +2,29 @@
 
 from collections.abc import Iterator, Sequence
 
+from metaopt.errors import Overtaken
 from metaopt.stores.base import Record
 
 
 class Memory:
-    """A list."""
+    """A list of one's own; or one to which several write, each through a Memory of its own."""
 
-    def __init__(self) -> None:
-        self._records: list[Record] = []
+    def __init__(self, records: list[Record] | None = None) -> None:
+        self.shared = records is not None
+        self._records = [] if records is None else records
         self._last: dict[int, int] = {}
+        self._known = 0
 
-    def append(self, records: Sequence[Record]) -> None:
+    def append(self, records: Sequence[Record], after: object = None) -> object:
         """Keep ``records`` that are not there yet."""
-        for record in records:
-            if record.seq > self._last.get(record.run, 0):
-                self._records.append(record)
-                self._last[record.run] = record.seq
+        if isinstance(after, int) and after < len(self._records):
+            problem = "others have written to this history meanwhile"
+            raise Overtaken(problem)
+        self._last.update((record.run, record.seq) for record in self._records[self._known :])
+        new = [record for record in records if record.seq > self._last.get(record.run, 0)]
+        self._records += new
+        self._known = len(self._records) - len(new)
+        return len(self._records)
 
     def read(self, after: object = None) -> Iterator[tuple[object, Record]]:
         """The records in order; the cursor is how many there are before and with each."""

@@ -16,6 +16,7 @@ _HOMES = {
     "OptimizerContract": "metaopt.testing.optimizers",
     "check_hub": "metaopt.testing.transports",
     "StopperContract": "metaopt.testing.stopping",
+    "SharedStoreContract": "metaopt.testing.stores",
     "StoreContract": "metaopt.testing.stores",
 }
 

@@ -9,11 +9,13 @@ Subclass it in a test, and say how one is made::
 The tests below then run with it.
 """
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from metaopt.errors import Overtaken
 from metaopt.stores.base import Record, Store
 
 
@@ -28,7 +30,7 @@ def records_of(store: Store, after: object = None) -> list[Record]:
 
 
 class StoreContract:
-    """What every store does."""
+    """What every store does; of one whose ``shared`` is true, see SharedStoreContract."""
 
     persistent = True
 
@@ -105,3 +107,62 @@ class StoreContract:
         store.append([record(2)])
         assert [r.seq for r in records_of(reader)] == [1, 2]
         reader.close()
+
+
+class SharedStoreContract(StoreContract):
+    """What a store does to which several processes may write at once."""
+
+    def test_it_says_so(self, store: Store) -> None:
+        """And is treated accordingly."""
+        assert store.shared
+
+    def test_who_has_read_everything_may_append(self, store: Store, tmp_path: Path) -> None:
+        """And is given the cursor behind what it has written."""
+        end = store.append([record(1)])
+        end = store.append([record(2), record(3)], after=end)
+        other = self.open(tmp_path)
+        *_, (cursor, _) = other.read()
+        assert cursor == end
+        other.append([record(1, run=2)], after=cursor)
+        assert [(r.run, r.seq) for r in records_of(store, end)] == [(2, 1)]
+        other.close()
+
+    def test_who_has_not_keeps_nothing_until_it_has_read_on(self, store: Store, tmp_path: Path) -> None:
+        """So what it decides rests on all that has been decided."""
+        end = store.append([record(1)])
+        other = self.open(tmp_path)
+        other.append([record(1, run=2)])
+        with pytest.raises(Overtaken):
+            store.append([record(2), record(3)], after=end)
+        assert [(r.run, r.seq) for r in records_of(other)] == [(1, 1), (2, 1)]
+        *_, (end, _) = store.read(end)
+        store.append([record(2), record(3)], after=end)
+        assert [(r.run, r.seq) for r in records_of(other)] == [(1, 1), (2, 1), (1, 2), (1, 3)]
+        other.close()
+
+    def test_of_many_who_write_at_once_each_reads_the_same_in_the_same_order(
+        self, store: Store, tmp_path: Path
+    ) -> None:
+        """Whoever is overtaken reads on and tries again."""
+        stores = [self.open(tmp_path) for _ in range(4)]
+        with ThreadPoolExecutor(len(stores)) as pool:
+            list(pool.map(_write_10_batches, stores, range(1, 5)))
+        said = [(r.run, r.seq) for r in records_of(store)]
+        assert sorted(said) == [(run, seq) for run in range(1, 5) for seq in range(1, 21)]
+        assert all([seq for run, seq in said if run == writer] == list(range(1, 21)) for writer in range(1, 5))
+        for other in stores:
+            assert [(r.run, r.seq) for r in records_of(other)] == said
+            other.close()
+
+
+def _write_10_batches(store: Store, run: int) -> None:
+    """Two records each, as one who reads whatever is there before it writes."""
+    cursor = store.append([])  # where it ends, so far
+    for seq in range(1, 20, 2):
+        while True:
+            *_, cursor = [cursor, *(later for later, _ in store.read(cursor))]
+            try:
+                cursor = store.append([record(seq, run=run), record(seq + 1, run=run)], after=cursor)
+                break
+            except Overtaken:
+                continue
