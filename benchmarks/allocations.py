@@ -30,8 +30,9 @@ from metaopt.recorder import Recorder
 from metaopt.scheduler import Limits, Scheduler
 from metaopt.stopping.never import Never
 from metaopt.stores.memory import Memory
+from metaopt.study import Study
 from metaopt.transports.simulated import Script, SimulatedHub
-from metaopt.trial import State, Study
+from metaopt.trial import State
 
 CHAIN, EPOCHS = 3, 20
 SHORTEST, LONGEST = 1000.0, 3000.0
@@ -112,7 +113,7 @@ class Job:
         """The whole chain."""
         store, script = Memory(), self.script()
         used = sum(self._allocation(store, script, planned=planned) for _ in range(CHAIN))
-        study, _ = replay(store)
+        study = replay(store).study
         if study is None or not study.tally[State.COMPLETED]:
             raise ValueError
         work = sum(self.duration(trial.number) for trial in study.trials.values() if trial.state is State.COMPLETED)
@@ -122,8 +123,9 @@ class Job:
 
     def _allocation(self, store: Memory, script: Script, *, planned: bool) -> float:
         """One allocation; gives how much of it was used."""
-        past, run = replay(store)
+        past, run, *_ = replay(store)
         study = past or Study(Objective("loss"))
+        study.run = run + 1
         end = self.length - GRACE - SLACK if planned else math.inf
         hub = KillingHub(script, self.workers, self.length)
         scheduler = Scheduler(study, Limits(ENDLESS, self.workers, end=end), Never())

@@ -35,7 +35,7 @@ from metaopt.history import replay
 from metaopt.stores import open_store
 store = open_store(sys.argv[1])
 store.append([])
-study, _ = replay(store)
+study = replay(store).study
 end = time.monotonic()
 reports = sum(len(trial.points) for trial in study.trials.values() if trial.state == "completed")
 print(json.dumps([end, reports, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss]))

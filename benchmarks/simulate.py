@@ -19,7 +19,7 @@ from statistics import median
 from measure import answer, progress
 
 from metaopt.driver import Driver
-from metaopt.messages import Opened, Params, Reported, decode, encode
+from metaopt.messages import Opened, Params, Reported
 from metaopt.objective import Objective
 from metaopt.optimizers import make
 from metaopt.proposer import InlineProposer
@@ -27,8 +27,10 @@ from metaopt.recorder import Recorder
 from metaopt.scheduler import Limits, Scheduler
 from metaopt.stopping.never import Never
 from metaopt.stores.memory import Memory
+from metaopt.study import Study
 from metaopt.transports.simulated import Script, SimulatedHub
-from metaopt.trial import State, Study
+from metaopt.trial import State
+from metaopt.wire import decode, encode
 
 AIM = 30
 SPACE = {"lr": "loguniform(1e-4, 1)", "width": "integer(8, 256, log)", "kind": "choice(a, b, c)"}

@@ -13,10 +13,12 @@ from pathlib import Path
 
 from metaopt.argv import fill
 from metaopt.devices.base import Device
-from metaopt.messages import Assign, Finished, Point, Reported, Scalar, Welcome, to_plain
+from metaopt.errors import WireError
+from metaopt.messages import Assign, Event, Finished, Point, Reported, Scalar, Welcome
 from metaopt.process import LEFT_BEHIND, Guard, environment, tail_of
 from metaopt.reporting import FILE, SIGNAL, TRIAL_DIR
 from metaopt.tail import Lines, Patterns, Reports, Tail, points_in
+from metaopt.wire import reported_fields, to_plain
 
 OUTCOME, PARAMS, REPORTS, STDOUT, STDERR = "outcome.json", "params.json", "reports.jsonl", "stdout.txt", "stderr.txt"
 BATCH = 40  # points in one word, so that it stays below MPI's eager limit
@@ -24,6 +26,7 @@ BACKLOG = 1000  # points that wait to be sent before the script is listened to n
 READ_BYTES = 1 << 20  # of a script's output at a time
 GAP = 0.005  # seconds in which a chatty script is not listened to again
 KILLED = {-signal.SIGKILL, 128 + signal.SIGKILL}  # the second is how a shell says it
+RUN = ("worker", "trial", "attempt")
 RHYTHM = 0.05  # seconds between two words about a script that is not at its end
 
 
@@ -179,6 +182,22 @@ class Attempt:
             return "completed", "\n".join([*self._patterns.unheard(), stderr])
         killed = self._code in KILLED and self._process.error != LEFT_BEHIND
         return "killed" if killed else "failed", f"{self._process.error}\n{stderr}"
+
+
+def known(worker: int, assign: Assign, welcome: Welcome) -> list[Event]:
+    """What the attempt before this one has completed with, unheard, if it has: as when its allocation ended then."""
+    try:
+        text = Path(welcome.trials, str(assign.trial), OUTCOME).read_text(encoding="utf-8")
+        outcome = json.loads(text)
+        run = (worker, assign.trial, assign.attempt)
+        before = (assign.attempt - 1, assign.params, "completed")
+        if (outcome["attempt"], outcome["params"], outcome["outcome"]) != before:
+            return []
+        points = reported_fields({**dict(zip(RUN, run, strict=True)), "points": outcome["points"]})[-1]
+    except (OSError, ValueError, KeyError, TypeError, WireError):
+        return []
+    words = [Reported(*run, points[first : first + BATCH]) for first in range(0, len(points), BATCH)]
+    return [*words, Finished(*run, "completed", outcome["error"], outcome.get("ended"))]
 
 
 def _own(directory: Path, params: Mapping[str, Scalar]) -> Path:

@@ -3,7 +3,7 @@
 from collections import deque
 from typing import Protocol
 
-from metaopt.messages import Assign, Command, Event, Interrupted, Observe, Stop, Suggest
+from metaopt.messages import Assign, Claim, Command, Event, Interrupted, Observe, Stop, Suggest
 from metaopt.proposer import Proposer
 from metaopt.recorder import Recorder
 from metaopt.scheduler import Scheduler
@@ -49,6 +49,7 @@ class Driver:
         events: list[Event] = []
         while self._urgent:
             events.append(self._urgent.popleft())
+        events += self._recorder.heard()
         events += self._proposer.receive()
         now = self._hub.now()
         if now >= self._scheduler.limits.end and not self._ending:
@@ -70,6 +71,8 @@ class Driver:
         for command in commands:
             if isinstance(command, Suggest | Observe):
                 self._proposer.send(command)
+            elif isinstance(command, Claim):
+                self._recorder.claim(now, command)
             else:
                 self._outbox.append((seq, command))
         self._say_what_is_safe()

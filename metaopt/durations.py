@@ -3,7 +3,8 @@
 import math
 from bisect import insort
 
-from metaopt.trial import State, Study
+from metaopt.study import Study
+from metaopt.trial import State
 
 SHARE = 0.25
 """A trial fits when this share of the completed ones would have.  A larger one leaves more workers idle at the end,
@@ -42,6 +43,6 @@ class Durations:
         ended = self._study.ended
         for number in ended[self._read :]:
             trial = self._study.trials[number]
-            if trial.state is State.COMPLETED and trial.work is not None:
+            if trial.state is State.COMPLETED and trial.work:  # 0: another run had done it
                 insort(self._work, trial.work)
         self._read = len(ended)

@@ -9,13 +9,15 @@ import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from metaopt.errors import HistoryDiffers, HistoryError, WireError
-from metaopt.messages import Event, Opened, from_plain, reported_fields
+from metaopt.messages import Event, Opened
 from metaopt.objective import Objective
 from metaopt.stores import Store, open_store
-from metaopt.trial import ACTIVE, Study, Trial
+from metaopt.study import Study
+from metaopt.trial import ACTIVE, Trial
+from metaopt.wire import from_plain, reported_fields
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -75,7 +77,7 @@ def load(url: str) -> History:
     """The history at ``url`` (a directory); raises HistoryError when there is none, or it cannot be read."""
     store = open_store(str(url))
     try:
-        study, _ = replay(store)
+        study = replay(store).study
     finally:
         store.close()
     if study is None:
@@ -84,13 +86,26 @@ def load(url: str) -> History:
     return History(study)
 
 
-def replay(store: Store) -> tuple[Study | None, int]:
-    """The study that the records of ``store`` tell of (None when there are none), and the number of its last run."""
+class Past(NamedTuple):
+    """What a history holds: its ``study`` (None when it is empty), the last ``run``, when each run was last ``heard``.
+
+    ``cursor`` is that of the last record.
+    """
+
+    study: Study | None
+    run: int
+    heard: Mapping[int, float]
+    cursor: object
+
+
+def replay(store: Store) -> Past:
+    """All that the records of ``store`` tell of."""
     study: Study | None = None
-    run = 0
+    heard: dict[int, float] = {}
+    cursor = None
     with _uncollected():
-        for _, record in store.read():
-            run = max(run, record.run)
+        for cursor, record in store.read():  # noqa: B007 - it is the last one that counts
+            heard[record.run] = record.time
             if study is not None and record.kind == "Reported":  # as most are: no message is made of it
                 study.report(*reported_fields(record.body))
                 continue
@@ -100,8 +115,11 @@ def replay(store: Store) -> tuple[Study | None, int]:
             if study is None:
                 problem = f"the first record of this history is no Opened but {record.kind}"
                 raise HistoryError(problem, "It was not written by metaopt, or its beginning is missing.")
-            study.apply(record.time, fact)
-    return study, run
+            study.apply(record.time, fact, record.run)
+    run = max(heard, default=0)
+    if study is not None:
+        study.run = run
+    return Past(study, run, heard, cursor)
 
 
 @contextmanager

@@ -6,6 +6,7 @@ import os
 import signal
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
@@ -16,14 +17,16 @@ from metaopt.durations import Durations
 from metaopt.errors import HistoryIncomplete, WalltimeShort
 from metaopt.experiment import Experiment
 from metaopt.history import FORMAT, OUTCOME, check_same, replay, unheard
-from metaopt.messages import Event, Opened, Welcome
+from metaopt.messages import Closed, Event, Opened, Welcome
 from metaopt.plugins import load
 from metaopt.proposer import ProcessProposer
 from metaopt.recorder import Recorder
 from metaopt.scheduler import Limits, Scheduler
+from metaopt.sharing import SharedRecorder, join
 from metaopt.stores import Store, open_store
+from metaopt.study import Study
 from metaopt.transports.base import Hub
-from metaopt.trial import ENDED, Study, Trial
+from metaopt.trial import ENDED, Trial
 
 FINISHED, FAILED, INTERRUPTED = 0, 1, 130
 LOST_NODES = "METAOPT_LOST_NODES"
@@ -74,19 +77,21 @@ def lead(
     now = time.time()
     allocation = detect(os.environ, now)
     deadline = min(allocation.deadline or math.inf, now + (walltime or math.inf))
-    store = open_store(experiment.history, create=True)
+    store = open_store(experiment.history, create=True, study=experiment.name)
     try:
-        study, run, past = resume(experiment, store)
+        study, past = resume(experiment, store)
         end = deadline - experiment.grace - SLACK
         check_time(study, experiment, end, now)
         limits = Limits(experiment.trials, workers, experiment.give_up_after, now, end)
         stopper = load("stopper", experiment.stopper)(**experiment.stopper.settings)
-        scheduler = Scheduler(study, limits, stopper)
-        scheduler.warnings += [*doubts, *([allocation.doubt] if allocation.doubt else [])]
         hub.greet(experiment.welcome())
         until = None if deadline == math.inf else round(deadline, 6)
-        opened = Opened(__version__, FORMAT, experiment.describe(), until, lost_nodes(os.environ))
-        _drive(scheduler, hub, Recorder(store, run + 1), watch(experiment, study), experiment, *past, opened)
+        lost = lost_nodes(os.environ)
+        opened = Opened(__version__, FORMAT, experiment.describe(), until, lost, alone=not store.shared)
+        study, recorder, first = _open(experiment, store, study, past, opened)
+        scheduler = Scheduler(study, limits, stopper, shared=store.shared)
+        scheduler.warnings += [*doubts, *([allocation.doubt] if allocation.doubt else [])]
+        _drive(scheduler, hub, recorder, watch(experiment, study), experiment, *first)
     finally:
         store.close()
     return _status(scheduler)
@@ -97,15 +102,31 @@ def lost_nodes(environ: Mapping[str, str]) -> tuple[str, ...]:
     return tuple(name.partition(".")[0] for name in environ.get(LOST_NODES, "").split(",") if name)
 
 
-def resume(experiment: Experiment, store: Store) -> tuple[Study, int, list[Event]]:
-    """What is known of the study: its state, its last run, and what its scripts have ended with unheard."""
-    store.append([])  # refuses a second writer
-    study, run = replay(store)
-    if study is None:
-        return Study(experiment.objective, experiment.attempts), run, []
-    check_same(study, experiment.describe(), experiment.history)
+def resume(experiment: Experiment, store: Store) -> tuple[Study, list[Event]]:
+    """What is known of the study, to be gone on with, and what its scripts have ended with unheard."""
+    store.append([])  # refuses a second writer, where there may be one only
+    past = replay(store)
+    study = past.study or Study(experiment.objective)
+    _check(experiment, study)
+    study.run, study.attempts = past.run + 1, experiment.attempts
+    return study, [] if store.shared else unheard(study, Path(experiment.welcome().trials))
+
+
+def _open(
+    experiment: Experiment, store: Store, study: Study, past: list[Event], opened: Opened
+) -> tuple[Study, Recorder, list[Event]]:
+    """Begin the run: what is known now, who keeps it, and the events to begin with."""
+    if not store.shared:
+        return study, Recorder(store, study.run), [*past, opened]
+    study, place = join(store, opened, partial(_check, experiment), time.time())
     study.attempts = experiment.attempts
-    return study, run, unheard(study, Path(experiment.welcome().trials))
+    return study, SharedRecorder(store, study.run, place), []
+
+
+def _check(experiment: Experiment, study: Study) -> None:
+    """Raise HistoryDiffers when the study is another one."""
+    if study.experiment:
+        check_same(study, experiment.describe(), experiment.history)
 
 
 def check_time(study: Study, experiment: Experiment, end: float, now: float) -> None:
@@ -132,6 +153,8 @@ def _drive(
     signal.signal(signal.SIGTERM, lambda *_: driver.interrupt("terminated", at_once=True))  # mpirun kills soon after
     try:
         driver.run(*first)
+        if scheduler.shared:
+            recorder.record(round(hub.now(), 6), [Closed()])
     finally:
         proposer.close()
         kept = recorder.close()

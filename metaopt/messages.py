@@ -1,21 +1,16 @@
 """Everything that is said in metaopt: the only vocabulary.
 
 *Events* are in the past tense: workers, the proposer and the driver say them to the scheduler.  *Commands* are
-imperative: the scheduler says them to workers and to the proposer.  The same objects cross MPI, fill the journal
-and appear in the tests.  What changes a trial is a *fact*: an event, or one of the commands Assign and Stop.
+imperative: the scheduler says them to workers, to the proposer and to the history.  The same objects cross MPI, fill
+the journal and appear in the tests.  What the journal holds are *facts*: events, and the commands Assign and Stop.
 
 Times are seconds since the epoch, durations seconds; ``worker`` is an MPI rank (1, 2, ...), ``trial`` a number from
 0 on, ``attempt`` the how-manieth run of that trial (1, 2, ...).
 """
 
-import json
-import math
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
-from operator import itemgetter
+from dataclasses import dataclass
 from typing import Any, TypeAlias
-
-from metaopt.errors import WireError
 
 Scalar: TypeAlias = str | int | float | bool | None
 Params: TypeAlias = Mapping[str, Scalar]
@@ -25,10 +20,11 @@ Point: TypeAlias = tuple[float, Mapping[str, float]]
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """A run (one launch, one allocation) has begun; the workers of earlier runs are gone.
+    """A run (one launch, one allocation) has begun; the workers of earlier runs are gone, if it is ``alone``.
 
     ``experiment`` describes what is searched, as plain data; ``format`` is the version of the journal's format;
     ``deadline`` is when the allocation ends, if that is known; ``lost`` are nodes that have died with the last run.
+    Without ``alone``, other runs may be under way.
     """
 
     metaopt: str
@@ -36,6 +32,7 @@ class Opened:
     experiment: Mapping[str, Any]
     deadline: float | None = None
     lost: tuple[str, ...] = ()
+    alone: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +101,42 @@ class Interrupted:
     """Somebody wants the run to end now: no more trials, stop the running ones."""
 
     reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Renewed:
+    """This run is still there, and has had nothing else to say for a while."""
+
+
+@dataclass(frozen=True, slots=True)
+class Closed:
+    """This run has ended in good order; what it leaves undone is there for others."""
+
+
+@dataclass(frozen=True, slots=True)
+class Adopted:
+    """This run takes over what ``runs`` have left undone: they are closed, or have fallen silent."""
+
+    runs: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """What ``run`` has said stands in the history that several runs share, where all of them read it in one order.
+
+    Also what this run itself has claimed, if it was granted.
+    """
+
+    run: int
+    time: float
+    fact: "Fact"
+
+
+@dataclass(frozen=True, slots=True)
+class Silent:
+    """Nothing has been heard of another run for too long."""
+
+    run: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,87 +218,28 @@ class Observe:
     value: float
 
 
-Event: TypeAlias = Opened | Joined | Started | Reported | Finished | Lost | Suggested | Interrupted
-Command: TypeAlias = Welcome | Assign | Stop | Fence | Release | Suggest | Observe
-Fact: TypeAlias = Event | Assign | Stop
-Message: TypeAlias = Event | Command
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """Have this stand in the history, unless others have been faster: it is Heard when it does."""
 
-KINDS: dict[str, type[Any]] = {
-    kind.__name__: kind
-    for kind in (
-        *(Opened, Joined, Started, Reported, Finished, Lost, Suggested, Interrupted),
-        *(Welcome, Assign, Stop, Fence, Release, Suggest, Observe),
-    )
-}
-_JSON = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False)
-_NAMES = {kind: tuple(field.name for field in fields(kind)) for kind in KINDS.values()}
-_REPORTED = itemgetter(*_NAMES[Reported])
-NOT_PLAIN = (KeyError, TypeError, ValueError, AttributeError)
+    fact: Suggested | Adopted
 
 
-def to_plain(message: Message) -> dict[str, Any]:
-    """The fields of ``message`` as plain data that JSON can hold (numbers that are not finite as text)."""
-    plain = {name: getattr(message, name) for name in _NAMES[type(message)]}
-    if isinstance(message, Reported):
-        plain["points"] = [(step, {k: _speakable(v) for k, v in values.items()}) for step, values in message.points]
-    return plain
-
-
-def from_plain(kind: str, plain: Mapping[str, Any]) -> Any:  # noqa: ANN401 - any of KINDS
-    """The message of this ``kind`` with these fields; raises WireError when there is none such."""
-    if kind == "Reported":
-        return Reported(*reported_fields(plain))
-    try:
-        message = KINDS[kind](**plain)
-        match message:
-            case Opened():
-                return Opened(**{**plain, "lost": tuple(message.lost)})
-            case Suggested(params):
-                return Suggested(tuple(params))
-            case Suggest(count, pending):
-                return Suggest(count, tuple(pending))
-            case Welcome():
-                return KINDS[kind](**{**plain, "command": tuple(message.command)})
-        return message  # noqa: TRY300 - the case of most kinds
-    except NOT_PLAIN as error:
-        raise _no_message(kind, plain, error) from None
-
-
-def reported_fields(plain: Mapping[str, Any]) -> tuple[int, int, int, tuple[Point, ...]]:
-    """The fields of the Reported in ``plain``, for one who needs no message of it; raises WireError when it is none."""
-    try:
-        worker, trial, attempt, points = _REPORTED(plain)
-        if len(plain) == len(_NAMES[Reported]):
-            return worker, trial, attempt, tuple([_point(point) for point in points])
-    except NOT_PLAIN as error:
-        raise _no_message(Reported.__name__, plain, error) from None
-    raise _no_message(Reported.__name__, plain, TypeError("it has more fields"))
-
-
-def _no_message(kind: str, plain: object, error: Exception) -> WireError:
-    return WireError(f"not a message: {kind} {str(plain)[:200]} ({error!r})")
-
-
-def encode(message: Message) -> bytes:
-    """``message`` as one line of JSON, without the newline."""
-    document = [type(message).__name__, to_plain(message)]
-    return _JSON.encode(document).encode(errors="backslashreplace")  # what is no character is still JSON
-
-
-def decode(line: bytes | bytearray) -> Any:  # noqa: ANN401 - any of KINDS
-    """The inverse of ``encode``; raises WireError."""
-    try:
-        kind, plain = json.loads(line)
-    except (ValueError, TypeError) as error:
-        problem = f"not a message: {bytes(line[:200])!r} ({error})"
-        raise WireError(problem) from None
-    return from_plain(kind, plain)
-
-
-def _speakable(value: float) -> float | str:
-    return value if math.isfinite(value) else str(value)
-
-
-def _point(point: Any) -> Point:  # noqa: ANN401 - it comes from outside
-    step, values = point
-    return float(step) if not isinstance(step, int) else step, {str(name): float(v) for name, v in values.items()}
+Event: TypeAlias = Opened | Joined | Started | Reported | Finished | Lost | Suggested | Interrupted | Heard | Silent
+Command: TypeAlias = Welcome | Assign | Stop | Fence | Release | Suggest | Observe | Claim
+Fact: TypeAlias = (
+    Opened
+    | Joined
+    | Started
+    | Reported
+    | Finished
+    | Lost
+    | Suggested
+    | Interrupted
+    | Assign
+    | Stop
+    | Renewed
+    | Closed
+    | Adopted
+)
+Message: TypeAlias = Event | Command | Fact

@@ -16,7 +16,8 @@ from metaopt.experiment import Experiment
 from metaopt.launch import TERMINAL
 from metaopt.master import Watcher
 from metaopt.scheduler import Scheduler
-from metaopt.trial import State, Study, Trial
+from metaopt.study import Study
+from metaopt.trial import State, Trial
 
 REFRESH = 0.25
 SUMMARY = 60.0

@@ -1,31 +1,36 @@
 """Facts on their way to disk: journalled in order, many at a time, off the master's loop."""
 
 import threading
+from collections import deque
 from collections.abc import Sequence
 from contextlib import suppress
 
 from metaopt.errors import MetaoptError
-from metaopt.messages import Fact, to_plain
+from metaopt.messages import Claim, Event, Fact, Heard
 from metaopt.stores.base import Record, Store
+from metaopt.wire import to_plain
 
 RENEWAL = 2.0
 
 
 class Recorder:
-    """Writes the facts of run ``run`` to ``store``.
+    """Writes the facts of run ``run`` to ``store``; the first ``seq`` of them are there already.
 
     ``durable`` is the number of the last fact that is on disk, ``trouble`` what keeps the next ones from getting there
     for now (they wait in memory), ``broken`` what does so for good, as when somebody else has taken the history over.
     ``background=False`` writes at once, in the caller's thread: for simulations.
     """
 
-    def __init__(self, store: Store, run: int, *, background: bool = True) -> None:
+    pause = RENEWAL
+
+    def __init__(self, store: Store, run: int, *, background: bool = True, seq: int = 0) -> None:
         self._store, self._run = store, run
-        self._seq = 0
-        self._waiting: list[Record] = []
+        self._seq = seq
+        self._waiting: dict[int, Record] = {}
+        self._inbox: deque[Event] = deque()
         self._changed = threading.Condition()
         self._closing = False
-        self.durable, self.trouble, self.broken = 0, "", ""
+        self.durable, self.trouble, self.broken = seq, "", ""
         self._thread = threading.Thread(target=self._write_all, name="recorder", daemon=True) if background else None
         if self._thread is not None:
             self._thread.start()
@@ -34,25 +39,27 @@ class Recorder:
         """Take ``facts`` in, said at ``time``; gives the number of the last one."""
         if not facts:
             return self._seq
-        first = self._seq + 1
-        records = [
-            Record(self._run, seq, time, type(fact).__name__, to_plain(fact))
-            for seq, fact in enumerate(facts, start=first)
-        ]
-        self._seq = records[-1].seq
+        with self._changed:
+            for fact in facts:
+                last = self._add(time, fact)
+            self._changed.notify()
         if self._thread is None:
-            self._store.append(records)
-            self.durable = self._seq
-        else:
-            with self._changed:
-                self._waiting += records
-                self._changed.notify()
-        return self._seq
+            self._append()
+        return last
+
+    def claim(self, now: float, claim: Claim) -> None:
+        """Nobody else is there: it is granted."""
+        self.record(now, [claim.fact])
+        self._inbox.append(Heard(self._run, now, claim.fact))
+
+    def heard(self) -> list[Event]:
+        """What has come out of the history since."""
+        return [self._inbox.popleft() for _ in range(len(self._inbox))]
 
     def left(self) -> list[Record]:
         """What is not on disk."""
         with self._changed:
-            return self._waiting[:]
+            return list(self._waiting.values())
 
     def close(self, patience: float = 30.0) -> bool:
         """Write what waits, for ``patience`` seconds at most; whether all of it is on disk."""
@@ -64,26 +71,33 @@ class Recorder:
         if self._thread is None or not self._thread.is_alive():  # else it is in the middle of a write
             with suppress(OSError):
                 self._store.close()
-        return self.durable == self._seq
+        return not self._waiting
+
+    def _add(self, time: float, fact: Fact) -> int:
+        """Number it, and have it wait; for one who holds ``_changed``."""
+        self._seq += 1
+        self._waiting[self._seq] = Record(self._run, self._seq, time, type(fact).__name__, to_plain(fact))
+        return self._seq
 
     def _write_all(self) -> None:
         """The thread: one append for all that waits; an empty one now and then keeps the claim."""
         while True:
             with self._changed:
                 if not self._waiting and not self._closing:
-                    self._changed.wait(RENEWAL)
-                batch, last = self._waiting[:], self._closing
-            written = self._write(batch)
-            if self.broken or (last and not (written and batch)):
+                    self._changed.wait(self.pause)
+                last = self._closing
+            written = self._write()
+            if self.broken or (last and not (written and self._waiting)):
                 return
             if not written:
                 with self._changed:
                     if not self._closing:  # then it tries once more, at once
-                        self._changed.wait(RENEWAL)
+                        self._changed.wait(self.pause)
 
-    def _write(self, batch: list[Record]) -> bool:
+    def _write(self) -> bool:
+        """Write what waits, whatever may come of it; whether that was done."""
         try:
-            self._store.append(batch)
+            self._append()
         except OSError as error:
             self.trouble = f"the history cannot be written: {error.strerror or error}"
             return False
@@ -91,8 +105,21 @@ class Recorder:
             self.broken = str(error) if isinstance(error, MetaoptError) else f"the history cannot be written: {error!r}"
             return False
         self.trouble = ""
-        if batch:
-            self.durable = batch[-1].seq
-            with self._changed:
-                del self._waiting[: len(batch)]
-        return True
+        return not self.broken
+
+    def _append(self) -> None:
+        records = self.left()
+        self._store.append(records)
+        self._written(records)
+
+    def _written(self, records: list[Record]) -> None:
+        """These are on disk."""
+        if records:
+            self.durable = records[-1].seq
+            self._forget(records)
+
+    def _forget(self, records: list[Record]) -> None:
+        """They need not be written any more."""
+        with self._changed:
+            for record in records:
+                self._waiting.pop(record.seq, None)

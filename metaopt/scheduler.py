@@ -10,11 +10,14 @@ from typing import assert_never
 
 from metaopt.durations import Durations
 from metaopt.messages import (
+    Adopted,
     Assign,
+    Claim,
     Command,
     Event,
     Fact,
     Finished,
+    Heard,
     Interrupted,
     Joined,
     Lost,
@@ -22,13 +25,15 @@ from metaopt.messages import (
     Opened,
     Release,
     Reported,
+    Silent,
     Started,
     Stop,
     Suggest,
     Suggested,
 )
 from metaopt.stopping.base import Stopper
-from metaopt.trial import State, Study, Trial
+from metaopt.study import Study
+from metaopt.trial import State, Trial
 
 WORTHWHILE = 0.25
 """So many workers must come free while the optimizer thinks for points to be kept ahead: they know a little less.
@@ -51,15 +56,20 @@ class Limits:
 
 
 class Scheduler:
-    """Gives trials to workers, asks for points, stops what is not worth its time."""
+    """Gives trials to workers, asks for points, stops what is not worth its time.
 
-    def __init__(self, study: Study, limits: Limits, stopper: Stopper) -> None:
+    Where other runs share the study (``shared``), what they might want too is claimed, and done when that is Heard.
+    """
+
+    def __init__(self, study: Study, limits: Limits, stopper: Stopper, *, shared: bool = False) -> None:
         """Go on from ``study``, which may have a past; the stopper and the optimizer are told of it."""
+        self.shared = shared
         self.study, self.limits, self.stopper = study, limits, stopper
         self.durations = Durations(study)
         self.facts: list[Fact] = []
         self.warnings: list[str] = []
         self.draining = ""
+        self._adopting: set[int] = set()
         self.interrupted = False
         self.exhausted = False
         self._asked_at: float | None = None
@@ -69,6 +79,7 @@ class Scheduler:
         self._hopeful = False
         self._gone: set[int] = set()
         self._seen: dict[int, int] = {}
+        self._claims: list[Claim] = []
         for number in study.trials:
             self._verdict(number)
 
@@ -91,14 +102,16 @@ class Scheduler:
         reported: dict[int, None] = {}
         for event in events:
             self._take(now, event, reported)
-        return [*self._observations(), *self._stops(now, reported), *self._assignments(now), *self._what_next(now)]
+        decided = [*self._observations(), *self._stops(now, reported), *self._assignments(now), *self._what_next(now)]
+        claims, self._claims = self._claims, []
+        return [*decided, *claims]
 
     def _apply(self, now: float, fact: Fact) -> bool:
         if applied := self.study.apply(now, fact):
             self.facts.append(fact)
         return applied
 
-    def _take(self, now: float, event: Event, reported: dict[int, None]) -> None:
+    def _take(self, now: float, event: Event, reported: dict[int, None]) -> None:  # noqa: C901 - one case an event
         match event:
             case Suggested():
                 self._suggested(now, event)
@@ -111,17 +124,24 @@ class Scheduler:
                 self._apply(now, event)
                 self.interrupted = True
                 self._drain(reason)
-            case Joined(worker):
-                if worker in self._gone and self._apply(now, event):
-                    self.warnings.append(f"worker {worker} is back")
-                self._gone.discard(worker)
-                self._apply(now, event)
+            case Joined():
+                self._joined(now, event)
             case Finished():
                 self._finished(now, event)
             case Started() | Opened():
                 self._apply(now, event)
+            case Heard():
+                self._heard(event, reported)
+            case Silent(run):
+                self._adopt(run)
             case _:
                 assert_never(event)
+
+    def _joined(self, now: float, event: Joined) -> None:
+        if event.worker in self._gone and self._apply(now, event):
+            self.warnings.append(f"worker {event.worker} is back")
+        self._gone.discard(event.worker)
+        self._apply(now, event)
 
     def _lost(self, now: float, event: Lost) -> None:
         """A worker has gone; somebody else runs its trial."""
@@ -135,20 +155,44 @@ class Scheduler:
             self.interrupted = True
             self._drain("no worker is left")
 
+    def _heard(self, event: Heard, reported: dict[int, None]) -> None:
+        """What stands in the common history is so: what others have said, and what was claimed and granted."""
+        applied = self.study.apply(event.time, event.fact, event.run)
+        match event.fact:
+            case Reported(_, trial, _, _) if applied:
+                reported[trial] = None
+            case Assign(_, trial, _, _):
+                self._seen.pop(trial, None)
+            case Suggested() if event.run == self.study.run:
+                self._asked_at = None
+            case Adopted(runs):
+                self._adopting -= set(runs)
+
+    def _adopt(self, *runs: int) -> None:
+        """Claim what these runs have left undone."""
+        if new := tuple(run for run in runs if run in self.study.crews and run not in self._adopting):
+            self._adopting.update(new)
+            self._claims.append(Claim(Adopted(new)))
+
     def _finished(self, now: float, event: Finished) -> None:
         if self._apply(now, event) and event.outcome == "killed":
             trial = self.study.trials[event.trial]
             if trial.state is State.WAITING and not trial.stop:
-                self.warnings.append(f"trial {event.trial} was killed, and is run again: {event.error.splitlines()[0]}")
+                why = event.error.partition("\n")[0]
+                self.warnings.append(f"trial {event.trial} was killed, and is run again: {why}")
 
     def _suggested(self, now: float, event: Suggested) -> None:
         """Take points in, and see how many workers would come free while the optimizer thinks next time."""
         if self._asked_at is not None and self.study.tries:
             expected = (now - self._asked_at) * len(self.study.workers) / max(self.study.spent / self.study.tries, 1e-6)
             self._ahead = math.ceil(expected) if expected > WORTHWHILE and len(self.study.workers) > 1 else 0
-        self._asked_at = None
         self.exhausted = self.exhausted or not event.params
-        if wanted := event.params[: max(self._missing, 0)]:
+        wanted = event.params[: max(self._missing, 0)]
+        if wanted and self.shared:
+            self._claims.append(Claim(Suggested(wanted)))
+            return
+        self._asked_at = None
+        if wanted:
             self._apply(now, Suggested(wanted))
 
     def _observations(self) -> list[Command]:
@@ -172,6 +216,8 @@ class Scheduler:
         for number in [*reported, *(worker.trial for worker in running if worker.trial is not None)]:
             trial = self.study.trials[number]
             pruned = self._verdict(number) if number in reported else ""
+            if trial.run != self.study.run:
+                continue
             if trial.state is State.RUNNING and trial.worker is not None and (self.draining or pruned):
                 reason = "interrupted" if self.draining else "pruned"
                 stop = Stop(trial.worker, number, trial.attempts, reason, self.draining or pruned)
@@ -217,6 +263,8 @@ class Scheduler:
             )
         if self.finished:
             return [Release(worker) for worker in self._leave()]
+        if self.study.idle and not self.study.waiting and not self.draining:
+            self._adopt(*(run for run, crew in self.study.crews.items() if crew.closed and crew.waiting))
         missing = min(len(self.study.idle) + self._ahead - len(self.study.waiting), self._missing)
         if missing <= 0 or self._asked_at is not None or self.draining or self.exhausted:
             return []

@@ -15,10 +15,11 @@ from contextlib import suppress
 from typing import IO, TYPE_CHECKING, Any
 
 from metaopt.errors import WireError
-from metaopt.messages import Command, Event, Observe, Params, Suggest, Suggested, decode, encode
+from metaopt.messages import Command, Event, Observe, Params, Suggest, Suggested
 from metaopt.plugins import Choice, load
 from metaopt.process import environment
 from metaopt.space import Space
+from metaopt.wire import decode, encode
 
 if TYPE_CHECKING:
     from metaopt.optimizers.base import Optimizer

@@ -11,7 +11,7 @@ import time
 import traceback
 from contextlib import suppress
 
-from metaopt.attempt import Attempt, warn
+from metaopt.attempt import Attempt, known, warn
 from metaopt.devices.base import Device
 from metaopt.devices.cpu import share, usable_cores
 from metaopt.devices.gpu import give, usable_gpus
@@ -129,6 +129,10 @@ class Worker:
             return
         self._drop()  # for rank 0 this worker is idle: so what it runs is run elsewhere
         run, first, self._postponed = (self._worker, assign.trial, assign.attempt), self._postponed is None, None
+        if words := known(self._worker, assign, self._welcome):
+            for word in words:
+                self._link.send(word)
+            return
         try:
             self._attempt = Attempt(self._worker, assign, self._welcome, self._guard, self._device)
         except (CannotStart, OSError, ValueError) as error:

@@ -8,6 +8,7 @@ class Account:
     """What the records say of one trial: ``result`` is the word that ended it, and there is only one."""
 
     params: dict
+    run: int
     attempt: int = 0
     worker: int | None = None
     stop: str = ""
@@ -28,10 +29,14 @@ class Audit:
     """``trials`` are the accounts; each Assign, Stop, Reported and Finished is of the attempt that is under way."""
 
     def __init__(self, records, attempts, *, resumes=False):
-        self.trials, self.workers = [], {}
+        self.trials, self.crews, self.closed = [], {}, set()
         self.attempts, self.resumes = attempts, resumes
-        for kind, body in records:
+        for self.run, kind, body in records:
             getattr(self, f"_{kind.lower()}")(**body)
+
+    @property
+    def workers(self):
+        return self.crews.setdefault(self.run, {})
 
     def _current(self, worker, trial, attempt):
         """The account of a trial; this very attempt at it runs on this worker, and nowhere else."""
@@ -40,14 +45,35 @@ class Audit:
         assert not account.result
         return account
 
-    def _opened(self, **_):
-        self.workers.clear()
+    def _opened(self, *, alone=True, **_):
+        if alone:
+            self._take_over(list(self.crews))
+
+    def _closed(self):
+        self._take_over([self.run])
+        self.closed.add(self.run)
+
+    def _renewed(self):
+        assert self.run not in self.closed
+
+    def _adopted(self, runs):
+        assert self.run not in runs
+        assert self.run not in self.closed
+        self._take_over(runs)
+        self.closed.update(runs)
+
+    def _take_over(self, runs):
+        for run in runs:
+            self.crews.pop(run, None)
         for account in self.trials:
-            if account.runs:
-                account.end_run("stopped" if account.stop == "pruned" else "")
+            if account.run in runs:
+                account.run = self.run
+                if account.runs:
+                    account.end_run("stopped" if account.stop == "pruned" else "")
 
     def _suggested(self, params):
-        self.trials += [Account(point) for point in params]
+        assert self.run not in self.closed
+        self.trials += [Account(point, self.run) for point in params]
 
     def _joined(self, worker, **_):
         self._lost(worker)
@@ -57,6 +83,8 @@ class Audit:
         account = self.trials[trial]
         assert not account.result
         assert not account.runs
+        assert account.run == self.run
+        assert self.run not in self.closed
         assert self.workers[worker] is None  # it is there, and free
         assert attempt == account.attempt + 1
         assert params == account.params

@@ -7,10 +7,11 @@ from collections import deque
 from itertools import count, islice
 
 from metaopt.history import OUTCOME
-from metaopt.messages import Assign, Finished, Joined, Lost, Reported, Started, to_plain
+from metaopt.messages import Assign, Finished, Joined, Lost, Reported, Started
 from metaopt.proposer import InlineProposer
 from metaopt.recorder import Recorder
 from metaopt.transports.simulated import SimulatedHub
+from metaopt.wire import to_plain
 
 KINDS = ("good",) * 12 + ("raises", "nan", "infinite", "mute", "beside", "endless", "hangs", "stutters", "hungry")
 TIMEOUT = 4.0  # seconds after which a script that hangs is ended
@@ -84,10 +85,10 @@ class SlowDisk(Recorder):
         stuck = self._begin <= time < self._end
         self.trouble = "it is full" if stuck and self._full else ""
         while self._due and self._due[0][0] <= time and not stuck:
-            self._write(self._due.popleft()[1] - self.durable)
+            self._pour(self._due.popleft()[1] - self.durable)
         return seq
 
-    def _write(self, number):
+    def _pour(self, number):
         records, self._buffer = self._buffer[:number], self._buffer[number:]
         self._disk.append(records)
         self.durable += number
@@ -95,11 +96,11 @@ class SlowDisk(Recorder):
 
     def end(self):
         """Rank 0 leaves in good order."""
-        self._write(len(self._buffer))
+        self._pour(len(self._buffer))
 
     def crash(self):
         """Rank 0 is killed: of what was on its way, only the first records arrive."""
-        self._write(0 if self.trouble else self._chance.randint(0, len(self._buffer)))
+        self._pour(0 if self.trouble else self._chance.randint(0, len(self._buffer)))
 
 
 class Moody(InlineProposer):

@@ -14,8 +14,8 @@ from metaopt.recorder import Recorder
 from metaopt.scheduler import Limits, Scheduler
 from metaopt.stopping.never import Never
 from metaopt.stores.memory import Memory
+from metaopt.study import Study
 from metaopt.transports.simulated import SimulatedHub
-from metaopt.trial import Study
 
 SPACE = {"lr": "loguniform(1e-4, 1)", "width": "integer(8, 256, log)", "kind": "choice(a, b, c)"}
 
@@ -51,6 +51,7 @@ class Simulation:
         self.scheduler = Scheduler(self.study, Limits(trials, workers, end=end), stopper or Never())
         proposer = InlineProposer(make(optimizer, SPACE, seed=1))
         run = 1 + max((record.run for _, record in self.store.read()), default=0)
+        self.study.run = run
         recorder = Recorder(self.store, run, background=False)
         self.driver = Driver(self.scheduler, self.hub, proposer, recorder, Silence())
 

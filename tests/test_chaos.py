@@ -16,7 +16,8 @@ from metaopt.messages import Opened
 from metaopt.objective import Objective
 from metaopt.scheduler import Limits, Scheduler
 from metaopt.stores.memory import Memory
-from metaopt.trial import State, Study
+from metaopt.study import Study
+from metaopt.trial import State
 
 WORKERS = 1000
 SEEDS = 200
@@ -57,9 +58,10 @@ class Story:
 
     def live(self, end):
         """One run, which ends like this."""
-        study, run = replay(self.store)
+        study, run, *_ = replay(self.store)
         past = [] if study is None else unheard(study, self.directories.write(study.open))
         study = study or Study(Objective(**self.about["objective"]), self.about["attempts"])
+        study.run = run + 1
         hub = self.hub(end)
         until = self.now + self.chance.uniform(2, 8) if end == "walltime" else math.inf
         limits = Limits(self.trials, WORKERS, give_up_after=0, begin=self.now, end=until)
@@ -156,8 +158,8 @@ def test_whatever_happens_every_trial_has_one_result_and_the_right_one(seed, tmp
     story.run()
     assert story.scheduler.complete
     records = [record for _, record in story.store.read()]
-    audit = Audit([(r.kind, r.body) for r in records], story.about["attempts"], resumes=story.about["resumes"])
-    folded, _ = replay(story.store)
+    audit = Audit([(r.run, r.kind, r.body) for r in records], story.about["attempts"], resumes=story.about["resumes"])
+    folded = replay(story.store).study
     assert list(folded.trials) == list(range(story.trials))
     assert sorted(folded.ended) == list(range(story.trials))
     for number, account in enumerate(audit.trials):

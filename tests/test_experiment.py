@@ -9,11 +9,12 @@ import pytest
 from metaopt.errors import ExperimentError
 from metaopt.experiment import Experiment
 from metaopt.keys import KEYS, REQUIRED
-from metaopt.messages import Welcome, decode, encode
+from metaopt.messages import Welcome
 from metaopt.objective import Objective
 from metaopt.plugins import Choice
 from metaopt.scalars import duration
 from metaopt.space import Categorical, Integer, Real
+from metaopt.wire import decode, encode
 
 BAD = Path(__file__).parent / "data" / "bad"
 SMALLEST = """\

@@ -11,12 +11,14 @@ from simulation import Simulation, script
 from metaopt import history
 from metaopt.errors import HistoryDiffers, HistoryError, MetaoptError
 from metaopt.history import check_same, replay, unheard
-from metaopt.messages import Assign, Finished, Joined, Opened, Reported, Suggested, from_plain, to_plain
+from metaopt.messages import Assign, Finished, Joined, Opened, Reported, Suggested
 from metaopt.objective import Objective
 from metaopt.stores import open_store
 from metaopt.stores.base import Record
 from metaopt.stores.journal import Journal
-from metaopt.trial import State, Study
+from metaopt.study import Study
+from metaopt.trial import State
+from metaopt.wire import from_plain, to_plain
 
 
 @pytest.fixture(scope="module")
@@ -115,8 +117,8 @@ def test_reports_that_no_message_is_made_of_add_up_to_the_same(url):
     store = open_store(url)
     expected = Study(Objective("loss"))
     for _, record in store.read():
-        expected.apply(record.time, from_plain(record.kind, record.body))
-    study, run = replay(store)
+        expected.apply(record.time, from_plain(record.kind, record.body), record.run)
+    study, run, *_ = replay(store)
     assert run == 1
     assert sum(len(trial.points) for trial in study.trials.values()) == 80
     assert study == expected
@@ -130,7 +132,7 @@ def test_a_late_report_is_dropped_and_what_is_not_finite_is_read_back(tmp_path):
         *(Reported(7, 0, attempt, ((1, {"loss": attempt}), (2.5, {"loss": float("inf")}))) for attempt in (1, 2)),
     ]
     store.append([Record(1, seq, 0.0, type(fact).__name__, to_plain(fact)) for seq, fact in enumerate(facts, start=1)])
-    study, _ = replay(store)
+    study = replay(store).study
     store.close()
     assert study.trials[0].points == [(1, {"loss": 2.0}), (2.5, {"loss": float("inf")})]
 

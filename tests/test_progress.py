@@ -13,7 +13,7 @@ from metaopt.objective import Objective
 from metaopt.progress import Figures, LineView, LiveView, watcher
 from metaopt.scheduler import Limits, Scheduler
 from metaopt.stopping.never import Never
-from metaopt.trial import Study
+from metaopt.study import Study
 
 
 @pytest.fixture

@@ -67,7 +67,7 @@ def test_what_waits_goes_to_disk_together():
 
 
 def test_a_full_disk_is_told_and_nothing_is_lost(monkeypatch):
-    monkeypatch.setattr("metaopt.recorder.RENEWAL", 0.02)
+    monkeypatch.setattr(Recorder, "pause", 0.02)
     store = Disk()
     store.full = True
     recorder = Recorder(store, run=1)
@@ -83,7 +83,7 @@ def test_a_full_disk_is_told_and_nothing_is_lost(monkeypatch):
 
 
 def test_a_disk_that_stays_full_does_not_hold_the_end_up(monkeypatch):
-    monkeypatch.setattr("metaopt.recorder.RENEWAL", 0.02)
+    monkeypatch.setattr(Recorder, "pause", 0.02)
     store = Disk()
     store.full = True
     recorder = Recorder(store, run=1)

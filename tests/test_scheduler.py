@@ -22,7 +22,8 @@ from metaopt.messages import (
 from metaopt.objective import Objective
 from metaopt.scheduler import Limits, Scheduler
 from metaopt.stopping.never import Never
-from metaopt.trial import ENDED, NEXT, State, Study, Trial
+from metaopt.study import Study
+from metaopt.trial import ENDED, NEXT, State, Trial
 
 
 class StopsAt:

@@ -8,24 +8,13 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from metaopt.messages import (
-    Finished,
-    Interrupted,
-    Joined,
-    Lost,
-    Observe,
-    Opened,
-    Release,
-    Reported,
-    Started,
-    Suggested,
-    from_plain,
-    to_plain,
-)
+from metaopt.messages import Finished, Interrupted, Joined, Lost, Observe, Opened, Release, Reported, Started, Suggested
 from metaopt.objective import Objective
 from metaopt.scheduler import Limits, Scheduler
 from metaopt.stopping.median import Median
-from metaopt.trial import ACTIVE, ENDED, State, Study
+from metaopt.study import Study
+from metaopt.trial import ACTIVE, ENDED, State
+from metaopt.wire import from_plain, to_plain
 
 TRIALS, WORKERS = 4, 3
 EXPERIMENT = {"name": "anything"}

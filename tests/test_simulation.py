@@ -49,7 +49,7 @@ def test_a_third_of_the_workers_may_die_and_no_trial_is_lost_or_done_twice(seed)
 def test_when_all_workers_die_the_run_ends_and_the_next_one_goes_on():
     first = Simulation(script(4), trials=50, workers=5, losses=[(300.0 + w, w) for w in range(1, 6)]).run()
     assert first.scheduler.draining == "no worker is left"
-    study, run = replay(first.store)
+    study, run, *_ = replay(first.store)
     assert run == 1
     done = {trial.number for trial in study.trials.values() if trial.state is State.COMPLETED}
     assert done
@@ -62,7 +62,7 @@ def test_when_all_workers_die_the_run_ends_and_the_next_one_goes_on():
 def test_what_is_read_back_is_what_the_scheduler_knew():
     stopper = Median(warmup=1, curves=3)
     simulation = Simulation(script(4), trials=60, workers=7, losses=[(100.0, 3)], stopper=stopper).run()
-    study, _ = replay(simulation.store)
+    study = replay(simulation.store).study
     assert study.trials == simulation.study.trials
     assert study.ended == simulation.study.ended
     assert states_of(study)[State.STOPPED] > 0

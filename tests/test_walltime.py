@@ -10,7 +10,8 @@ from metaopt.messages import Assign, Finished, Joined, Opened, Reported, Stop, S
 from metaopt.objective import Objective
 from metaopt.scheduler import Limits, Scheduler
 from metaopt.stopping.never import Never
-from metaopt.trial import State, Study
+from metaopt.study import Study
+from metaopt.trial import State
 
 END = 1000.0
 
@@ -107,7 +108,7 @@ def test_over_a_chain_of_allocations_nothing_is_lost_and_no_run_outlives_its_end
         simulation.run()
         spans.append(simulation.hub.now())
         store = simulation.store
-        study, _ = replay(store)
+        study = replay(store).study
         if simulation.scheduler.complete:
             break
         assert simulation.scheduler.interrupted

@@ -8,7 +8,7 @@ __all__ = ["Record", "Store", "open_store"]
 SCHEMES = ("memory",)
 
 
-def open_store(url: str, *, create: bool = False) -> Store:
+def open_store(url: str, *, create: bool = False, study: str = "") -> Store:  # noqa: ARG001 - for those that hold several
     """The store at ``url``: a directory (a journal in it), or ``memory:``.
 
     With ``create`` what is not there is made; else a history that does not exist is a HistoryError.

@@ -15,6 +15,7 @@ from dataclasses import replace
 from metaopt.errors import LaunchError, WireError
 from metaopt.fence import end_launcher, fence, launcher
 from metaopt.messages import (
+    Claim,
     Command,
     Event,
     Fence,
@@ -28,13 +29,12 @@ from metaopt.messages import (
     Started,
     Suggest,
     Welcome,
-    decode,
-    encode,
 )
 from metaopt.transports.base import MasterLost
 from metaopt.transports.heart import Heart
 from metaopt.transports.mail import FAILED, MPI, Beats, Mail
 from metaopt.transports.pulse import Pulse
+from metaopt.wire import decode, encode
 
 TO_MASTER, TO_WORKER, BYE = 1, 2, 3
 FAULT_TOLERANCE = "OMPI_MCA_mpi_ft_enable"  # set by mpirun --with-ft ulfm as well
@@ -180,7 +180,7 @@ class MpiHub:
 
     def send(self, command: Command) -> None:
         """Say ``command`` to its worker, unless that is silent: it shall but leave, or join anew."""
-        if isinstance(command, Welcome | Suggest | Observe):
+        if isinstance(command, Welcome | Suggest | Observe | Claim):
             return
         if command.worker not in self._silent or isinstance(command, Release):
             self._mail.send(encode(command), command.worker, TO_WORKER)

@@ -8,21 +8,8 @@ import heapq
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import count
 
-from metaopt.messages import (
-    Assign,
-    Command,
-    Event,
-    Finished,
-    Joined,
-    Lost,
-    Params,
-    Release,
-    Reported,
-    Started,
-    Stop,
-    decode,
-    encode,
-)
+from metaopt.messages import Assign, Command, Event, Finished, Joined, Lost, Params, Release, Reported, Started, Stop
+from metaopt.wire import decode, encode
 
 Script = Callable[[Params, int], Iterator[tuple[float, Mapping[str, float]]]]
 """(params, trial) -> what it reports: (seconds since the last report, values), ...; raising means that it fails."""

@@ -101,8 +101,8 @@ def test_rank_0_killed_at_any_moment(site, moment):
 
 def test_rank_0_killed_again_and_again(site):
     site.experiment(command=SLOW, trials=12)
-    for count in (1, 3, 5):
-        process = site.start("run", "-w", "3", "exp.yaml")
+    for count in (1, 3, 5):  # so it may happen before all ranks have begun
+        process = site.start("run", "-w", "3", "exp.yaml", METAOPT_START_TIMEOUT="20")
         site.wait_for("Finished", count)
         os.kill(until(lambda: site.ranks().get(0), "rank 0"), signal.SIGKILL)
         process.communicate(timeout=60)

@@ -91,7 +91,7 @@ def test_of_200_trials_under_21_hits_each_has_its_one_result(site):
 
 def check(site):
     """By the journal alone, and as the history tells it."""
-    audit = Audit([(record["kind"], record["body"]) for record in site.records()], 10)
+    audit = Audit([(record["run"], record["kind"], record["body"]) for record in site.records()], 10)
     history = site.load()
     assert list(history.trials) == list(range(TRIALS))
     assert [account.result for account in audit.trials].count("") == 0

@@ -1,0 +1,289 @@
+"""What is known of a study: its trials and its workers, folded from facts.
+
+This file and ``scheduler.py`` are the only ones that change a trial's state; ``NEXT`` says which changes there are.
+The scheduler applies each fact as it happens, a resumed run and ``metaopt.history`` apply the same facts again: the
+same facts in the same order always give the same state.  Nothing here decides.
+"""
+
+import math
+from collections import Counter, defaultdict, deque
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, assert_never
+
+from metaopt.messages import (
+    Adopted,
+    Assign,
+    Closed,
+    Fact,
+    Finished,
+    Interrupted,
+    Joined,
+    Lost,
+    Opened,
+    Params,
+    Point,
+    Renewed,
+    Reported,
+    Started,
+    Stop,
+    Suggested,
+)
+from metaopt.objective import Objective
+from metaopt.trial import ACTIVE, State, Trial
+
+
+@dataclass(slots=True)
+class Worker:
+    """A worker that is there, and the trial that it runs."""
+
+    host: str
+    device: str
+    joined: float
+    trial: int | None = None
+
+
+@dataclass(slots=True)
+class Crew:
+    """The workers of one run, those of them without a trial, and the trials that wait for them, in order.
+
+    ``closed``: the run has ended, and what waits is to be had by others.
+    """
+
+    workers: dict[int, Worker] = field(default_factory=dict)
+    idle: dict[int, None] = field(default_factory=dict)
+    waiting: deque[int] = field(default_factory=deque)
+    closed: bool = False
+
+
+@dataclass(slots=True)
+class Study:
+    """All trials and workers of one study; ``apply`` is the only way to change it, ``report`` a part of it.
+
+    ``run`` is the number of this run, or of the last one; ``workers``, ``idle`` and ``waiting`` are its own, ``crews``
+    those of all runs that are under way, each of whose open trials belongs to one of them.  ``open`` are the trials
+    that have not ended; ``ended`` those that have, in that order; ``best`` the completed one with the best objective
+    (the first of equals).  ``spent`` are the seconds in which scripts ran to their ends in this run, ``tries`` how
+    often they did.
+    """
+
+    objective: Objective
+    attempts: int = 2
+    run: int = 0
+    trials: dict[int, Trial] = field(default_factory=dict)
+    crews: defaultdict[int, Crew] = field(default_factory=lambda: defaultdict(Crew))
+    open: dict[int, None] = field(default_factory=dict)
+    ended: list[int] = field(default_factory=list)
+    best: Trial | None = None
+    tally: Counter[State] = field(default_factory=Counter)
+    spent: float = 0.0
+    tries: int = 0
+    experiment: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def workers(self) -> dict[int, Worker]:
+        """The workers of this run, by their number."""
+        return self.crews[self.run].workers
+
+    @property
+    def idle(self) -> dict[int, None]:
+        """Those of them without a trial, in the order in which they became free."""
+        return self.crews[self.run].idle
+
+    @property
+    def waiting(self) -> deque[int]:
+        """The trials that wait for them, in order."""
+        return self.crews[self.run].waiting
+
+    @property
+    def busy(self) -> int:
+        """How many workers run a trial."""
+        return len(self.workers) - len(self.idle)
+
+    @property
+    def resumes(self) -> bool:
+        """Whether another attempt goes on from where the last one was stopped."""
+        return bool(self.experiment.get("resumes"))
+
+    def is_late(self, worker: int, number: int, attempt: int) -> bool:
+        """Whether an attempt is no longer under way, as when its worker was thought lost: no word about it counts."""
+        trial = self.trials.get(number)
+        return trial is None or trial.worker != worker or trial.attempts != attempt or trial.state not in ACTIVE
+
+    def report(self, worker: int, number: int, attempt: int, points: tuple[Point, ...]) -> bool:
+        """Take in what a Reported says; False when it is late.  For who folds a million of them without a message."""
+        if self.is_late(worker, number, attempt):
+            return False
+        trial = self.trials[number]
+        if trial.earlier and trial.earlier == len(trial.points) and points:
+            trial.points = [point for point in trial.points if point[0] < points[0][0]]  # it says the others again
+            trial.earlier = len(trial.points)
+        trial.points += points
+        return True
+
+    def apply(self, time: float, fact: Fact, run: int | None = None) -> bool:  # noqa: C901, PLR0912 - one case a fact
+        """Take in what ``run`` (or else this one) has said at ``time``; False for a late word that changes nothing."""
+        run = self.run if run is None else run
+        match fact:
+            case Started() | Finished() | Stop() if self.is_late(fact.worker, fact.trial, fact.attempt):
+                return False
+            case Reported(worker, number, attempt, points):
+                return self.report(worker, number, attempt, points)
+            case Started(_, number, _, pid):
+                self.trials[number].pid, self.trials[number].started = pid, time
+            case Finished():
+                self._finished(time, fact)
+            case Assign():
+                self._assigned(time, fact)
+            case Stop(_, number, _, reason, why):
+                self._move(self.trials[number], State.STOPPING)
+                self.trials[number].stop, self.trials[number].why = reason, why
+            case Suggested(params):
+                self._suggested(params, run)
+            case Joined(worker, host, device):
+                self._lost(time, self.crews[run], worker, "joined anew")
+                self.crews[run].workers[worker] = Worker(host, device, time)
+                self.crews[run].idle[worker] = None
+            case Lost(worker, why):
+                return self._lost(time, self.crews[run], worker, why)
+            case Opened():
+                self._opened(time, fact, run)
+            case Closed():
+                self._adopt(time, run, (run,))
+                self.crews[run].closed = True
+            case Adopted(runs):
+                self._adopt(time, run, runs)
+            case Interrupted() | Renewed():
+                pass
+            case _:
+                assert_never(fact)
+        return True
+
+    def _suggested(self, points: tuple[Params, ...], run: int) -> None:
+        for params in points:
+            number = len(self.trials)
+            self.trials[number] = Trial(number, params, run=run)
+            self.tally[State.WAITING] += 1
+            self.crews[run].waiting.append(number)
+            self.open[number] = None
+
+    def _assigned(self, time: float, fact: Assign) -> None:
+        trial = self.trials[fact.trial]
+        self._move(trial, State.RUNNING)
+        trial.worker, trial.attempts, trial.started, trial.ended = fact.worker, fact.attempt, time, None
+        trial.stop = trial.why = trial.error = ""
+        if not self.resumes:
+            trial.points = []
+        trial.earlier = len(trial.points)
+        crew = self.crews[trial.run]
+        crew.waiting.remove(fact.trial)
+        crew.idle.pop(fact.worker, None)
+        if fact.worker in crew.workers:
+            crew.workers[fact.worker].trial = fact.trial
+            trial.device = crew.workers[fact.worker].device
+
+    def _finished(self, time: float, fact: Finished) -> None:
+        trial = self.trials[fact.trial]
+        time = time if fact.ended is None else min(time, max(fact.ended, trial.started or fact.ended))
+        if trial.run == self.run:
+            self.spent += time - (trial.started or time)
+            self.tries += 1
+        trial.objective = None
+        if fact.outcome == "failed":
+            self._end(time, trial, State.FAILED, fact.error)
+        elif fact.outcome == "killed":
+            self._lose(time, trial, fact.error)
+        elif fact.outcome == "stopped":
+            self._give_back(time, trial)
+        else:
+            self._completed(time, trial, fact.error)
+        crew = self.crews[trial.run]
+        if fact.worker in crew.workers:
+            crew.workers[fact.worker].trial = None
+            crew.idle[fact.worker] = None
+
+    def _completed(self, time: float, trial: Trial, error: str) -> None:
+        trial.objective = self.objective.value(trial.curve(self.objective.metric))
+        if trial.objective is None:
+            self._end(time, trial, State.FAILED, f"{self.objective.absence(trial.points)}\n{error}")
+        elif not math.isfinite(trial.objective):
+            self._end(time, trial, State.FAILED, f"its {self.objective.metric} is {trial.objective}\n{error}")
+        else:
+            self._end(time, trial, State.COMPLETED)
+
+    def _lost(self, time: float, crew: Crew, worker: int, why: str) -> bool:
+        """Forget ``worker``, and what it ran is lost with it."""
+        gone = crew.workers.pop(worker, None)
+        crew.idle.pop(worker, None)
+        if gone is None:
+            return False
+        if gone.trial is not None:
+            self._lose(time, self.trials[gone.trial], f"worker {worker} was lost with it: {why}")
+        return True
+
+    def _lose(self, time: float, trial: Trial, why: str) -> None:
+        """Run a trial again that somebody has killed, unless it happens too often to have nothing to do with it."""
+        trial.losses += 1
+        if trial.losses < self.attempts or trial.stop:
+            self._give_back(time, trial)
+        else:
+            self._end(time, trial, State.FAILED, why)
+
+    def _opened(self, time: float, fact: Opened, run: int) -> None:
+        """What ran in an earlier run is run again first, unless others may be at it.
+
+        That a node died is held against what ran there: it may be the reason.
+        """
+        self.experiment = fact.experiment
+        if not fact.alone:
+            self.crews[run] = Crew()
+            return
+        self.run = run
+        for crew in self.crews.values():
+            for number in [n for n, worker in crew.workers.items() if worker.host.partition(".")[0] in fact.lost]:
+                self._lost(time, crew, number, "its node died")
+        self.spent, self.tries = 0.0, 0
+        self._adopt(time, run, tuple(self.crews))
+
+    def _adopt(self, time: float, run: int, others: Iterable[int]) -> None:
+        """The trials of ``others``, whose workers are gone, are those of ``run`` now; what was cut off comes first."""
+        gone = {other: self.crews.pop(other, Crew()) for other in others}
+        crew = self.crews[run]
+        for other in gone.values():
+            crew.waiting.extend(other.waiting)
+        for number in sorted(self.open, reverse=True):
+            trial = self.trials[number]
+            if trial.run in gone:
+                trial.run = run
+                if trial.state in ACTIVE:
+                    self._give_back(time, trial)
+
+    def _give_back(self, time: float, trial: Trial) -> None:
+        """End a trial that was stopped for good; make another attempt at one that was only interrupted."""
+        if trial.stop == "pruned":
+            self._end(time, trial, State.STOPPED)
+        else:
+            if self.resumes and trial.stop:
+                trial.saved += time - (time if trial.started is None else trial.started)
+            self._move(trial, State.WAITING)
+            trial.worker = trial.pid = None
+            self.crews[trial.run].waiting.appendleft(trial.number)
+
+    def _end(self, time: float, trial: Trial, state: State, error: str = "") -> None:
+        self._move(trial, state)
+        trial.ended, trial.error, trial.pid = time, error.strip(), None
+        if state is not State.COMPLETED:
+            trial.objective = None
+        elif self.best is None or self._merit(trial) < self._merit(self.best):
+            self.best = trial
+        self.open.pop(trial.number)
+        self.ended.append(trial.number)
+
+    def _move(self, trial: Trial, state: State) -> None:
+        self.tally[trial.state] -= 1
+        trial.move(state)
+        self.tally[state] += 1
+
+    def _merit(self, trial: Trial) -> float:
+        """Its objective, to be minimised."""
+        return math.inf if trial.objective is None else self.objective.sign * trial.objective
