@@ -19,7 +19,8 @@ from measure import progress
 
 HERE = Path(__file__).parent
 BENCHMARKS = (
-    *("overhead", "utilisation", "idle", "reaction", "death", "start", "resume", "simulate", "allocations", "regret"),
+    *("overhead", "utilisation", "idle", "reaction", "death", "start", "resume", "simulate", "allocations", "stores"),
+    "regret",
 )
 COLUMNS = ("question", "figure", "beside", "ratio", "aim", "machine")
 BEGIN, END = "<!-- figures -->", "<!-- end of figures -->"

@@ -30,6 +30,7 @@ from metaopt.trial import ENDED, Trial
 
 FINISHED, FAILED, INTERRUPTED = 0, 1, 130
 LOST_NODES = "METAOPT_LOST_NODES"
+SEED_STEP = 1_000_003
 SLACK = 10.0
 """Seconds from the last script's end to that of the allocation, for what is left to do."""
 
@@ -118,7 +119,7 @@ def _open(
     """Begin the run: what is known now, who keeps it, and the events to begin with."""
     if not store.shared:
         return study, Recorder(store, study.run), [*past, opened]
-    study, place = join(store, opened, partial(_check, experiment), time.time())
+    study, place = join(store, opened, partial(_check, experiment), time.time(), experiment.heartbeat)
     study.attempts = experiment.attempts
     return study, SharedRecorder(store, study.run, place), []
 
@@ -146,7 +147,7 @@ def check_time(study: Study, experiment: Experiment, end: float, now: float) -> 
 def _drive(
     scheduler: Scheduler, hub: Hub, recorder: Recorder, watcher: Watcher, experiment: Experiment, *first: Event
 ) -> None:
-    proposer = ProcessProposer(experiment.optimizer, experiment.space.canonical(), experiment.seed)
+    proposer = ProcessProposer(experiment.optimizer, experiment.space.canonical(), _seed(experiment, scheduler))
     driver = Driver(scheduler, hub, proposer, recorder, watcher)
     for name in (signal.SIGINT, signal.SIGUSR1):
         signal.signal(name, lambda *_: driver.interrupt("interrupted"))
@@ -162,6 +163,11 @@ def _drive(
     watcher.end(hub.now(), scheduler)
     if not kept:
         raise _incomplete(recorder, scheduler.study, Path(experiment.welcome().trials))
+
+
+def _seed(experiment: Experiment, scheduler: Scheduler) -> int:
+    """That of the optimizer: runs on one study are not to propose the same points."""
+    return experiment.seed + SEED_STEP * (scheduler.study.run - 1) if scheduler.shared else experiment.seed
 
 
 def _incomplete(recorder: Recorder, study: Study, trials: Path) -> HistoryIncomplete:

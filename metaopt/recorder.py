@@ -5,12 +5,15 @@ from collections import deque
 from collections.abc import Sequence
 from contextlib import suppress
 
+from metaopt.backlog import Backlog
 from metaopt.errors import MetaoptError
 from metaopt.messages import Claim, Event, Fact, Heard
 from metaopt.stores.base import Record, Store
 from metaopt.wire import to_plain
 
 RENEWAL = 2.0
+BATCH = 10_000
+"""Records that are written at once, at most."""
 
 
 class Recorder:
@@ -26,7 +29,7 @@ class Recorder:
     def __init__(self, store: Store, run: int, *, background: bool = True, seq: int = 0) -> None:
         self._store, self._run = store, run
         self._seq = seq
-        self._waiting: dict[int, Record] = {}
+        self._waiting = Backlog()
         self._inbox: deque[Event] = deque()
         self._changed = threading.Condition()
         self._closing = False
@@ -59,7 +62,8 @@ class Recorder:
     def left(self) -> list[Record]:
         """What is not on disk."""
         with self._changed:
-            return list(self._waiting.values())
+            self._waiting.recall()
+            return self._waiting.first(len(self._waiting))
 
     def close(self, patience: float = 30.0) -> bool:
         """Write what waits, for ``patience`` seconds at most; whether all of it is on disk."""
@@ -76,7 +80,7 @@ class Recorder:
     def _add(self, time: float, fact: Fact) -> int:
         """Number it, and have it wait; for one who holds ``_changed``."""
         self._seq += 1
-        self._waiting[self._seq] = Record(self._run, self._seq, time, type(fact).__name__, to_plain(fact))
+        self._waiting.add(Record(self._run, self._seq, time, type(fact).__name__, to_plain(fact)))
         return self._seq
 
     def _write_all(self) -> None:
@@ -108,7 +112,8 @@ class Recorder:
         return not self.broken
 
     def _append(self) -> None:
-        records = self.left()
+        with self._changed:
+            records = self._waiting.first(BATCH)
         self._store.append(records)
         self._written(records)
 
@@ -122,4 +127,4 @@ class Recorder:
         """They need not be written any more."""
         with self._changed:
             for record in records:
-                self._waiting.pop(record.seq, None)
+                self._waiting.drop(record)

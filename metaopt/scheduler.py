@@ -166,7 +166,11 @@ class Scheduler:
             case Suggested() if event.run == self.study.run:
                 self._asked_at = None
             case Adopted(runs):
-                self._adopting -= set(runs)
+                self._adopting = self._adopting - set(runs) if event.run != self.study.run else set()
+                who = "this one does" if event.run == self.study.run else f"run {event.run} does"
+                self.warnings += [f"run {run} is over: {who} what it has left" for run in runs]
+            case Opened():
+                self.warnings.append(f"run {event.run} has joined")
 
     def _adopt(self, *runs: int) -> None:
         """Claim what these runs have left undone."""

@@ -7,27 +7,24 @@ know, and what it claims has not been claimed by anybody else.
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
-from itertools import islice
 
 from metaopt.errors import Overtaken
 from metaopt.history import replay
 from metaopt.messages import Adopted, Claim, Event, Heard, Opened, Renewed, Silent, Suggested
 from metaopt.objective import Objective
-from metaopt.recorder import Recorder
+from metaopt.recorder import BATCH, Recorder
 from metaopt.stores.base import Record, Store
 from metaopt.study import Study
 from metaopt.wire import from_plain, to_plain
 
 POLL = 1.0
-"""Seconds from one look at what the others have said to the next."""
-RENEWAL = 5.0
-"""Seconds after which a run that has said nothing says that it is there."""
-PATIENCE = 30.0
-"""Seconds after which a run that could have been heard, and was not, is given up."""
+"""Seconds from one look at what the others have said to the next, at most."""
+RENEWALS = 6
+"""How often, in the time after which it would be given up, a run that has nothing to say says that it is there."""
+PATIENCE = 60.0
+"""Seconds after which a run that could have been heard, and was not, is given up, if nobody says otherwise."""
 STALE = 600.0
 """Seconds after which it need not be waited for: no two clocks differ by so much."""
-BATCH = 1000
-"""Records that are written at once, at most."""
 GIVEN_UP = "the other runs on this study have heard nothing of this one for too long, and do its work"
 
 
@@ -35,7 +32,8 @@ GIVEN_UP = "the other runs on this study have heard nothing of this one for too 
 class Place:
     """Where a run begins in a shared history: at its ``cursor``, with so many of ``total`` ``trials``.
 
-    ``others`` are the runs that may be under way, and when each was last heard; ``closed`` those that have ended.
+    ``others`` are the runs that may be under way, and when each was last heard; ``closed`` those that have ended.  One
+    that could have been heard for ``patience`` seconds, and was not, is given up.
     """
 
     cursor: object
@@ -43,9 +41,17 @@ class Place:
     total: int
     others: Mapping[int, float]
     closed: Iterable[int] = ()
+    patience: float = PATIENCE
+
+    @property
+    def poll(self) -> float:
+        """Seconds from one look at what the others have said to the next."""
+        return min(POLL, self.patience / RENEWALS)
 
 
-def join(store: Store, opened: Opened, check: Callable[[Study], None], now: float) -> tuple[Study, "Place"]:
+def join(
+    store: Store, opened: Opened, check: Callable[[Study], None], now: float, patience: float = PATIENCE
+) -> tuple[Study, "Place"]:
     """Begin a run beside others at ``now``: the study as they have left it, and where this one begins in it.
 
     Raises what ``check`` raises of the study as it is then.
@@ -64,7 +70,7 @@ def join(store: Store, opened: Opened, check: Callable[[Study], None], now: floa
         closed = [run for run, crew in study.crews.items() if crew.closed]
         others = {run: past.heard[run] for run in study.crews if run not in closed}
         study.apply(record.time, opened, study.run)
-        return study, Place(cursor, len(study.trials), opened.experiment["trials"], others, closed)
+        return study, Place(cursor, len(study.trials), opened.experiment["trials"], others, closed, patience)
 
 
 class Peers:
@@ -72,7 +78,8 @@ class Peers:
 
     def __init__(self, run: int, place: Place, now: float) -> None:
         self._run, self._trials, self._total = run, place.trials, place.total
-        self._silence = {other: 0.0 if now - heard < STALE else PATIENCE for other, heard in place.others.items()}
+        self._patience, self._step = place.patience, 2 * place.poll
+        self._silence = {run: 0.0 if now - heard < STALE else place.patience for run, heard in place.others.items()}
         self._closed = set(place.closed)
         self._told: set[int] = set()
         self._looked = now
@@ -82,10 +89,10 @@ class Peers:
         """Take in all that is to be read at ``now``; gives the runs that have fallen silent, each once."""
         passed, self._looked = now - self._looked, now
         for run in self._silence:
-            self._silence[run] += min(max(passed, 0.0), 2 * POLL)  # the longer it was, the less could be heard
+            self._silence[run] += min(max(passed, 0.0), self._step)  # the longer it was, the less could be heard
         for record in records:
             self.take(record)
-        silent = [run for run, seconds in self._silence.items() if seconds >= PATIENCE and run not in self._told]
+        silent = [run for run, seconds in self._silence.items() if seconds >= self._patience and run not in self._told]
         self._told.update(silent)
         return silent
 
@@ -110,21 +117,21 @@ class Peers:
         """What is to be had of it by one who has read everything; it may be nothing."""
         if isinstance(fact, Suggested):
             return Suggested(fact.params[: max(self._total - self._trials, 0)])
-        there = {run for run, seconds in self._silence.items() if seconds >= PATIENCE} | self._closed
+        there = {run for run, seconds in self._silence.items() if seconds >= self._patience} | self._closed
         return Adopted(tuple(run for run in fact.runs if run in there))
 
 
 class SharedRecorder(Recorder):
     """Writes the facts of run ``run`` to a ``store`` to which others write too, and reads what they have said."""
 
-    pause = POLL
-
     def __init__(
         self, store: Store, run: int, place: Place, *, clock: Callable[[], float] = time.time, background: bool = True
     ) -> None:
         self._peers = Peers(run, place, clock())
+        self.pause, self._renewal = place.poll, place.patience / RENEWALS
         self._cursor, self._clock = place.cursor, clock
         self._claims: dict[int, Claim] = {}
+        self._spoken: dict[int, int] = {}
         self._said = self._looked = clock()
         super().__init__(store, run, background=background, seq=1)
 
@@ -136,7 +143,7 @@ class SharedRecorder(Recorder):
 
     def heard(self) -> list[Event]:
         """What the others have said since, and what was granted."""
-        if self._thread is None and (self._waiting or self._clock() - self._looked >= POLL):
+        if self._thread is None and (self._waiting or self._clock() - self._looked >= self.pause):
             self._write()
         return super().heard()
 
@@ -164,7 +171,10 @@ class SharedRecorder(Recorder):
             self._cursor = cursor
             if record.run == self._run:
                 self._written([record])
-            else:
+            elif record.seq > self._spoken.get(
+                record.run, 0
+            ):  # else a server has lost it, and its writer said it again
+                self._spoken[record.run] = record.seq
                 others.append(record)
                 self._inbox.append(Heard(record.run, record.time, from_plain(record.kind, record.body)))
         self._looked = self._clock()
@@ -173,9 +183,9 @@ class SharedRecorder(Recorder):
     def _what_holds(self) -> list[Record]:
         """The next records to be written, with what is to be had of the claims among them."""
         with self._changed:
-            if not self._waiting and self._clock() - self._said >= RENEWAL:
+            if not self._waiting and self._clock() - self._said >= self._renewal:
                 self._add(self._clock(), Renewed())
-            batch = list(islice(self._waiting.values(), BATCH))
+            batch = self._waiting.first(BATCH)
         return [record for record in map(self._granted, batch) if record is not None]
 
     def _granted(self, record: Record) -> Record | None:

@@ -26,7 +26,7 @@ LAYERS = [
         "allocations",
     ],
     ["space", "argv", "process", "study"],
-    ["durations", "history", "optimizers", "attempt", "commandline"],
+    ["durations", "backlog", "history", "optimizers", "attempt", "commandline"],
     ["scheduler"],
     ["transports", "worker", "recorder", "thinker"],
     ["experiment", "proposer", "sharing"],

@@ -10,6 +10,7 @@ import textwrap
 from itertools import islice
 
 import pytest
+from writers import KILLS, kill_writers
 
 from metaopt.errors import HistoryCorrupt, HistoryError, HistoryHeld
 from metaopt.stores import journal as journal_module
@@ -303,34 +304,9 @@ def test_a_history_that_is_not_there_or_cannot_be_made_is_told(tmp_path):
         open_store("cassandra://host/x", create=True)
 
 
-WRITER = """
-import os, sys
-from metaopt.stores import open_store
-from metaopt.testing.stores import record
-store, seq = open_store(sys.argv[1], create=True), int(sys.argv[2])
-while True:
-    store.append([record(seq + i) for i in range(5)])
-    seq += 5
-    os.write(1, b"%d\\n" % (seq - 1))
-"""
-
-
-@pytest.mark.parametrize("after", [1, 2, 3, 5, 8, 13, 21, 34, 55, 89])
+@pytest.mark.parametrize("after", KILLS)
 def test_what_was_acknowledged_survives_kill_9_of_the_writer(directory, after):
-    acknowledged, seq = 0, 1
-    for _ in range(2):
-        writer = subprocess.Popen([sys.executable, "-c", WRITER, directory, str(seq)], stdout=subprocess.PIPE)
-        for _ in range(after):
-            acknowledged = int(writer.stdout.readline())
-        writer.kill()
-        rest = writer.stdout.read().split(b"\n")[:-1]
-        writer.wait()
-        acknowledged = int(rest[-1]) if rest else acknowledged
-        there = [r.seq for r in records_of(Journal(str(directory)))]
-        assert there == list(range(1, len(there) + 1))
-        assert len(there) >= acknowledged
-        assert len(there) % 5 == 0  # a batch is there as a whole or not at all
-        seq = len(there) + 1
+    kill_writers(directory, after, kills=2)
 
 
 def test_a_disk_that_is_full_takes_all_of_a_batch_or_nothing(directory):

@@ -21,10 +21,13 @@ PATIENCE = 4 * RENEWAL
 
 
 class Claim:
-    """The right to write; taken when made.  Raises HistoryHeld when somebody else has it."""
+    """The right to write; taken when made.  Raises HistoryHeld when somebody else has it.
 
-    def __init__(self, path: Path, patience: float = PATIENCE) -> None:
-        self._path, self._renewed = path, time.monotonic()
+    ``path`` is the claim's own file, ``history`` what it is about: the directory in which that lies, if not given.
+    """
+
+    def __init__(self, path: Path, patience: float = PATIENCE, history: Path | None = None) -> None:
+        self._path, self._renewed, self._history = path, time.monotonic(), history or path.parent
         self._me = json.dumps(_who_am_i())
         while not self._take():
             self._evict(patience)
@@ -33,11 +36,11 @@ class Claim:
         """Show that the holder lives; raises HistoryHeld when the claim has been taken over meanwhile."""
         if time.monotonic() - self._renewed < RENEWAL:
             return
-        self._renewed = time.monotonic()
         if _text(self._path) != self._me:
-            problem = f"{self._path.parent} was taken over by another run: {_describe(_text(self._path))}"
+            problem = f"{self._history} was taken over by another run: {_describe(_text(self._path))}"
             raise HistoryHeld(problem, "This run stops writing; the other one goes on with the study.")
         os.utime(self._path)
+        self._renewed = time.monotonic()
 
     def release(self) -> None:
         """Let others write; where it cannot be removed, it is void when this process has ended."""
@@ -62,7 +65,7 @@ class Claim:
         """Remove a claim whose holder is gone; raise HistoryHeld when it lives."""
         theirs = _text(self._path)
         if _is_alive(theirs, self._path, patience):
-            problem = f"{self._path.parent} is being written by {_describe(theirs)}"
+            problem = f"{self._history} is being written by {_describe(theirs)}"
             raise HistoryHeld(problem, "Wait until it ends, stop it, or choose another directory as history:.")
         void = self._path.with_name(f"{self._path.name}.{socket.gethostname()}.{os.getpid()}")
         try:

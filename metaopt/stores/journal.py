@@ -5,21 +5,21 @@ It is readable while it grows.  Each line is a record; all but the last of a bat
 so a batch of which only a part reached the disk is not there.
 """
 
-import json
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 from metaopt.errors import HistoryCorrupt, HistoryError
+from metaopt.stores import place
 from metaopt.stores.base import Record
 from metaopt.stores.claim import Claim
+from metaopt.stores.plain import encode, from_plain, parse, to_plain
 
 NAME = "journal.jsonl"
 CHUNK_BYTES = 1 << 16
 Cursor: TypeAlias = tuple[int, int]
 """The position in the file behind which a batch begins, and how many records of it there are up to this one."""
-_JSON = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False)
 
 
 class Journal:
@@ -37,7 +37,7 @@ class Journal:
         self._known = 0
         self._ready = False
         if create:
-            _make(self._directory)
+            place.make(self._directory)
         elif not self._path.is_file():
             problem = f"{directory}: there is no history here ({NAME} is missing)"
             raise HistoryError(problem, "Give the directory that the experiment names as its history:.")
@@ -53,7 +53,7 @@ class Journal:
             return None
         lines = [_line(record, more=True) for record in new[:-1]] + [_line(new[-1], more=False)]
         try:
-            _write(self._file, "".join(lines).encode(errors="backslashreplace"))
+            _write(self._file, b"".join(lines))
         except OSError:
             self._ready = False  # what is left of it, if anything, is found out before the next one
             raise
@@ -84,9 +84,9 @@ class Journal:
             claim = Claim(self._directory / "writer")
         except OSError as error:
             problem = f"{self._directory} cannot be written: {error.strerror}"
-            raise HistoryError(problem, "Choose another directory as history:, or mend its permissions.") from error
+            raise HistoryError(problem, place.HINT) from error
         self._file = os.open(self._path, os.O_CREAT | os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC, 0o644)
-        _sync_directory(self._directory)
+        place.sync(self._directory)
         self._claim, self._ready, self._known, self._last = claim, False, 0, {}
         return claim
 
@@ -109,17 +109,6 @@ class Journal:
             self._claim.renew()
 
 
-def _make(directory: Path) -> None:
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        problem = f"{directory}: the history's directory cannot be made: {error.strerror}"
-        raise HistoryError(problem, "Choose another directory as history:, or mend its permissions.") from error
-    if not os.access(directory, os.W_OK):
-        problem = f"{directory}: the history's directory is not writable"
-        raise HistoryError(problem, "Choose another directory as history:, or mend its permissions.")
-
-
 def _write(file: int, data: bytes) -> None:
     """All of ``data``, on disk, or, when the disk does not take it, nothing."""
     before = os.fstat(file).st_size
@@ -138,9 +127,9 @@ def _whole(path: Path, start: int) -> Iterator[tuple[int, list[tuple[Cursor, Rec
     index = whole = 0
     found: list[tuple[Cursor, Record]] = []
     for lines in _chunks(path, start):
-        for line, plain in zip(lines, _parse(lines), strict=True):
+        for line, plain in zip(lines, parse(lines), strict=True):
             try:
-                record = Record(plain["run"], plain["seq"], plain["time"], plain["kind"], plain["body"])
+                record = from_plain(plain)
             except (TypeError, KeyError):
                 raise _corrupt(path, line, end) from None
             end += len(line)
@@ -163,22 +152,6 @@ def _chunks(path: Path, start: int) -> Iterator[list[bytes]]:
             yield lines
 
 
-def _parse(lines: list[bytes]) -> list[Any]:
-    """What each of ``lines`` says, None when it is no JSON; together they take half the time that they take alone."""
-    try:
-        plains = json.loads(b"[%b]" % b",".join(lines))
-    except ValueError:
-        plains = []
-    return plains if len(plains) == len(lines) else [_parse_alone(line) for line in lines]
-
-
-def _parse_alone(line: bytes) -> Any:  # noqa: ANN401 - any JSON
-    try:
-        return json.loads(line)
-    except ValueError:
-        return None
-
-
 def _corrupt(path: Path, line: bytes, start: int) -> HistoryCorrupt:
     number = path.read_bytes()[:start].count(b"\n") + 1
     problem = f"{path}:{number}: this line is no record: {line[:80]!r}"
@@ -186,14 +159,6 @@ def _corrupt(path: Path, line: bytes, start: int) -> HistoryCorrupt:
     return HistoryCorrupt(problem, hint)
 
 
-def _line(record: Record, *, more: bool) -> str:
-    plain = {"run": record.run, "seq": record.seq, "time": record.time, "kind": record.kind, "body": record.body}
-    return _JSON.encode(plain | {"more": True} if more else plain) + "\n"
-
-
-def _sync_directory(directory: Path) -> None:
-    handle = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+def _line(record: Record, *, more: bool) -> bytes:
+    plain = to_plain(record)
+    return encode(plain | {"more": True} if more else plain) + b"\n"

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from metaopt.errors import Overtaken
+from metaopt.errors import HistoryHeld, Overtaken
 from metaopt.stores.base import Record, Store
 
 
@@ -30,9 +30,14 @@ def records_of(store: Store, after: object = None) -> list[Record]:
 
 
 class StoreContract:
-    """What every store does; of one whose ``shared`` is true, see SharedStoreContract."""
+    """What every store does; of one whose ``shared`` is true, see SharedStoreContract.
+
+    ``persistent = False``: it is gone when it is closed.  ``readable_while_written = False``: whoever reads it while
+    somebody else has it open gets HistoryHeld, with a hint what to do.
+    """
 
     persistent = True
+    readable_while_written = True
 
     def open(self, place: Path) -> Store:
         """A store at ``place``, the same one each time that it is asked for."""
@@ -98,13 +103,28 @@ class StoreContract:
         again.close()
 
     def test_another_one_reads_while_this_one_writes(self, store: Store, tmp_path: Path) -> None:
-        """A reader sees what was appended before it looked."""
+        """A reader sees what was appended before it looked; or it is told why it cannot."""
         if not self.persistent:
+            return
+        if not self.readable_while_written:
+            self._check_that_a_reader_is_refused(store, tmp_path)
             return
         store.append([record(1)])
         reader = self.open(tmp_path)
         assert [r.seq for r in records_of(reader)] == [1]
         store.append([record(2)])
+        assert [r.seq for r in records_of(reader)] == [1, 2]
+        reader.close()
+
+    def _check_that_a_reader_is_refused(self, store: Store, tmp_path: Path) -> None:
+        """Until the writer, which is not held up by it, closes the store."""
+        store.append([record(1)])
+        with pytest.raises(HistoryHeld) as refused:
+            records_of(self.open(tmp_path))
+        assert refused.value.hint
+        store.append([record(2)])
+        store.close()
+        reader = self.open(tmp_path)
         assert [r.seq for r in records_of(reader)] == [1, 2]
         reader.close()
 
