@@ -7,8 +7,8 @@ import importlib.util
 import itertools
 import os
 import shutil
-import socket
 import signal
+import socket
 import subprocess
 import tempfile
 import time

@@ -31,6 +31,8 @@ class Address:
 
 def shown(url: str) -> str:
     """``url`` for people: each password in it is ``***``, also one that should have been percent-encoded."""
+    if url.startswith(("/", ".")):
+        return url
     return _SECRET.sub(r"\1***", _LOGIN.sub(r"\1\2:***@", url))
 
 

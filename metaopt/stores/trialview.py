@@ -1,0 +1,270 @@
+"""A history in MongoDB, to a row per trial: the pipeline of the view ``trials``.
+
+A row has study, trial, state, params, objective, attempts, worker, run, started, ended, duration and error.  It says
+what ``metaopt.history`` says, except:
+
+- ``run`` is the one that has begun the trial last, or else has proposed it, not the one that has taken it over since;
+- the error of a trial without a value does not list what it has reported instead; text that is no Unicode is in JSON;
+- a mean may differ in its last digit;
+- what a worker says after it was given up counts as if it had been in time, if it is in the history at all.
+
+All studies of the database are looked through each time, so it is for a person, not for a program that polls.
+"""
+
+import math
+from typing import Any, TypeAlias
+
+Expression: TypeAlias = Any
+"""What MongoDB computes: nested dicts, lists and texts, a ``$name`` being a field and a ``$$name`` a variable."""
+
+
+def trials() -> list[Expression]:
+    """Facts in their order, to what they say of each trial, to how each of its attempts has ended, to its state."""
+    return [*_in_order(), *_of_trials(), *_attempts(), *_result()]
+
+
+FIELDS = (
+    *("run", "kind", "time", "worker", "trial", "attempt", "outcome", "error", "ended", "reason", "why"),
+    *("host", "lost", "alone", "runs", "points"),
+)
+
+
+def _in_order() -> list[Expression]:
+    """A document for each fact: with the trials before it, what is searched for, and when its worker is lost."""
+    about: Expression = {name: f"$facts.{name}" for name in FIELDS}
+    about |= {
+        "study": "$_id.study",
+        "order": {"$add": [{"$multiply": ["$_id.n", 1 << 20]}, "$index"]},
+        "new": _if(_is("$facts.kind", "Suggested"), {"$ifNull": ["$facts.params", []]}, [None]),
+        "objective": "$facts.experiment.objective",
+        "limit": "$facts.experiment.attempts",
+        "resumes": "$facts.experiment.resumes",
+    }
+    gone = {"order": "$order", "time": "$time", "why": {"$ifNull": ["$why", "joined anew"]}}
+    whole = {"documents": ["unbounded", "current"]}
+    is_new = _is("$kind", "Suggested")
+    return [
+        {"$unwind": {"path": "$facts", "includeArrayIndex": "index"}},
+        {"$replaceWith": about},
+        _window(
+            {"study": "$study", "run": "$run", "worker": "$worker"},
+            host={"$locf": "$host"},
+            gone={
+                "$min": _if({"$in": ["$kind", ["Lost", "Joined"]]}, gone, None),
+                "window": {"documents": [1, "unbounded"]},
+            },
+        ),
+        _window(
+            "$study",
+            before={"$sum": _if(is_new, {"$size": "$new"}, 0), "window": {"documents": ["unbounded", -1]}},
+            objective={"$first": "$objective", "window": whole},
+            limit={"$locf": "$limit"},
+            resumes={"$locf": "$resumes"},
+        ),
+        {"$unwind": {"path": "$new", "includeArrayIndex": "nth"}},
+        {"$set": {"trial": _if(is_new, {"$add": ["$before", "$nth"]}, "$trial")}},
+    ]
+
+
+def _of_trials() -> list[Expression]:
+    """A document for each trial: what was said of it, and, in ``overs``, which runs have ended."""
+    names = ("order", "time", "attempt")
+    said = {
+        "assigns": ("Assign", ("worker", "run", "gone", "host", "limit", "resumes")),
+        "starts": ("Started", ()),
+        "stops": ("Stop", ("reason",)),
+        "ends": ("Finished", ("outcome", "error", "ended")),
+    }
+    about: Expression = {
+        to: {"$push": _if(_is("$kind", kind), {name: f"${name}" for name in (*names, *more)}, "$$REMOVE")}
+        for to, (kind, more) in said.items()
+    }
+    report = {"attempt": "$attempt", "first": _at(_at("$points", 0), 0), "curve": _curve()}
+    over = {name: f"${name}" for name in ("order", "time", "kind", "run", "runs", "lost", "alone")}
+    about |= {
+        "params": {"$first": "$new"},
+        "run": {"$first": "$run"},
+        "objective": {"$first": "$objective"},
+        "reports": {"$push": _if(_is("$kind", "Reported"), report, "$$REMOVE")},
+        "overs": {"$push": _if({"$in": ["$kind", ["Opened", "Closed", "Adopted"]]}, over, "$$REMOVE")},
+    }
+    return [
+        {"$group": {"_id": {"study": "$study", "trial": {"$ifNull": ["$trial", None]}}, **about}},
+        {
+            "$setWindowFields": {
+                "partitionBy": "$_id.study",
+                "sortBy": {"_id.trial": 1},  # what is of no trial comes first
+                "output": {"overs": {"$first": "$overs", "window": {"documents": ["unbounded", "current"]}}},
+            }
+        },
+        {"$match": {"_id.trial": {"$ne": None}}},
+    ]
+
+
+def _curve() -> Expression:
+    """The steps and values of the metric that is searched for, of one Reported."""
+    values = _if({"$eq": [{"$type": _at("$$point", 1)}, "object"]}, {"$objectToArray": _at("$$point", 1)}, [])
+    ours = _first_of(values, _is("$$this.k", "$objective.metric"))
+    number = {"$convert": {"input": {"$getField": {"field": "v", "input": ours}}, "to": "double", "onError": math.nan}}
+    points = {"$map": {"input": _list("$points"), "as": "point", "in": {"step": _at("$$point", 0), "value": number}}}
+    return {"$filter": {"input": points, "cond": {"$ne": ["$$this.value", None]}}}
+
+
+def _attempts() -> list[Expression]:
+    """How each attempt has ended: what it was Finished with, lost (with its worker or its node), cut (with its run)."""
+    mine = _is("$$this.attempt", "$$a.attempt")
+    ends_it = {
+        "$or": [
+            {"$and": [_is("$$this.kind", "Opened"), {"$ne": ["$$this.alone", False]}]},
+            {"$and": [_is("$$this.kind", "Closed"), _is("$$this.run", "$$a.run")]},
+            {"$and": [_is("$$this.kind", "Adopted"), {"$in": ["$$a.run", _list("$$this.runs")]}]},
+        ]
+    }
+    known: Expression = {
+        "end": _first_of("$ends", mine),
+        "stop": _first_of("$stops", mine),
+        "start": {"$last": {"$filter": {"input": "$starts", "cond": mine}}},
+        "over": _first_of(_list("$overs"), {"$and": [{"$gt": ["$$this.order", "$$a.order"]}, ends_it]}),
+        "first": {"$getField": {"field": "first", "input": _first_of("$reports", mine)}},
+    }
+    about = {
+        "attempt": "$$a.attempt",
+        "worker": "$$a.worker",
+        "run": "$$a.run",
+        "limit": {"$ifNull": ["$$a.limit", 2]},
+        "resumes": "$$a.resumes",
+        "stop": "$$stop.reason",
+        "first": "$$first",
+        "started": {"$ifNull": ["$$start.time", "$$a.time"]},
+    }
+    made = {"$let": {"vars": known, "in": {"$mergeObjects": [about, _outcome()]}}}
+    return [
+        {"$set": {"tries": {"$map": {"input": "$assigns", "as": "a", "in": made}}}},
+        {"$set": {"last": {"$last": "$tries"}}},
+    ]
+
+
+def _outcome() -> Expression:
+    """How the attempt ``a`` has ended, given what is known of its ``end``, and when its run was ``over``."""
+    node = _at({"$split": ["$$a.host", "."]}, 0)
+    lost = {"$and": ["$$a.gone", {"$or": [{"$not": "$$over"}, {"$lt": ["$$a.gone.order", "$$over.order"]}]}]}
+    how = [
+        ("$$end", {"how": "$$end.outcome", "time": "$$end.time", "error": "$$end.error", "ended": "$$end.ended"}),
+        (lost, {"how": "lost", "time": "$$a.gone.time", "error": _lost("$$a.gone.why")}),
+        (
+            {"$in": [node, _list("$$over.lost")]},
+            {"how": "lost", "time": "$$over.time", "error": _lost("its node died")},
+        ),
+        ("$$over", {"how": "cut", "time": "$$over.time", "error": ""}),
+    ]
+    return _switch(how, {"how": "none"})
+
+
+def _result() -> list[Expression]:
+    """The state of each trial, and what goes with it."""
+    losses = {"$size": {"$filter": {"input": "$tries", "cond": {"$in": ["$$this.how", ["lost", "killed"]]}}}}
+    again = _if(_is("$last.stop", "pruned"), "stopped", "waiting")
+    given_back = {"$or": [{"$lt": ["$losses", "$last.limit"]}, {"$gt": ["$last.stop", None]}]}
+    finite = {"$and": [{"$gt": ["$value", -math.inf]}, {"$lt": ["$value", math.inf]}]}
+    states = [
+        ({"$not": "$last"}, "waiting"),
+        (_is("$last.how", "none"), _if({"$gt": ["$last.stop", None]}, "stopping", "running")),
+        (_is("$last.how", "completed"), _if(finite, "completed", "failed")),
+        (_is("$last.how", "failed"), "failed"),
+        ({"$in": ["$last.how", ["stopped", "cut"]]}, again),
+    ]
+    ended = {"$min": ["$last.time", {"$max": [{"$ifNull": ["$last.ended", "$last.time"]}, "$last.started"]}]}
+    value = {"$set": {"value": _value(), "losses": losses}}
+    about = {"state": _switch(states, _if(given_back, again, "failed")), "until": ended}
+    has_ended = {"$in": ["$state", ["completed", "failed", "stopped"]]}
+    row = {
+        "_id": "$_id",
+        "study": "$_id.study",
+        "trial": "$_id.trial",
+        "state": "$state",
+        "params": "$params",
+        "objective": _if(_is("$state", "completed"), "$value", None),
+        "attempts": {"$ifNull": ["$last.attempt", 0]},
+        "worker": _if(_is("$state", "waiting"), None, "$last.worker"),
+        "run": {"$ifNull": ["$last.run", "$run"]},
+        "started": date("$last.started"),
+        "ended": _if(has_ended, date("$until"), None),
+        "duration": _if(has_ended, {"$subtract": ["$until", "$last.started"]}, None),
+        "error": _if(_is("$state", "failed"), _error(), ""),
+    }
+    return [value, {"$set": about}, {"$replaceWith": row}, {"$sort": {"_id": 1}}]
+
+
+def _value() -> Expression:
+    """What the trial is worth: the last, best or mean value of the points that count."""
+    later = {"$filter": {"input": "$tries", "cond": {"$gt": ["$$this.attempt", "$$r.attempt"]}}}
+    upto = {"$ifNull": [{"$min": {"$map": {"input": later, "in": "$$this.first"}}}, math.inf]}
+    kept = {"$filter": {"input": "$$r.curve", "cond": {"$lt": ["$$this.step", "$$upto"]}}}
+    inherited = {"$let": {"vars": {"upto": upto}, "in": kept}}
+    curve = _switch([(_is("$$r.attempt", "$last.attempt"), "$$r.curve"), ("$last.resumes", inherited)], [])
+    values = {
+        "$reduce": {
+            "input": {"$map": {"input": "$reports", "as": "r", "in": curve}},
+            "initialValue": [],
+            "in": {"$concatArrays": ["$$value", "$$this.value"]},
+        }
+    }
+    finite = {"$and": [{"$gt": ["$$this", -math.inf]}, {"$lt": ["$$this", math.inf]}]}
+    known = {"$filter": {"input": "$$values", "cond": finite}}
+    least = _if(_is("$objective.goal", "maximize"), {"$max": known}, {"$min": known})
+    kinds = [
+        (_is("$$values", []), None),
+        (_is("$objective.of", "mean"), _if(_is("$$values", known), {"$avg": "$$values"}, math.nan)),
+        (_is("$objective.of", "best"), {"$ifNull": [least, math.nan]}),
+    ]
+    return {"$let": {"vars": {"values": values}, "in": _switch(kinds, {"$last": "$$values"})}}
+
+
+def _error() -> Expression:
+    """Why it failed."""
+    absent = {"$concat": ["it ended without reporting ", "$objective.metric", "\n", _text("$last.error")]}
+    number = {"$replaceAll": {"input": {"$toLower": "$value"}, "find": "infinity", "replacement": "inf"}}
+    not_finite = {"$concat": ["its ", "$objective.metric", " is ", number, "\n", _text("$last.error")]}
+    completed = _if({"$gt": ["$value", None]}, not_finite, absent)
+    return {"$trim": {"input": _if(_is("$last.how", "completed"), completed, _text("$last.error"))}}
+
+
+def _lost(why: Expression) -> Expression:
+    return {"$concat": ["worker ", {"$toString": "$$a.worker"}, " was lost with it: ", why]}
+
+
+def _window(partition: Expression, **output: Expression) -> Expression:
+    return {"$setWindowFields": {"partitionBy": partition, "sortBy": {"order": 1}, "output": output}}
+
+
+def _switch(cases: list[tuple[Expression, Expression]], default: Expression) -> Expression:
+    return {"$switch": {"branches": [{"case": case, "then": then} for case, then in cases], "default": default}}
+
+
+def _if(condition: Expression, then: Expression, otherwise: Expression) -> Expression:
+    return {"$cond": [condition, then, otherwise]}
+
+
+def _is(value: Expression, other: Expression) -> Expression:
+    return {"$eq": [value, other]}
+
+
+def _at(array: Expression, index: int) -> Expression:
+    return _if({"$isArray": [array]}, {"$arrayElemAt": [array, index]}, None)
+
+
+def _list(value: Expression) -> Expression:
+    return _if({"$isArray": [value]}, value, [])
+
+
+def _first_of(array: Expression, condition: Expression) -> Expression:
+    return {"$first": {"$filter": {"input": array, "cond": condition}}}
+
+
+def _text(value: Expression) -> Expression:
+    return {"$ifNull": [value, ""]}
+
+
+def date(seconds: Expression) -> Expression:
+    """Seconds since the epoch as a date; null stays null."""
+    return {"$convert": {"input": {"$multiply": [seconds, 1000]}, "to": "date", "onError": None, "onNull": None}}
