@@ -18,6 +18,7 @@ from metaopt.messages import Assign, Event, Finished, Point, Reported, Scalar, W
 from metaopt.process import LEFT_BEHIND, Guard, environment, tail_of
 from metaopt.reporting import FILE, SIGNAL, TRIAL_DIR
 from metaopt.tail import Lines, Patterns, Reports, Tail, points_in
+from metaopt.trial import extends
 from metaopt.wire import reported_fields, to_plain
 
 OUTCOME, PARAMS, REPORTS, STDOUT, STDERR = "outcome.json", "params.json", "reports.jsonl", "stdout.txt", "stderr.txt"
@@ -190,8 +191,8 @@ def known(worker: int, assign: Assign, welcome: Welcome) -> list[Event]:
         text = Path(welcome.trials, str(assign.trial), OUTCOME).read_text(encoding="utf-8")
         outcome = json.loads(text)
         run = (worker, assign.trial, assign.attempt)
-        before = (assign.attempt - 1, assign.params, "completed")
-        if (outcome["attempt"], outcome["params"], outcome["outcome"]) != before:
+        before = (assign.attempt - 1, "completed")
+        if (outcome["attempt"], outcome["outcome"]) != before or not extends(assign.params, outcome["params"]):
             return []
         points = reported_fields({**dict(zip(RUN, run, strict=True)), "points": outcome["points"]})[-1]
     except (OSError, ValueError, KeyError, TypeError, WireError):
@@ -203,7 +204,7 @@ def known(worker: int, assign: Assign, welcome: Welcome) -> list[Event]:
 def _own(directory: Path, params: Mapping[str, Scalar]) -> Path:
     """Make a trial's directory; one of other parameters, of a trial that no disk has taken down, is put aside."""
     try:
-        other = json.loads((directory / PARAMS).read_text(encoding="utf-8")) != params
+        other = not extends(params, json.loads((directory / PARAMS).read_text(encoding="utf-8")))
     except (OSError, ValueError):
         other = False
     if other:

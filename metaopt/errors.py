@@ -5,6 +5,7 @@
     ├── SpaceError               one parameter of a search space
     ├── PluginError              an optimizer, stopper or store that cannot be had
     ├── HistoryError             a history that cannot be read or written
+    │   ├── HistoryMissing       there is none at this place
     │   ├── HistoryHeld          another run writes to it
     │   ├── HistoryCorrupt       a record in its middle cannot be read
     │   ├── Overtaken            others have written to it meanwhile
@@ -64,6 +65,10 @@ class PluginError(MetaoptError):
 
 class HistoryError(MetaoptError):
     """A history cannot be read or written."""
+
+
+class HistoryMissing(HistoryError):
+    """There is no history at this place."""
 
 
 class HistoryHeld(HistoryError):

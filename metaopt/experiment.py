@@ -14,6 +14,7 @@ from metaopt.argv import fill
 from metaopt.commandline import check_placeholders, check_program, read_command
 from metaopt.errors import PluginError, SpaceError
 from metaopt.keys import KEYS, REQUIRED
+from metaopt.location import written_history, written_name
 from metaopt.messages import Params, Welcome
 from metaopt.objective import Objective
 from metaopt.scalars import duration
@@ -21,8 +22,6 @@ from metaopt.space import ITSELF, Space
 from metaopt.yamlfile import YamlFile
 
 _GOALS, _OFS = ("minimize", "maximize"), ("last", "best", "mean")
-_NAME = re.compile(r"\w[\w.+-]*")
-_SCHEME = re.compile(r"[a-z][a-z+]+:")  # memory:, mongodb://..., and what is none of a store's
 SIGNALS = ("SIGTERM", "SIGINT", "SIGHUP", "SIGUSR1", "SIGUSR2")
 
 
@@ -31,7 +30,7 @@ class Experiment:
     """What is searched, and how; ``KEYS`` says what each field means.  Durations are seconds.
 
     ``directory`` is that of the file, absolute: the command runs there.  ``command`` is argv, with placeholders.
-    ``history`` is an absolute path, or a URL as it was written.
+    ``history`` is an absolute path, or a URL as it was written; so are those of ``warm_start``.
     """
 
     file: str
@@ -54,6 +53,7 @@ class Experiment:
     cores_per_trial: int
     metrics: Mapping[str, str]
     history: str
+    warm_start: tuple[str, ...]
 
     @staticmethod
     def load(path: str | Path) -> "Experiment":
@@ -61,7 +61,7 @@ class Experiment:
         file = YamlFile.read(path)
         _check_keys(file)
         directory = str(Path(path).absolute().parent)
-        name, space, command = _name(file), _space(file), read_command(file)
+        name, space, command = written_name(file), _space(file), read_command(file)
         check_placeholders(file, command, space)
         check_program(file, command, directory)
         return Experiment(
@@ -84,7 +84,8 @@ class Experiment:
             give_up_after=_integer(file, "give_up_after", least=0),
             cores_per_trial=_integer(file, "resources.cores_per_trial", least=1),
             metrics=_metrics(file),
-            history=_history(file, directory, f"{name}.history"),
+            history=written_history(file, name),
+            warm_start=_warm_start(file, name),
         )
 
     def describe(self) -> dict[str, Any]:
@@ -149,14 +150,6 @@ def _check_keys(file: YamlFile) -> None:
         parent = key.rpartition(".")[0]
         if default == REQUIRED and not file.has(key) and (not parent or isinstance(file.get(parent), dict)):
             file.refuse(key, "it is missing", f"Add a line: {_last(key)}: {example}")
-
-
-def _name(file: YamlFile) -> str:
-    name = file.get("name")
-    if not isinstance(name, str) or not _NAME.fullmatch(name):
-        problem = f"{_shown(name)} is no name"
-        file.refuse("name", problem, "Use letters, digits, _ . + and -; a number in quotes: '7'.")
-    return name
 
 
 def _space(file: YamlFile) -> Space:
@@ -289,15 +282,19 @@ def _check_pattern(file: YamlFile, key: str, pattern: object) -> None:
         file.refuse(key, problem, f"Put ( ) around the number, and (?: ) elsewhere.  {example}")
 
 
-def _history(file: YamlFile, directory: str, default: str) -> str:
-    written = file.get("history") if file.has("history") else default
-    if not isinstance(written, str) or not written:
-        file.refuse("history", f"{_shown(written)} is no directory", f"Write history: {default}")
-    if _SCHEME.match(written):
-        return written
-    if written.startswith("~/"):
-        written = str(Path(written).expanduser())
-    return str(Path(directory, written))
+def _warm_start(file: YamlFile, name: str) -> tuple[str, ...]:
+    """Other histories, each as ``history`` would be; one that is there twice counts once."""
+    written = file.get("warm_start") if file.has("warm_start") else []
+    places = written if isinstance(written, list) else [written]
+    for place in places:
+        if not isinstance(place, str) or not place:
+            file.refuse(
+                "warm_start", f"{_shown(place)} is no history", f"Write warm_start: {KEYS['warm_start'].example}"
+            )
+    read = [written_history(YamlFile(file.file, {"history": place}, {}), name) for place in places]
+    if written_history(file, name) in read:
+        file.refuse("warm_start", "it names the history of this study itself", "Name others, or leave it out.")
+    return tuple(dict.fromkeys(read))
 
 
 def _last(key: str) -> str:

@@ -1,4 +1,4 @@
-"""What happened, read back: ``metaopt.history.load("digits.history")``.
+"""What happened, read back: ``metaopt.history.load("digits.history")``, or ``load("exp.yaml")``.
 
 A history is a log of facts; this folds them, with the same code that the scheduler uses.  It needs no MPI, and works
 on a run in progress too.
@@ -6,25 +6,28 @@ on a run in progress too.
 
 import gc
 import json
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from metaopt.errors import HistoryDiffers, HistoryError, WireError
-from metaopt.messages import Event, Opened
+from metaopt.errors import HistoryCorrupt, HistoryDiffers, HistoryError, WireError
+from metaopt.location import Location, locate
+from metaopt.messages import Finished, Opened, Reported
 from metaopt.objective import Objective
-from metaopt.stores import Store, open_store
+from metaopt.stores import Record, Store
 from metaopt.study import Study
-from metaopt.trial import ACTIVE, Trial
-from metaopt.wire import from_plain, reported_fields
+from metaopt.trial import ACTIVE, Trial, extends
+from metaopt.wire import NOT_PLAIN, from_plain, reported_fields
 
 if TYPE_CHECKING:
     import pandas as pd
 
 FORMAT = 1
 OUTCOME = "outcome.json"
-SAME = ("name", "space", "objective")
+SAME = ("name", "objective")
+KEEP = "--space-changed=keep"
 
 
 class History:
@@ -39,7 +42,10 @@ class History:
 
     @property
     def trials(self) -> Mapping[int, Trial]:
-        """All trials by their number: params, state, objective, attempts, started, ended, worker, error, curve()."""
+        """All trials by their number: params, state, objective, attempts, started, ended, worker, error, curve().
+
+        Those that are ``outside`` the space, as it was changed since, count for nothing.
+        """
         return self._study.trials
 
     @property
@@ -64,7 +70,7 @@ class History:
         except ImportError as error:
             problem = "to_pandas() needs pandas, which is not installed"
             raise HistoryError(problem, "pip install 'metaopt[pandas]'") from error
-        about = ("state", "objective", "attempts", "worker", "started", "ended", "duration", "error", "why")
+        about = ("state", "objective", "attempts", "worker", "started", "ended", "duration", "error", "why", "outside")
         names = dict.fromkeys(name for trial in self.trials.values() for name in trial.params)
         rows = [
             {**names, **trial.params, **{name: getattr(trial, name) for name in about}, "state": str(trial.state)}
@@ -73,17 +79,23 @@ class History:
         return pd.DataFrame(rows, index=pd.Index(self.trials.keys(), name="trial"))
 
 
-def load(url: str) -> History:
-    """The history at ``url`` (a directory); raises HistoryError when there is none, or it cannot be read."""
-    store = open_store(str(url))
-    try:
-        study = replay(store).study
-    finally:
-        store.close()
-    if study is None:
-        problem = f"{url}: this history is empty"
-        raise HistoryError(problem, "No run has begun to write to it.")
-    return History(study)
+def load(where: str | os.PathLike[str], study: str = "") -> History:
+    """The history at ``where``: a URL, a directory, or an experiment file (.yaml, .yml), of which it is the history.
+
+    On a server, ``study`` is which of them, unless the URL or the file says it.  Raises HistoryMissing when there is
+    none, HistoryError when it cannot be read, ExperimentError when the file does not say where it is.
+    """
+    return history_of(locate(where, study))
+
+
+def history_of(location: Location) -> History:
+    """The history at ``location``, as ``load`` gives it."""
+    with location.opened() as store:
+        found = replay(store).study
+    if found is None:
+        problem = f"{location}: this history is empty"
+        raise HistoryError(problem, location.beginning)
+    return History(found)
 
 
 class Past(NamedTuple):
@@ -98,28 +110,46 @@ class Past(NamedTuple):
     cursor: object
 
 
-def replay(store: Store) -> Past:
-    """All that the records of ``store`` tell of."""
-    study: Study | None = None
-    heard: dict[int, float] = {}
-    cursor = None
-    with _uncollected():
-        for cursor, record in store.read():  # noqa: B007 - it is the last one that counts
-            heard[record.run] = record.time
-            if study is not None and record.kind == "Reported":  # as most are: no message is made of it
-                study.report(*reported_fields(record.body))
-                continue
-            fact = from_plain(record.kind, record.body)
+class Fold:
+    """What the records that were taken tell of: a ``study`` (None before the first), when each run was ``heard``."""
+
+    def __init__(self) -> None:
+        self.study: Study | None = None
+        self.heard: dict[int, float] = {}
+
+    def take(self, record: Record) -> bool:
+        """Take the next one in; False for a late word that changes nothing.
+
+        Raises WireError or HistoryError when it cannot be what it says, or not at this place.
+        """
+        study = self.study
+        self.heard[record.run] = record.time
+        if study is not None and record.kind == "Reported":  # as most are: no message is made of it
+            return study.report(*reported_fields(record.body))
+        fact = from_plain(record.kind, record.body)
+        try:
             if isinstance(fact, Opened):
-                study = _opened(study, fact)
+                self.study = study = _opened(study, fact)
             if study is None:
                 problem = f"the first record of this history is no Opened but {record.kind}"
                 raise HistoryError(problem, "It was not written by metaopt, or its beginning is missing.")
-            study.apply(record.time, fact, record.run)
-    run = max(heard, default=0)
-    if study is not None:
-        study.run = run
-    return Past(study, run, heard, cursor)
+            return study.apply(record.time, fact, record.run)
+        except NOT_PLAIN as error:
+            problem = f"record {record.seq} of run {record.run}, {record.kind}, cannot have happened: {error!r}"
+            raise HistoryCorrupt(problem, "metaopt db check  tells all that is wrong.") from error
+
+
+def replay(store: Store) -> Past:
+    """All that the records of ``store`` tell of."""
+    fold = Fold()
+    cursor = None
+    with _uncollected():
+        for cursor, record in store.read():  # noqa: B007 - it is the last one that counts
+            fold.take(record)
+    run = max(fold.heard, default=0)
+    if fold.study is not None:
+        fold.study.run = run
+    return Past(fold.study, run, fold.heard, cursor)
 
 
 @contextmanager
@@ -148,14 +178,37 @@ def _check_format(fact: Opened) -> None:
         raise HistoryError(problem, f"It was written by metaopt {fact.metaopt}: install that version or a later one.")
 
 
-def check_same(study: Study, experiment: Mapping[str, Any], url: str) -> None:
-    """Raise HistoryDiffers when the history at ``url`` was made by an experiment that searches something else."""
+def check_same(study: Study, experiment: Mapping[str, Any], url: str, *, space: bool = True) -> None:
+    """Raise HistoryDiffers when the history at ``url`` was made by an experiment that searches something else.
+
+    Without ``space`` the space may be another one.
+    """
     for key in SAME:
         theirs, ours = study.experiment.get(key), experiment.get(key)
         if theirs != ours:
             problem = f"{url} belongs to another experiment: {_difference(key, theirs, ours)}"
             hint = f"Either write another directory as history:, or put the {key} back as it was."
             raise HistoryDiffers(problem, hint)
+    changes = _changes(study.experiment.get("space", {}), experiment.get("space", {})) if space else []
+    if changes:
+        lines = "".join(f"\n    {change}" for change in changes)
+        problem = f"{url} belongs to another experiment: the space has changed:{lines}"
+        hint = "Either write another directory as history:, or put the space back as it was, or go on with those trials"
+        raise HistoryDiffers(problem, f"{hint}\n  that fit the new one, and set the others aside:  {KEEP}")
+
+
+def _changes(theirs: Mapping[str, object], ours: Mapping[str, object]) -> list[str]:
+    """What is different in a space, a line for each parameter."""
+    removed = [f"{name} is removed, and was {_said(each)}" for name, each in theirs.items() if name not in ours]
+    added = [f"{name} is added: {_said(each)}" for name, each in ours.items() if name not in theirs]
+    both = [(name, each, ours[name]) for name, each in theirs.items() if name in ours]
+    changed = [f"{name} was {_said(before)}, is {_said(now)}" for name, before, now in both if before != now]
+    return [*changed, *removed, *added]
+
+
+def _said(parameter: object) -> str:
+    """A parameter as it stands in a description."""
+    return f"{parameter['prior']} when {parameter['when']}" if isinstance(parameter, Mapping) else str(parameter)
 
 
 def _difference(key: str, theirs: object, ours: object) -> str:
@@ -170,9 +223,9 @@ def _or_none(mapping: Mapping[str, object], name: str) -> str:
     return str(mapping[name]) if name in mapping else "not there"
 
 
-def unheard(study: Study, trials: Path) -> list[Event]:
+def unheard(study: Study, trials: Path) -> list[Reported | Finished]:
     """What scripts have ended with, by the outcome.json in their directories, that the journal does not know."""
-    events: list[Event] = []
+    events: list[Reported | Finished] = []
     for number in study.open:
         trial = study.trials[number]
         if trial.state in ACTIVE and trial.worker is not None:
@@ -181,9 +234,9 @@ def unheard(study: Study, trials: Path) -> list[Event]:
     return events
 
 
-def _ended(trial: Trial, worker: int, outcome: Mapping[str, Any]) -> list[Event]:
+def _ended(trial: Trial, worker: int, outcome: Mapping[str, Any]) -> list[Reported | Finished]:
     """What ``outcome`` says of this attempt at this trial, if it is of that."""
-    if outcome.get("attempt") != trial.attempts or outcome.get("params") != trial.params:
+    if outcome.get("attempt") != trial.attempts or not extends(trial.params, outcome.get("params")):
         return []
     run = {"worker": worker, "trial": trial.number, "attempt": trial.attempts}
     new = outcome["points"][len(trial.points) - trial.earlier :]

@@ -30,10 +30,11 @@ KEYS: Mapping[str, Key] = {
     "signal": Key("SIGTERM", "SIGUSR1", "what asks a script to end, and to save"),
     "resumes": Key("false", "true", "a script that was asked to end goes on from what it left in its directory"),
     "heartbeat_timeout": Key("60s", "5m", "a worker that is silent for so long is lost"),
-    "attempts": Key("2", "3", "how often a trial is started, when its worker is lost"),
+    "attempts": Key("2", "3", "how often a trial is begun that is lost or killed"),
     "give_up_after": Key("5", "20", "stop when the first so many trials have all failed; 0: never"),
     "resources": Key("none", "{cores_per_trial: 4}", "what a trial needs"),
     "resources.cores_per_trial": Key("1", "4", "CPU cores of a trial"),
     "metrics": Key("none", r"{val_loss: 'val_loss=(\S+)'}", "patterns with one group, over what the script prints"),
-    "history": Key("<name>.history", "/scratch/digits", "a directory, from the file's own; memory: no history"),
+    "history": Key("<name>.history", "/scratch/digits", "a directory, from the file's own, or a URL"),
+    "warm_start": Key("none", "[other.history]", "histories of other studies whose trials the optimizer is told of"),
 }

@@ -37,11 +37,11 @@ def under_mpi() -> bool:
     return False
 
 
-def rank(file: str, watch: "Callable[[], Watch]", walltime: float | None = None) -> int:
+def rank(file: str, watch: "Callable[[], Watch]", walltime: float | None = None, *, keep: bool = False) -> int:
     """Do what this rank is there for; gives the exit status, with which ``leave`` must be called.
 
     ``watch`` gives what shows the run to a person; only rank 0 calls it.  ``walltime`` is how many
-    seconds there are.
+    seconds there are.  With ``keep`` a study goes on in a space that has changed.
     """
     mpi, comm, place = _begin()
     if comm.rank > 0:
@@ -52,7 +52,7 @@ def rank(file: str, watch: "Callable[[], Watch]", walltime: float | None = None)
     hub = mpi.MpiHub(comm)
     try:
         status: int = import_module("metaopt.master").lead(
-            hub, comm.size - 1, file, watch(), walltime=walltime, doubts=mpi.doubts()
+            hub, comm.size - 1, file, watch(), walltime=walltime, doubts=mpi.doubts(), keep=keep
         )
         _note(status)  # before anybody is ended who has been silent, which may end the job
     finally:

@@ -14,19 +14,22 @@ from metaopt import __version__
 from metaopt.allocations import detect
 from metaopt.driver import Driver, View
 from metaopt.durations import Durations
+from metaopt.editing import change_space
 from metaopt.errors import HistoryIncomplete, WalltimeShort
 from metaopt.experiment import Experiment
 from metaopt.history import FORMAT, OUTCOME, check_same, replay, unheard
-from metaopt.messages import Closed, Event, Opened, Welcome
+from metaopt.messages import Closed, Event, Observe, Opened, Welcome
 from metaopt.plugins import load
 from metaopt.proposer import ProcessProposer
 from metaopt.recorder import Recorder
 from metaopt.scheduler import Limits, Scheduler
 from metaopt.sharing import SharedRecorder, join
 from metaopt.stores import Store, open_store
+from metaopt.stores.urls import shown
 from metaopt.study import Study
 from metaopt.transports.base import Hub
 from metaopt.trial import ENDED, Trial
+from metaopt.warmstart import learn
 
 FINISHED, FAILED, INTERRUPTED = 0, 1, 130
 LOST_NODES = "METAOPT_LOST_NODES"
@@ -66,33 +69,34 @@ def lead(
     *,
     walltime: float | None = None,
     doubts: Sequence[str] = (),
+    keep: bool = False,
 ) -> int:
     """Search as ``file`` says, with ``workers`` workers behind ``hub``; gives the exit status.
 
     ``walltime`` is how many seconds there are from now on, if not until the end of the allocation; ``doubts`` are
-    things to say before anything else.
+    things to say before anything else.  When the space has changed, ``keep`` says to go on with the trials that fit it.
 
     Raises MetaoptError when the experiment or its history does not allow it, before anything has started.
     """
     experiment = Experiment.load(file)
+    lessons = learn(experiment)
     now = time.time()
     allocation = detect(os.environ, now)
     deadline = min(allocation.deadline or math.inf, now + (walltime or math.inf))
     store = open_store(experiment.history, create=True, study=experiment.name)
     try:
+        notes = change_space(experiment, store) if keep else []
         study, past = resume(experiment, store)
         end = deadline - experiment.grace - SLACK
         check_time(study, experiment, end, now)
         limits = Limits(experiment.trials, workers, experiment.give_up_after, now, end)
         stopper = load("stopper", experiment.stopper)(**experiment.stopper.settings)
         hub.greet(experiment.welcome())
-        until = None if deadline == math.inf else round(deadline, 6)
-        lost = lost_nodes(os.environ)
-        opened = Opened(__version__, FORMAT, experiment.describe(), until, lost, alone=not store.shared)
-        study, recorder, first = _open(experiment, store, study, past, opened)
+        study, recorder, first = _open(experiment, store, study, past, deadline)
         scheduler = Scheduler(study, limits, stopper, shared=store.shared)
-        scheduler.warnings += [*doubts, *([allocation.doubt] if allocation.doubt else [])]
-        _drive(scheduler, hub, recorder, watch(experiment, study), experiment, *first)
+        said = filter(None, [allocation.doubt, getattr(store, "doubt", "")])
+        scheduler.warnings += [*doubts, *said, *notes, *lessons.notes]
+        _drive(scheduler, hub, recorder, watch(experiment, study), experiment, *first, told=lessons.observed)
     finally:
         store.close()
     return _status(scheduler)
@@ -110,13 +114,16 @@ def resume(experiment: Experiment, store: Store) -> tuple[Study, list[Event]]:
     study = past.study or Study(experiment.objective)
     _check(experiment, study)
     study.run, study.attempts = past.run + 1, experiment.attempts
-    return study, [] if store.shared else unheard(study, Path(experiment.welcome().trials))
+    return study, [] if store.shared else [*unheard(study, Path(experiment.welcome().trials))]
 
 
 def _open(
-    experiment: Experiment, store: Store, study: Study, past: list[Event], opened: Opened
+    experiment: Experiment, store: Store, study: Study, past: list[Event], deadline: float
 ) -> tuple[Study, Recorder, list[Event]]:
     """Begin the run: what is known now, who keeps it, and the events to begin with."""
+    until = None if deadline == math.inf else round(deadline, 6)
+    lost = lost_nodes(os.environ)
+    opened = Opened(__version__, FORMAT, experiment.describe(), until, lost, alone=not store.shared)
     if not store.shared:
         return study, Recorder(store, study.run), [*past, opened]
     study, place = join(store, opened, partial(_check, experiment), time.time(), experiment.heartbeat)
@@ -127,7 +134,7 @@ def _open(
 def _check(experiment: Experiment, study: Study) -> None:
     """Raise HistoryDiffers when the study is another one."""
     if study.experiment:
-        check_same(study, experiment.describe(), experiment.history)
+        check_same(study, experiment.describe(), shown(experiment.history))
 
 
 def check_time(study: Study, experiment: Experiment, end: float, now: float) -> None:
@@ -145,9 +152,17 @@ def check_time(study: Study, experiment: Experiment, end: float, now: float) -> 
 
 
 def _drive(
-    scheduler: Scheduler, hub: Hub, recorder: Recorder, watcher: Watcher, experiment: Experiment, *first: Event
+    scheduler: Scheduler,
+    hub: Hub,
+    recorder: Recorder,
+    watcher: Watcher,
+    experiment: Experiment,
+    *first: Event,
+    told: Sequence[Observe] = (),
 ) -> None:
     proposer = ProcessProposer(experiment.optimizer, experiment.space.canonical(), _seed(experiment, scheduler))
+    for observed in told:
+        proposer.send(observed)
     driver = Driver(scheduler, hub, proposer, recorder, watcher)
     for name in (signal.SIGINT, signal.SIGUSR1):
         signal.signal(name, lambda *_: driver.interrupt("interrupted"))
@@ -161,7 +176,7 @@ def _drive(
         kept = recorder.close()
         watcher.close()
     watcher.end(hub.now(), scheduler)
-    if not kept:
+    if not kept and not recorder.overruled:
         raise _incomplete(recorder, scheduler.study, Path(experiment.welcome().trials))
 
 

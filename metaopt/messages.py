@@ -121,6 +121,18 @@ class Adopted:
 
 
 @dataclass(frozen=True, slots=True)
+class Revised:
+    """The space is another one than before; nobody else is at it.
+
+    The trials with the numbers in ``dropped``, and no others, are outside of it.  The others have the values in
+    ``added`` of those parameters that count for them now and that they had no value of.
+    """
+
+    added: Params
+    dropped: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Heard:
     """What ``run`` has said stands in the history that several runs share, where all of them read it in one order.
 
@@ -241,5 +253,6 @@ Fact: TypeAlias = (
     | Renewed
     | Closed
     | Adopted
+    | Revised
 )
 Message: TypeAlias = Event | Command | Fact

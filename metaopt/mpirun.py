@@ -36,10 +36,10 @@ LEASH = "import ctypes, os, sys; ctypes.CDLL(None).prctl(1, 15); os.execv(sys.ar
 """Turns into the command that follows; SIGTERM (15) comes when the parent is killed (PR_SET_PDEATHSIG, 1)."""
 
 
-def run(file: str, workers: int | None, walltime: float | None = None) -> int:
+def run(file: str, workers: int | None, walltime: float | None = None, *, keep: bool = False) -> int:
     """Search as ``file`` says with ``workers`` workers (else one per GPU, or core) for ``walltime`` seconds at most.
 
-    Gives the exit status.
+    Gives the exit status.  With ``keep`` a study goes on in a space that has changed.
 
     Raises MetaoptError before anything starts when the experiment is wrong or there is no mpirun.
     """
@@ -49,6 +49,7 @@ def run(file: str, workers: int | None, walltime: float | None = None) -> int:
         status = Path(directory, "status")
         command = [_mpirun(), "-n", str(count + 1), sys.executable, "-m", "metaopt", "run", file]
         command += [] if walltime is None else ["--walltime", f"{walltime:.0f}"]
+        command += ["--space-changed=keep"] if keep else []
         environment = {**ANYWHERE, **SURVIVE, **os.environ, STATUS_FILE: str(status), **_terminal()}
         code, interrupted = _attend(command, environment)
         if not status.exists() and interrupted:

@@ -253,6 +253,15 @@ class Fixed:
 Parameter: TypeAlias = Real | Normal | Integer | Categorical | Fixed
 
 
+def as_value(parameter: Parameter, value: Scalar, what: str = "value") -> Scalar:
+    """``value`` as a trial has it (a real number is a float); raises SpaceError when ``parameter`` cannot have it."""
+    check_scalar(parameter.name, value)
+    if not parameter.contains(value):
+        problem = f"the {what} {write(value)} is not in {parameter.canonical()}"
+        raise SpaceError(parameter.name, problem, f"Choose another {what}, or another prior.")
+    return float(value) if parameter.kind == "real" and is_number(value) else value
+
+
 def _check_range(name: str, low: float, high: float) -> None:
     if not -MAX < low < high < MAX:
         hint = f"Write the smaller one first; for a constant write {name}: {write_number(low)}."

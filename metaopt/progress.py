@@ -5,6 +5,7 @@ import shlex
 import sys
 import time
 from dataclasses import dataclass
+from pathlib import Path
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
@@ -16,6 +17,7 @@ from metaopt.experiment import Experiment
 from metaopt.launch import TERMINAL
 from metaopt.master import Watcher
 from metaopt.scheduler import Scheduler
+from metaopt.stores.urls import shown
 from metaopt.study import Study
 from metaopt.trial import State, Trial
 
@@ -78,7 +80,7 @@ class LineView:
         self.console = console or Console(file=sys.stdout, highlight=False, color_system=None)
         self.began = self._told = time.time()
         self._shown = len(study.ended)
-        self._say(f"metaopt: {experiment.name}: {experiment.trials} trials, history {experiment.history}")
+        self._say(f"metaopt: {experiment.name}: {experiment.trials} trials, history {shown(experiment.history)}")
         for doubt in experiment.doubts():
             self._say(f"warning: {doubt}")
         if study.ended:
@@ -170,7 +172,7 @@ def conclude(console: Console, experiment: Experiment, scheduler: Scheduler, fig
     _print(console, f"trials    {', '.join(states) or 'none'}")
     if figures.workers:
         _print(console, f"workers   {figures.workers}, {figures.busy:.1%} of their time busy")
-    _print(console, f"history   {experiment.history}")
+    _print(console, f"history   {shown(experiment.history)}")
     _print(console, f"outputs   {experiment.welcome().trials}/<trial>/")
     failed = [study.trials[number] for number in study.ended if study.trials[number].state is State.FAILED]
     if best is None and failed:
@@ -178,7 +180,10 @@ def conclude(console: Console, experiment: Experiment, scheduler: Scheduler, fig
     if not scheduler.complete:
         _print(console, "\nto go on:  the same command again")
     if best is None and failed:
-        _print(console, f"to begin anew, once the script is mended:  rm -r {shlex.quote(experiment.history)}")
+        anew = (
+            f"rm -r {shlex.quote(experiment.history)}" if Path(experiment.history).exists() else "give it another name:"
+        )
+        _print(console, f"to begin anew, once the script is mended:  {anew}")
 
 
 def _verdict(scheduler: Scheduler) -> str:

@@ -20,7 +20,8 @@ class Recorder:
     """Writes the facts of run ``run`` to ``store``; the first ``seq`` of them are there already.
 
     ``durable`` is the number of the last fact that is on disk, ``trouble`` what keeps the next ones from getting there
-    for now (they wait in memory), ``broken`` what does so for good, as when somebody else has taken the history over.
+    for now (they wait), ``broken`` what does so for good, as when somebody else has taken the history over.  One is
+    ``overruled`` when other runs do its work: nobody wants what waits.
     ``background=False`` writes at once, in the caller's thread: for simulations.
     """
 
@@ -33,7 +34,7 @@ class Recorder:
         self._inbox: deque[Event] = deque()
         self._changed = threading.Condition()
         self._closing = False
-        self.durable, self.trouble, self.broken = seq, "", ""
+        self.durable, self.trouble, self.broken, self.overruled = seq, "", "", False
         self._thread = threading.Thread(target=self._write_all, name="recorder", daemon=True) if background else None
         if self._thread is not None:
             self._thread.start()

@@ -80,7 +80,7 @@ class Scheduler:
         self._gone: set[int] = set()
         self._seen: dict[int, int] = {}
         self._claims: list[Claim] = []
-        for number in study.trials:
+        for number in [*study.open, *study.ended]:
             self._verdict(number)
 
     @property
@@ -95,7 +95,7 @@ class Scheduler:
 
     @property
     def _missing(self) -> int:
-        return self.limits.trials - len(self.study.trials)
+        return self.limits.trials - self.study.counted
 
     def handle(self, now: float, *events: Event) -> list[Command]:
         """Take in everything that has happened, then decide once."""

@@ -30,7 +30,7 @@ GIVEN_UP = "the other runs on this study have heard nothing of this one for too 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a run begins in a shared history: at its ``cursor``, with so many of ``total`` ``trials``.
+    """Where a run begins in a shared history: at its ``cursor``, with so many ``trials`` of the ``total``.
 
     ``others`` are the runs that may be under way, and when each was last heard; ``closed`` those that have ended.  One
     that could have been heard for ``patience`` seconds, and was not, is given up.
@@ -70,7 +70,7 @@ def join(
         closed = [run for run, crew in study.crews.items() if crew.closed]
         others = {run: past.heard[run] for run in study.crews if run not in closed}
         study.apply(record.time, opened, study.run)
-        return study, Place(cursor, len(study.trials), opened.experiment["trials"], others, closed, patience)
+        return study, Place(cursor, study.counted, opened.experiment["trials"], others, closed, patience)
 
 
 class Peers:
@@ -152,7 +152,7 @@ class SharedRecorder(Recorder):
         while not self.broken:
             self._read_on()
             if self._peers.given_up:
-                self.broken = GIVEN_UP
+                self.overruled, self.broken = True, GIVEN_UP
                 return
             records = self._what_holds()
             try:

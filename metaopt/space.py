@@ -5,6 +5,7 @@
     units:      integer(8, 256, log)                                   Integer, both ends included, also integer(1, 4)
     optimizer:  choice(sgd, adam)                                      Categorical
     momentum:   {prior: "uniform(0, 1)", when: "optimizer == sgd"}     with a condition
+    decay:      {prior: "uniform(0, 1)", default: 0}                   what trials had that know nothing of it
     epochs:     20                                                     Fixed, also fixed("a text (with brackets)")
 
 An optimizer sees one coordinate in [0, 1] for each parameter that is not fixed.  A parameter with n values shares its
@@ -20,7 +21,7 @@ from typing import Any
 
 from metaopt.errors import SpaceError
 from metaopt.messages import Params, Scalar
-from metaopt.parameters import MAX, Categorical, Condition, Fixed, Integer, Normal, Parameter, Real
+from metaopt.parameters import MAX, Categorical, Condition, Fixed, Integer, Normal, Parameter, Real, as_value
 from metaopt.scalars import is_number, read, read_list, write
 
 __all__ = ["Categorical", "Condition", "Fixed", "Integer", "Normal", "Parameter", "Real", "Space"]
@@ -54,9 +55,11 @@ class Space:
     """Parameters in the order in which they were declared; raises SpaceError when their conditions make no sense.
 
     A parameter is active when its condition holds and its parent is active too; only active ones have a value.
+    ``defaults`` are the values that trials had which know nothing of a parameter; those of fixed ones are among them.
     """
 
     parameters: tuple[Parameter, ...]
+    defaults: Params = field(default_factory=dict, repr=False, compare=False)
     searched: tuple[Parameter, ...] = field(init=False, repr=False, compare=False)
     _parents_first: tuple[Parameter, ...] = field(init=False, repr=False, compare=False)
 
@@ -71,13 +74,20 @@ class Space:
         for parameter in self.parameters:
             _check_condition(parameter, by_name)
         put(self, "_parents_first", tuple(sorted(self.parameters, key=lambda parameter: depth[parameter.name])))
+        fixed = {each.name: each.value for each in self.parameters if isinstance(each, Fixed)}
+        said = {name: as_value(by_name[name], value, "default") for name, value in self.defaults.items()}
+        put(self, "defaults", {**fixed, **said})
 
     @staticmethod
     def parse(mapping: object) -> "Space":
         """The space that ``mapping`` (name: prior, as in the experiment file) describes; raises SpaceError."""
         if not isinstance(mapping, Mapping) or not mapping:
             raise SpaceError(ITSELF, "it has no parameters", "Write them below: lr: loguniform(1e-4, 1e-1).")
-        space = Space(tuple(_parse_parameter(name, written) for name, written in mapping.items()))
+        parameters = tuple(_parse_parameter(name, written) for name, written in mapping.items())
+        spelled = {name: written for name, written in mapping.items() if isinstance(written, Mapping)}
+        space = Space(
+            parameters, {name: written["default"] for name, written in spelled.items() if "default" in written}
+        )
         if not space.searched:
             raise SpaceError(ITSELF, "all parameters are fixed", "Give one a prior: lr: loguniform(1e-4, 1e-1).")
         return space
@@ -96,8 +106,7 @@ class Space:
         """The names of the parameters that count at ``params``, as declared; ``params`` may hold more."""
         names: set[str] = set()
         for parameter in self._parents_first:
-            when = parameter.when
-            if when is None or (when.parent in names and when.parent in params and when.holds(params[when.parent])):
+            if _is_active(parameter, names, params):
                 names.add(parameter.name)
         return [parameter.name for parameter in self.parameters if parameter.name in names]
 
@@ -106,6 +115,20 @@ class Space:
         return set(params) == set(self.active(params)) and all(
             parameter.contains(params[parameter.name]) for parameter in self.parameters if parameter.name in params
         )
+
+    def filled(self, params: Params, values: Params) -> dict[str, Scalar]:
+        """``params``, and for each active parameter that they lack that in ``values``, if it is there; as declared."""
+        full, names = dict(params), set[str]()
+        for each in self._parents_first:
+            if _is_active(each, names, full):
+                names.add(each.name)
+                if each.name in values:
+                    full.setdefault(each.name, values[each.name])
+        return {each.name: full[each.name] for each in self.parameters if each.name in full} | full
+
+    def fits(self, params: Params) -> bool:
+        """Whether ``params``, with the defaults of what they know nothing of, are a point of this space."""
+        return self.contains(self.filled(params, self.defaults))
 
     def to_unit(self, params: Params) -> list[float]:
         """A coordinate for each searched parameter; 0.5 for those that are not active at ``params``."""
@@ -119,7 +142,7 @@ class Space:
         return {name: params[name] for name in self.active(params)}
 
     def canonical(self) -> dict[str, Any]:
-        """Plain data from which ``parse`` makes an equal space."""
+        """Plain data from which ``parse`` makes an equal space; the defaults are no part of it."""
         return {
             each.name: {"prior": each.canonical(), "when": each.when.canonical()} if each.when else each.canonical()
             for each in self.parameters
@@ -141,6 +164,12 @@ class Space:
         )
 
 
+def _is_active(parameter: Parameter, active: set[str], params: Params) -> bool:
+    """Whether a parameter counts at ``params``, where those of its ancestors count that are in ``active``."""
+    when = parameter.when
+    return when is None or (when.parent in active and when.parent in params and when.holds(params[when.parent]))
+
+
 def _parse_parameter(name: object, written: object) -> Parameter:
     if not isinstance(name, str) or not _NAME.fullmatch(name):
         raise SpaceError(str(name), "it is no name for a parameter", "Use letters, digits and _ only.")
@@ -148,7 +177,8 @@ def _parse_parameter(name: object, written: object) -> Parameter:
         return _from_text(name, written)
     if isinstance(written, Mapping):
         when = _parse_condition(name, written["when"]) if "when" in written else None
-        return replace(_from_mapping(name, {key: each for key, each in written.items() if key != "when"}), when=when)
+        prior = {key: each for key, each in written.items() if key not in {"when", "default"}}
+        return replace(_from_mapping(name, prior), when=when)
     if isinstance(written, (list, tuple)):
         texts = ", ".join(map(str, written))
         raise SpaceError(name, "a list is no prior", f"Write choice({texts}) to choose one of them.")
@@ -254,8 +284,8 @@ def _check_prior(name: str, prior: object) -> None:
 def _check_keys(name: str, written: Mapping[str, Any], known: Sequence[str]) -> None:
     for key in written:
         if key not in known:
-            near = get_close_matches(str(key), [*known, "when"], n=1)
-            hint = f"Known here: {', '.join(known)}, when."
+            near = get_close_matches(str(key), [*known, "when", "default"], n=1)
+            hint = f"Known here: {', '.join(known)}, when, default."
             raise SpaceError(name, f"unknown key {key!r}", f"Did you mean {near[0]}?  {hint}" if near else hint)
 
 

@@ -25,12 +25,14 @@ from metaopt.messages import (
     Point,
     Renewed,
     Reported,
+    Revised,
     Started,
     Stop,
     Suggested,
 )
 from metaopt.objective import Objective
-from metaopt.trial import ACTIVE, State, Trial
+from metaopt.space import Space
+from metaopt.trial import ACTIVE, OUTSIDE, State, Trial
 
 
 @dataclass(slots=True)
@@ -64,7 +66,7 @@ class Study:
     those of all runs that are under way, each of whose open trials belongs to one of them.  ``open`` are the trials
     that have not ended; ``ended`` those that have, in that order; ``best`` the completed one with the best objective
     (the first of equals).  ``spent`` are the seconds in which scripts ran to their ends in this run, ``tries`` how
-    often they did.
+    often they did.  A trial outside the space, as that is now, is among ``trials`` and counts nowhere else.
     """
 
     objective: Objective
@@ -99,6 +101,11 @@ class Study:
     def busy(self) -> int:
         """How many workers run a trial."""
         return len(self.workers) - len(self.idle)
+
+    @property
+    def counted(self) -> int:
+        """How many of the total there are."""
+        return len(self.open) + len(self.ended)
 
     @property
     def resumes(self) -> bool:
@@ -153,6 +160,8 @@ class Study:
                 self.crews[run].closed = True
             case Adopted(runs):
                 self._adopt(time, run, runs)
+            case Revised():
+                self._revised(time, fact)
             case Interrupted() | Renewed():
                 pass
             case _:
@@ -244,6 +253,25 @@ class Study:
                 self._lost(time, crew, number, "its node died")
         self.spent, self.tries = 0.0, 0
         self._adopt(time, run, tuple(self.crews))
+
+    def _revised(self, time: float, fact: Revised) -> None:
+        """Set aside the trials that are outside the space now; the others have all that it has more of."""
+        space, dropped = Space.parse(self.experiment["space"]), set(fact.dropped)
+        for trial in self.trials.values():
+            if trial.number not in dropped:
+                trial.params = space.filled(trial.params, fact.added)
+            elif trial.number in self.open:
+                self.crews[trial.run].waiting.remove(trial.number)
+                trial.why, trial.started = OUTSIDE, None
+                self._end(time, trial, State.STOPPED)
+        back = [n for n, trial in self.trials.items() if trial.outside and n not in dropped]
+        for trial in self.trials.values():
+            trial.outside = trial.number in dropped
+        inside = [self.trials[number] for number in (*self.ended, *back) if number not in dropped]
+        self.ended = [trial.number for trial in inside]
+        self.tally = Counter(trial.state for trial in (*inside, *map(self.trials.__getitem__, self.open)))
+        completed = [trial for trial in inside if trial.state is State.COMPLETED]
+        self.best = min(completed, key=self._merit, default=None)
 
     def _adopt(self, time: float, run: int, others: Iterable[int]) -> None:
         """The trials of ``others``, whose workers are gone, are those of ``run`` now; what was cut off comes first."""

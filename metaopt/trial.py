@@ -19,7 +19,7 @@ class State(StrEnum):
 
 
 NEXT: Mapping[State, frozenset[State]] = {
-    State.WAITING: frozenset({State.RUNNING}),
+    State.WAITING: frozenset({State.RUNNING, State.STOPPED}),
     State.RUNNING: frozenset({State.STOPPING, State.COMPLETED, State.FAILED, State.WAITING}),
     State.STOPPING: frozenset({State.STOPPED, State.COMPLETED, State.FAILED, State.WAITING}),
     State.COMPLETED: frozenset(),
@@ -28,6 +28,8 @@ NEXT: Mapping[State, frozenset[State]] = {
 }
 ENDED = frozenset(state for state, following in NEXT.items() if not following)
 ACTIVE = frozenset({State.RUNNING, State.STOPPING})
+OUTSIDE = "outside the changed space"
+"""Why a trial was stopped that waited when the space had no place for it any more."""
 
 
 @dataclass(slots=True)
@@ -36,7 +38,7 @@ class Trial:
 
     It is up to ``run`` to run it.  ``started`` and ``ended`` are seconds since the epoch, ``attempts`` how often it was
     begun.  ``earlier`` is how many of its points, ``saved`` how many seconds of its work, an attempt that goes on from
-    a checkpoint has inherited.
+    a checkpoint has inherited.  One that is ``outside`` the space, as that is now, counts for nothing.
     """
 
     number: int
@@ -57,6 +59,7 @@ class Trial:
     points: list[Point] = field(default_factory=list, repr=False)
     earlier: int = 0
     saved: float = 0.0
+    outside: bool = False
 
     def curve(self, metric: str) -> list[tuple[float, float]]:
         """The values of ``metric`` as the script reported them: (step, value) pairs."""
@@ -78,3 +81,10 @@ class Trial:
             problem = f"trial {self.number} cannot go from {self.state} to {state}"
             raise ValueError(problem)
         self.state = state
+
+
+def extends(params: Params, earlier: object) -> bool:
+    """Whether ``params`` are those of ``earlier``, or more: parameters may have been added since."""
+    return isinstance(earlier, Mapping) and all(
+        name in params and params[name] == value for name, value in earlier.items()
+    )

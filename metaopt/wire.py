@@ -24,6 +24,7 @@ from metaopt.messages import (
     Release,
     Renewed,
     Reported,
+    Revised,
     Started,
     Stop,
     Suggest,
@@ -34,13 +35,20 @@ from metaopt.messages import (
 KINDS: dict[str, type[Any]] = {
     kind.__name__: kind
     for kind in (
-        *(Opened, Joined, Started, Reported, Finished, Lost, Suggested, Interrupted, Renewed, Closed, Adopted),
+        *(Opened, Joined, Started, Reported, Finished, Lost, Suggested, Interrupted, Renewed, Closed, Adopted, Revised),
         *(Welcome, Assign, Stop, Fence, Release, Suggest, Observe),
     )
 }
 _JSON = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False)
 _NAMES = {kind: tuple(field.name for field in fields(kind)) for kind in KINDS.values()}
-_TUPLES = {Opened: "lost", Adopted: "runs", Suggested: "params", Suggest: "pending", Welcome: "command"}
+_TUPLES = {
+    Opened: "lost",
+    Adopted: "runs",
+    Revised: "dropped",
+    Suggested: "params",
+    Suggest: "pending",
+    Welcome: "command",
+}
 _REPORTED = itemgetter(*_NAMES[Reported])
 NOT_PLAIN = (KeyError, TypeError, ValueError, AttributeError)
 

@@ -123,5 +123,13 @@ class Audit:
         spared = account.losses < self.attempts or account.stop
         account.end_run("stopped" if account.stop == "pruned" else "" if spared else how)
 
+    def _revised(self, added, dropped):
+        for number, account in enumerate(self.trials):
+            assert not account.runs
+            if number in dropped and not account.result:
+                account.result = "stopped"
+            elif number not in dropped:
+                account.params = {**added, **account.params}
+
     def _interrupted(self, **_):
         """Changes no trial."""

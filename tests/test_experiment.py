@@ -54,6 +54,7 @@ give_up_after: 0
 resources: {cores_per_trial: 4}
 metrics: {accuracy: 'acc=(\S+)'}
 history: ../kept
+warm_start: [one.history, 'mongodb://host/db#two']
 """
 
 
@@ -150,6 +151,7 @@ def test_everything_can_be_said(load, tmp_path):
     assert (experiment.timeout, experiment.grace, experiment.cores_per_trial) == (5400, 30, 4)
     assert experiment.metrics == {"accuracy": r"acc=(\S+)"}
     assert Path(experiment.history).resolve() == tmp_path.parent / "kept"
+    assert experiment.warm_start == (str(tmp_path / "one.history"), "mongodb://host/db#two")
 
 
 def test_every_key_of_the_table_is_in_the_experiment_that_says_everything(load):
@@ -207,6 +209,15 @@ def test_an_absolute_history_stays_and_a_tilde_is_the_home(load, tmp_path, monke
     monkeypatch.setenv("HOME", "/home/somebody")
     assert load(f"{SMALLEST}history: {tmp_path}/x\n").history == f"{tmp_path}/x"
     assert load(f"{SMALLEST}history: ~/x\n").history == "/home/somebody/x"
+
+
+@pytest.mark.parametrize("scheme", ["leveldb", "tinydb"])
+def test_the_path_in_a_url_is_from_the_files_own_directory(load, tmp_path, monkeypatch, scheme):
+    monkeypatch.setenv("HOME", "/home/somebody")
+    experiment = load(f"{SMALLEST}history: {scheme}:kept/x\n")
+    assert experiment.history == f"{scheme}:{tmp_path}/kept/x"
+    assert experiment.welcome().trials == str(tmp_path / "digits.files" / "trials")
+    assert load(f"{SMALLEST}history: {scheme}:~/x\n").history == f"{scheme}:/home/somebody/x"
 
 
 def test_a_relative_path_is_loaded_with_an_absolute_directory(load, tmp_path, monkeypatch):

@@ -199,9 +199,9 @@ def test_a_difference_is_named():
     with pytest.raises(HistoryDiffers) as told:
         check_same(study, changed, "x.history")
     for text in (
-        "space lr was uniform(0, 1) and is now uniform(0, 2)",
-        "space width was integer(1, 8) and is now not there",
-        "space depth was not there and is now integer(1, 3)",
+        "lr was uniform(0, 1), is uniform(0, 2)",
+        "width is removed, and was integer(1, 8)",
+        "depth is added: integer(1, 3)",
         "write another directory as history:",
         "put the space back as it was",
     ):

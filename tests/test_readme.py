@@ -7,6 +7,7 @@ import pytest
 import yaml
 from running import Site
 
+from metaopt.cli import VERBS, db
 from metaopt.errors import ExperimentError
 from metaopt.experiment import Experiment
 from metaopt.keys import KEYS, REQUIRED
@@ -87,3 +88,14 @@ def test_a_required_key_is_required(tmp_path, key):
     site.write("exp.yaml", yaml.safe_dump(experiment))
     with pytest.raises(ExperimentError, match=f"{key}: it is missing"):
         Experiment.load(tmp_path / "exp.yaml")
+
+
+def test_every_verb_is_named_and_every_command_line_in_it_is_understood():
+    for verb in VERBS:
+        assert f"metaopt {verb}" in README
+    lines = re.findall(r"^    metaopt ((?:list|db) .*?)(?: *[#|].*)?$", README, re.MULTILINE)
+    assert len(lines) >= 5
+    for line in lines:
+        verb, *words = line.split()
+        if verb == "db":
+            assert db._parser().parse_args(words).verb in {"copy", "check", "export"}

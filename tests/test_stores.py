@@ -300,6 +300,9 @@ def test_a_history_that_is_not_there_or_cannot_be_made_is_told(tmp_path):
         open_store(str(tmp_path / "file" / "x.history"), create=True)
     with pytest.raises(HistoryError, match="cannot be made"):
         open_store("/proc/x.history", create=True)
+    with pytest.raises(HistoryError, match=r"cannot be made: there is no .*deep\n  .*mkdir -p"):
+        open_store(str(tmp_path / "deep" / "x.history"), create=True)
+    assert not (tmp_path / "deep").exists()
     with pytest.raises(HistoryError, match="no store is known for cassandra:"):
         open_store("cassandra://host/x", create=True)
 

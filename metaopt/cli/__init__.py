@@ -12,7 +12,14 @@ from typing import TextIO
 from metaopt import __version__
 from metaopt.errors import Interruption, LaunchError, MetaoptError
 
-VERBS = {"run": "search, as an experiment file says"}
+VERBS = {
+    "run": "search, as an experiment file says",
+    "insert": "queue a point of one's own",
+    "list": "the studies in a directory or in a database, and how they stand",
+    "db": "a history copied to another place, looked through, or exported as a table",
+}
+FILES = {"list": "listing"}
+"""Where a verb's file has another name: a module called list would hide the builtin here."""
 USAGE = f"""usage: metaopt [run] [--workers N] exp.yaml
        mpirun -n 64 python -m metaopt exp.yaml
 
@@ -36,7 +43,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 0
     try:
         verb = _verb(words)
-        status: int = import_module(f"metaopt.cli.{verb}").main(words)
+        status: int = import_module(f"metaopt.cli.{FILES.get(verb, verb)}").main(words)
     except MetaoptError as error:
         status = _complain(str(error), error.exit_status)
     except KeyboardInterrupt:

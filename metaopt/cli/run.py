@@ -34,15 +34,22 @@ def main(argv: Sequence[str]) -> int:
         metavar="TIME",
         help="end well within 90 (seconds), 10m, 2h or 1:30:00; default: when the batch job ends",
     )
+    parser.add_argument(
+        "--space-changed",
+        choices=("refuse", "keep"),
+        default="refuse",
+        help="when the space: is not the study's: refuse it, or keep the trials that fit; default: refuse",
+    )
     options = parser.parse_args(argv)
+    keep = options.space_changed == "keep"
 
     from metaopt import launch  # noqa: PLC0415 - help needs nothing of this
 
     if launch.under_mpi():
-        return launch.rank(options.experiment, _watch, options.walltime)
+        return launch.rank(options.experiment, _watch, options.walltime, keep=keep)
     from metaopt import mpirun  # noqa: PLC0415 - a rank needs nothing of this
 
-    return mpirun.run(options.experiment, options.workers, options.walltime)
+    return mpirun.run(options.experiment, options.workers, options.walltime, keep=keep)
 
 
 def _watch() -> "Watch":

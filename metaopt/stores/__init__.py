@@ -1,5 +1,8 @@
 """Where facts are kept; ``open_store`` finds the right place for a URL or a directory."""
 
+from importlib import import_module
+from typing import Any
+
 from metaopt.errors import HistoryError
 from metaopt.stores.base import Record, Store
 
@@ -14,29 +17,20 @@ def open_store(url: str, *, create: bool = False, study: str = "") -> Store:
     A server holds many studies: ``study`` is the one to use, unless the URL ends in #STUDY; elsewhere it is not needed.
     With ``create`` what is not there is made; else a history that does not exist is a HistoryError.
     """
-    scheme, colon, rest = url.partition(":")
+    scheme, colon, path = url.partition(":")
+    if not colon or "/" in scheme or len(scheme) == 1:
+        return _made("journal", "Journal", url, create=create)
+    if scheme in {"mongodb", "mongodb+srv"}:
+        return _made("mongodb", "MongoDB", url, study, create=create)
+    if scheme in {"leveldb", "tinydb"} and path:
+        return _made(scheme, {"leveldb": "LevelDB", "tinydb": "TinyDB"}[scheme], path, create=create)
     if url == "memory:":
-        from metaopt.stores.memory import Memory  # noqa: PLC0415 - only when it is chosen
+        return _made("memory", "Memory")
+    problem = f"{url} says no path" if scheme in {"leveldb", "tinydb"} else f"no store is known for {scheme}:"
+    raise HistoryError(problem, KNOWN)
 
-        return Memory()
-    if colon and scheme in {"leveldb", "tinydb"} and not rest:
-        problem = f"{url} says no path"
-        raise HistoryError(problem, KNOWN)
-    if colon and scheme == "leveldb":
-        from metaopt.stores.leveldb import LevelDB  # noqa: PLC0415 - only when it is chosen
 
-        return LevelDB(rest, create=create)
-    if colon and scheme == "tinydb":
-        from metaopt.stores.tinydb import TinyDB  # noqa: PLC0415 - only when it is chosen
-
-        return TinyDB(rest, create=create)
-    if scheme in {"mongodb", "mongodb+srv"} and colon:
-        from metaopt.stores.mongodb import MongoDB  # noqa: PLC0415 - only when it is chosen
-
-        return MongoDB(url, study, create=create)
-    if colon and "/" not in scheme and len(scheme) > 1:
-        problem = f"no store is known for {scheme}:"
-        raise HistoryError(problem, KNOWN)
-    from metaopt.stores.journal import Journal  # noqa: PLC0415 - only when it is chosen
-
-    return Journal(url, create=create)
+def _made(module: str, name: str, *where: str, **how: bool) -> Store:
+    """A store, whose module is loaded only when it is chosen."""
+    made: Any = getattr(import_module(f"metaopt.stores.{module}"), name)
+    return made(*where, **how)  # type: ignore[no-any-return]  # each of them is a Store: the contract says so

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TypeAlias
 
-from metaopt.errors import HistoryCorrupt, HistoryError
+from metaopt.errors import HistoryCorrupt, HistoryError, HistoryMissing
 from metaopt.stores import place
 from metaopt.stores.base import Record
 from metaopt.stores.claim import Claim
@@ -28,7 +28,7 @@ class Journal:
     shared = False
 
     def __init__(self, directory: str, *, create: bool = False) -> None:
-        """Raise HistoryError when there is no journal (unless ``create``), or none can be made."""
+        """Raise HistoryMissing when there is no journal (unless ``create``), HistoryError when none can be made."""
         self._directory = Path(directory)
         self._path = self._directory / NAME
         self._claim: Claim | None = None
@@ -40,7 +40,7 @@ class Journal:
             place.make(self._directory)
         elif not self._path.is_file():
             problem = f"{directory}: there is no history here ({NAME} is missing)"
-            raise HistoryError(problem, "Give the directory that the experiment names as its history:.")
+            raise HistoryMissing(problem, "Give the directory that the experiment names as its history:.")
 
     def append(self, records: Sequence[Record], after: object = None) -> object:  # noqa: ARG002 - nobody else writes
         """Keep ``records``; they are on disk when this returns."""

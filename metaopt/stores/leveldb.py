@@ -11,7 +11,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from metaopt.errors import HistoryCorrupt, HistoryError, HistoryHeld
+from metaopt.errors import HistoryCorrupt, HistoryError, HistoryHeld, HistoryMissing
 from metaopt.stores import place
 from metaopt.stores.base import Record
 from metaopt.stores.claim import Claim
@@ -41,7 +41,7 @@ class LevelDB:
             place.make(self._path)
         elif not (self._path / "CURRENT").is_file():
             problem = f"{self._path}: there is no history here (no LevelDB)"
-            raise HistoryError(problem, "Give what the experiment says as its history:, leveldb:PATH.")
+            raise HistoryMissing(problem, "Give what the experiment says as its history:, leveldb:PATH.")
 
     def append(self, records: Sequence[Record], after: object = None) -> object:  # noqa: ARG002 - nobody else writes
         """Keep ``records``; they are on disk when this returns."""

@@ -18,7 +18,7 @@ from bson.max_key import MaxKey
 from bson.min_key import MinKey
 from pymongo.errors import DocumentTooLarge, DuplicateKeyError
 
-from metaopt.errors import HistoryCorrupt, HistoryError, Overtaken
+from metaopt.errors import HistoryCorrupt, HistoryError, HistoryMissing, Overtaken
 from metaopt.stores.base import Record
 from metaopt.stores.connection import Connection, Document
 from metaopt.stores.documents import from_fact, packed
@@ -229,7 +229,7 @@ class MongoDB:
             return study
         if study:
             problem = f"{url}: there is no study {study}; {there}"
-            raise HistoryError(problem, "Name one that is there at the end of the URL:  #STUDY")
+            raise HistoryMissing(problem, "Name one that is there at the end of the URL:  #STUDY")
         if len(names) != 1:
             problem = f"{url}: which study is not said; {there}"
             raise HistoryError(problem, f"Name it at the end of the URL:  #{names[0] if names else 'STUDY'}")

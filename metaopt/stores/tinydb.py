@@ -12,7 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from metaopt.errors import HistoryCorrupt, HistoryError
+from metaopt.errors import HistoryCorrupt, HistoryError, HistoryMissing
 from metaopt.stores import place
 from metaopt.stores.base import Record
 from metaopt.stores.claim import Claim
@@ -45,7 +45,7 @@ class TinyDB:
             place.make(self._path.parent)
         elif not self._path.is_file():
             problem = f"{self._path}: there is no history here"
-            raise HistoryError(problem, "Give what the experiment says as its history:, tinydb:PATH.")
+            raise HistoryMissing(problem, "Give what the experiment says as its history:, tinydb:PATH.")
 
     def append(self, records: Sequence[Record], after: object = None) -> object:  # noqa: ARG002 - nobody else writes
         """Keep ``records``; they are on disk when this returns."""

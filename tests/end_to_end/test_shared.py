@@ -115,6 +115,22 @@ def test_three_runs_at_once_share_the_work_and_one_that_is_killed_leaves_nothing
     until(lambda: not processes(f"SITE={site.directory}"), "the end of all processes")
 
 
+def test_one_that_was_stopped_for_too_long_comes_back_and_leaves_its_work_to_the_others(site, url):
+    first = start(site)
+    wait_for(url, "Finished", 2, 1)
+    stopped = rank_0(site, first)
+    os.kill(stopped, signal.SIGSTOP)
+    second = start(site)
+    wait_for(url, "Adopted", 1, 2)
+    os.kill(stopped, signal.SIGCONT)
+    status, output = ended(first)
+    assert status == 130, output
+    assert "heard nothing of this one for too long" in output
+    status, output = ended(second)
+    assert status == 0, output
+    check(url)
+
+
 def test_one_that_comes_when_another_was_interrupted_goes_on_at_once_and_what_has_finished_unheard_counts(site, url):
     first = start(site)
     wait_for(url, "Finished", 4, 1)

@@ -1,0 +1,61 @@
+"""metaopt db: a history copied to another place, looked through, or exported as a table."""
+
+import argparse
+from collections.abc import Sequence
+from importlib import import_module
+
+PLACES = """A history is a directory, leveldb:PATH, tinydb:PATH, mongodb://HOST/DATABASE#STUDY, or the
+experiment file (.yaml) that has it.  A password belongs in METAOPT_MONGODB_PASSWORD, or in the file
+that METAOPT_MONGODB_PASSWORD_FILE names, not in a URL that everybody sees."""
+COPY = f"""Copies all records of SRC to DST, exactly, and reads them back.  SRC is not changed, and may be
+in use.  DST must be empty, or a copy that was cut off: the same command goes on with that.  What
+scripts have left in the trials' directories stays where it is.
+
+{PLACES}
+
+On a server the study keeps its name, unless DST ends in #NAME."""
+CHECK = f"""Reads a history to its end, puts together what it says, and tells what cannot be.  Nothing is
+changed.  Exit status: 0 all is well, 1 not, with a line for each problem.
+
+{PLACES}"""
+EXPORT = f"""A row per trial: trial, state, objective, param.NAME for each parameter, attempts, worker, device,
+started, ended (seconds since the epoch), duration (seconds), error, why, outside (the space, as it was
+changed since).  With --curves a row per
+value that a script has reported: trial, step, metric, value.
+
+What has no value is empty (csv), null (jsonl, parquet), and an inactive parameter is not there (jsonl).
+Numbers that are not finite are nan, inf and -inf; in jsonl, which knows none, these as text.
+
+{PLACES}"""
+
+
+def main(argv: Sequence[str]) -> int:
+    """The verb; gives the exit status."""
+    options = _parser().parse_args(argv)
+    from metaopt.cli.base import output  # noqa: PLC0415 - help needs nothing of this
+
+    with output():
+        return int(import_module(f"metaopt.cli.db_{options.verb}").run(options))
+    return 0  # whoever reads it has seen enough
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _described(argparse.ArgumentParser(prog="metaopt db"), f"{__doc__}\n\n{PLACES}")
+    verbs = parser.add_subparsers(dest="verb", required=True, metavar="copy | check | export")
+    copy = _described(verbs.add_parser("copy", help="copy a history to another place"), COPY)
+    copy.add_argument("source", metavar="SRC", help="the history to copy")
+    copy.add_argument("target", metavar="DST", help="where to copy it")
+    check = _described(verbs.add_parser("check", help="look a history through"), CHECK)
+    check.add_argument("history", metavar="URL", help="the history")
+    export = _described(verbs.add_parser("export", help="a history as csv, jsonl or parquet"), EXPORT)
+    export.add_argument("history", metavar="URL", help="the history")
+    export.add_argument("--format", choices=("csv", "jsonl", "parquet"), help="default: by FILE's name, else csv")
+    export.add_argument("--curves", action="store_true", help="a row per reported value, not per trial")
+    export.add_argument("-o", "--output", metavar="FILE", help="where to write; default: the standard output")
+    export.add_argument("--force", action="store_true", help="replace FILE if it is there")
+    return parser
+
+
+def _described(parser: argparse.ArgumentParser, text: str) -> argparse.ArgumentParser:
+    parser.description, parser.formatter_class = text, argparse.RawDescriptionHelpFormatter
+    return parser

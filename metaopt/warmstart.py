@@ -1,0 +1,87 @@
+"""What other studies have found out: those of their completed trials that are points of this one's space."""
+
+import math
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+from metaopt import history
+from metaopt.errors import HistoryError
+from metaopt.experiment import Experiment
+from metaopt.messages import Observe
+from metaopt.objective import Objective
+from metaopt.space import Space
+from metaopt.stores.urls import shown
+from metaopt.trial import State, Trial
+
+NO_TRIAL = -1
+"""In the place of the number of a trial: it is none of this study's."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lessons:
+    """What the optimizer is told before anything else, and what a person is, of each history a line."""
+
+    observed: tuple[Observe, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+def learn(experiment: Experiment) -> Lessons:
+    """The lessons of the histories that ``experiment`` names under warm_start, in their order.
+
+    Raises HistoryError when one of them cannot be read.
+    """
+    observed: list[Observe] = []
+    notes: list[str] = []
+    for url in experiment.warm_start:
+        trials = _trials(url)
+        reasons = {number: _reason(trial, experiment.space, experiment.objective) for number, trial in trials.items()}
+        used = [trial for number, trial in trials.items() if not reasons[number]]
+        observed += [_observe(trial, experiment.space, experiment.objective) for trial in used]
+        notes.append(_note(url, len(used), [reason for reason in reasons.values() if reason]))
+    return Lessons(tuple(observed), tuple(notes))
+
+
+def _trials(url: str) -> dict[int, Trial]:
+    """All trials of the history at ``url``, in the order of their numbers."""
+    hint = "Correct it under warm_start:, or leave it out."
+    try:
+        return dict(sorted(history.load(url).trials.items()))
+    except HistoryError as error:
+        problem = f"warm_start: {error.problem}"
+        raise type(error)(problem, f"{hint}  {error.hint}".rstrip()) from error
+    except OSError as error:
+        problem = f"warm_start: {shown(url)} cannot be read: {error.strerror or error}"
+        raise HistoryError(problem, hint) from error
+
+
+def _reason(trial: Trial, space: Space, objective: Objective) -> str:
+    """Why a trial is of no use here; empty when it is."""
+    if trial.state is not State.COMPLETED:
+        return f"{trial.state}"
+    value = objective.value(trial.curve(objective.metric))
+    if value is None or not math.isfinite(value):
+        return f"without a value of {objective.metric}"
+    params = space.filled(trial.params, space.defaults)
+    if space.contains(params):
+        return ""
+    active = space.active(params)
+    other = [name for name in params if name not in active] + [name for name in active if name not in params]
+    wrong = [each.name for each in space.parameters if each.name in params and not each.contains(params[each.name])]
+    return f"with other parameters ({', '.join(other)})" if other else f"outside the space ({', '.join(wrong)})"
+
+
+def _observe(trial: Trial, space: Space, objective: Objective) -> Observe:
+    value = objective.value(trial.curve(objective.metric))
+    params = space.filled(trial.params, space.defaults)
+    return Observe(NO_TRIAL, params, math.nan if value is None else objective.sign * value)
+
+
+def _note(url: str, used: int, reasons: list[str]) -> str:
+    """How many of them are used, and why the others are not."""
+    why = ", ".join(f"{count} {reason}" for reason, count in Counter(reasons).most_common())
+    others = f"; not used: {why}" if why else ""
+    name = shown(url) if "://" in url else Path(url).name
+    if not used:
+        return f"warm start: nothing of {name} can be used{others or ': it has no trials'}"
+    return f"warm start: {used} of the {used + len(reasons)} trials of {name} are used{others}"
