@@ -1,5 +1,6 @@
 """Records that wait for a store: the first ones in memory, the others, when there are very many, in a file."""
 
+import os
 import tempfile
 from itertools import islice
 from typing import IO
@@ -7,8 +8,8 @@ from typing import IO
 from metaopt.stores.base import Record
 from metaopt.stores.plain import encode, from_plain, parse, to_plain
 
-NEAR = 50_000
-"""So many wait in memory, which takes some 50 MB."""
+NEAR, SOME = 50_000, 2_000
+"""So many wait in memory, which takes some 50 MB; and so many are taken from the file at once."""
 
 
 class Backlog:
@@ -42,15 +43,16 @@ class Backlog:
         """It need not wait any more."""
         self._near.pop(record.seq, None)
         if not self._near:
-            self.recall(NEAR)
+            self.recall(SOME)
 
     def recall(self, count: int | None = None) -> None:
         """Take ``count`` of those in the file, or all, into memory."""
         if self._file is None or not self._far:
             return
-        self._file.seek(self._read)
-        lines = list(islice(self._file, self._far if count is None else min(count, self._far)))
-        self._far, self._read = self._far - len(lines), self._file.tell()
+        with os.fdopen(os.dup(self._file.fileno()), "rb") as reader:
+            reader.seek(self._read)
+            lines = list(islice(reader, self._far if count is None else min(count, self._far)))
+        self._far, self._read = self._far - len(lines), self._read + sum(map(len, lines))
         self._near.update((record.seq, record) for record in map(from_plain, parse(lines)))
         if not self._far:
             self._file.truncate(0)

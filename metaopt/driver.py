@@ -13,11 +13,14 @@ SOON, THINKING, TICK = 0.0003, 0.001, 0.1
 """Seconds until the next look: for an fsync that a command waits for, for the optimizer, for nothing at all."""
 
 
+WARNING = "warning: "
+
+
 class View(Protocol):
     """Somebody who watches."""
 
     def show(self, now: float, scheduler: Scheduler, notes: list[str]) -> None:
-        """Look at how things stand; ``notes`` are warnings that have come up since."""
+        """Look at how things stand; ``notes`` are what there is to be told since."""
         ...
 
 
@@ -96,12 +99,16 @@ class Driver:
         return bool(self._recorder.trouble or self._recorder.broken)
 
     def _notes(self) -> list[str]:
-        """The warnings that have come up since the last time."""
-        notes, self._scheduler.warnings = self._scheduler.warnings, []
-        notes += self._proposer.warnings()
+        """What there is to be told since the last time."""
+        warnings, self._scheduler.warnings = self._scheduler.warnings, []
+        news, self._scheduler.news = self._scheduler.news, []
+        warnings += self._proposer.warnings()
         if self._recorder.broken and not self._scheduler.draining:
             self.interrupt(self._recorder.broken)
         if self._trouble != self._recorder.trouble:
             self._trouble = self._recorder.trouble
-            notes.append(self._trouble or "the history is being written again")
-        return notes
+            if self._trouble:
+                warnings.append(self._trouble)
+            else:
+                news.append("the history is being written again")
+        return [*news, *(f"{WARNING}{warning}" for warning in warnings)]

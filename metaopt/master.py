@@ -1,5 +1,6 @@
 """Rank 0: what it takes to drive a study, put together."""
 
+import gc
 import json
 import math
 import os
@@ -34,6 +35,8 @@ from metaopt.warmstart import learn
 FINISHED, FAILED, INTERRUPTED = 0, 1, 130
 LOST_NODES = "METAOPT_LOST_NODES"
 SEED_STEP = 1_000_003
+SELDOM = (700, 10, 10_000)
+"""A full garbage collection looks at all that is kept, and more is all the time; rank 0 waits, and little is found."""
 SLACK = 10.0
 """Seconds from the last script's end to that of the allocation, for what is left to do."""
 
@@ -95,7 +98,8 @@ def lead(
         study, recorder, first = _open(experiment, store, study, past, deadline)
         scheduler = Scheduler(study, limits, stopper, shared=store.shared)
         said = filter(None, [allocation.doubt, getattr(store, "doubt", "")])
-        scheduler.warnings += [*doubts, *said, *notes, *lessons.notes]
+        scheduler.warnings += [*doubts, *said]
+        scheduler.news += [*notes, *lessons.notes]
         _drive(scheduler, hub, recorder, watch(experiment, study), experiment, *first, told=lessons.observed)
     finally:
         store.close()
@@ -164,6 +168,9 @@ def _drive(
     for observed in told:
         proposer.send(observed)
     driver = Driver(scheduler, hub, proposer, recorder, watcher)
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*SELDOM)
     for name in (signal.SIGINT, signal.SIGUSR1):
         signal.signal(name, lambda *_: driver.interrupt("interrupted"))
     signal.signal(signal.SIGTERM, lambda *_: driver.interrupt("terminated", at_once=True))  # mpirun kills soon after

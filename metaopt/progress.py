@@ -13,6 +13,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from metaopt.driver import WARNING
 from metaopt.experiment import Experiment
 from metaopt.launch import TERMINAL
 from metaopt.master import Watcher
@@ -82,14 +83,14 @@ class LineView:
         self._shown = len(study.ended)
         self._say(f"metaopt: {experiment.name}: {experiment.trials} trials, history {shown(experiment.history)}")
         for doubt in experiment.doubts():
-            self._say(f"warning: {doubt}")
+            self._say(f"{WARNING}{doubt}")
         if study.ended:
             self._say(f"going on with {len(study.ended)} trials that have ended and {len(study.open)} that have not")
 
     def show(self, now: float, scheduler: Scheduler, notes: list[str]) -> None:  # noqa: ARG002 - the interface
         """Say what is new."""
         for note in notes:
-            self._say(f"warning: {note}")
+            self._say(note)
         for index in range(self._shown, len(self.study.ended)):
             self._say(one_line(self.study, index, self.experiment.trials))
         self._shown = len(self.study.ended)
@@ -113,7 +114,7 @@ class LineView:
 
 
 class LiveView(LineView):
-    """One picture that is drawn anew four times a second, warnings above it."""
+    """One picture that is drawn anew four times a second, what else is to be told above it."""
 
     def __init__(self, experiment: Experiment, study: Study, console: Console | None = None) -> None:
         console = console or Console(file=sys.stdout, force_terminal=True, highlight=False)
@@ -125,7 +126,7 @@ class LiveView(LineView):
     def show(self, now: float, scheduler: Scheduler, notes: list[str]) -> None:
         """Draw the picture, if it is time."""
         for note in notes:
-            self._live.console.print(Text(f"warning: {note}", style="yellow"))
+            self._live.console.print(Text(note, style="yellow" if note.startswith(WARNING) else ""))
         if now - self._drawn >= REFRESH:
             self._drawn = now
             self._live.update(self._picture(now, scheduler), refresh=True)

@@ -12,8 +12,8 @@ from metaopt.stores.base import Record, Store
 from metaopt.wire import to_plain
 
 RENEWAL = 2.0
-BATCH = 10_000
-"""Records that are written at once, at most."""
+BATCH = 2_000
+"""Records that are written at once, at most: while more are encoded, rank 0 would wait."""
 
 
 class Recorder:
@@ -47,7 +47,7 @@ class Recorder:
             for fact in facts:
                 last = self._add(time, fact)
             self._changed.notify()
-        if self._thread is None:
+        while self._thread is None and self._waiting and not self.broken:
             self._append()
         return last
 

@@ -68,6 +68,7 @@ class Scheduler:
         self.durations = Durations(study)
         self.facts: list[Fact] = []
         self.warnings: list[str] = []
+        self.news: list[str] = []
         self.draining = ""
         self._adopting: set[int] = set()
         self.interrupted = False
@@ -139,7 +140,7 @@ class Scheduler:
 
     def _joined(self, now: float, event: Joined) -> None:
         if event.worker in self._gone and self._apply(now, event):
-            self.warnings.append(f"worker {event.worker} is back")
+            self.news.append(f"worker {event.worker} is back")
         self._gone.discard(event.worker)
         self._apply(now, event)
 
@@ -168,9 +169,9 @@ class Scheduler:
             case Adopted(runs):
                 self._adopting = self._adopting - set(runs) if event.run != self.study.run else set()
                 who = "this one does" if event.run == self.study.run else f"run {event.run} does"
-                self.warnings += [f"run {run} is over: {who} what it has left" for run in runs]
+                self.news += [f"run {run} is over: {who} what it has left" for run in runs]
             case Opened():
-                self.warnings.append(f"run {event.run} has joined")
+                self.news.append(f"run {event.run} has joined")
 
     def _adopt(self, *runs: int) -> None:
         """Claim what these runs have left undone."""

@@ -50,7 +50,7 @@ def shown(kind, experiment, study, *, width=100, now=1010.0, ended=False, **stat
     scheduler = Scheduler(study, Limits(6, 2), Never())
     for name, value in states.items():
         setattr(scheduler, name, value)
-    view.show(now, scheduler, ["the disk is full"])
+    view.show(now, scheduler, ["warning: the disk is full"])
     if ended or kind is LiveView:
         view.end(now, scheduler)
     return text.getvalue()

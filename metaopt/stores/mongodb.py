@@ -53,6 +53,7 @@ class MongoDB:
     def __init__(self, url: str, study: str = "", *, create: bool = False) -> None:
         """Raise HistoryError when the server is not there or refuses, or the study is not (unless ``create``)."""
         self._connection = Connection(url)
+        self._history: Any = self._connection.database[NAME]
         self._lock = threading.Lock()
         self._last: dict[int, int] = {}
         self._end, self._others = BEGINNING, False
@@ -201,10 +202,6 @@ class MongoDB:
             where = f"{self._connection.url}: {NAME}, document {document['_id']}"
             problem = f"{where}: this is no batch of records"
             raise HistoryCorrupt(problem, "Nothing was changed.  Put it back from a copy.") from None
-
-    @property
-    def _history(self) -> Any:  # noqa: ANN401 - a pymongo Collection
-        return self._connection.database[NAME]
 
     def _id(self, n: int) -> Document:
         return {"study": self._study, "n": n}
