@@ -37,6 +37,8 @@ class Backlog:
 
     def first(self, count: int) -> list[Record]:
         """Those, ``count`` at most, that have waited longest."""
+        if not self._near:
+            self.recall(SOME)
         return list(islice(self._near.values(), count))
 
     def drop(self, record: Record) -> None:

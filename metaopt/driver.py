@@ -108,7 +108,7 @@ class Driver:
         if self._trouble != self._recorder.trouble:
             self._trouble = self._recorder.trouble
             if self._trouble:
-                warnings.append(self._trouble)
+                warnings.append(f"{self._trouble}; what runs goes on, and what there is to be written waits")
             else:
                 news.append("the history is being written again")
         return [*news, *(f"{WARNING}{warning}" for warning in warnings)]

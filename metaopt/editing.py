@@ -15,12 +15,14 @@ from metaopt.history import FORMAT, Past, check_same, replay, unheard
 from metaopt.messages import Adopted, Closed, Fact, Opened, Params, Revised, Suggested
 from metaopt.revision import revise
 from metaopt.scalars import same
-from metaopt.sharing import STALE
+from metaopt.sharing import patience
 from metaopt.stores import Record, Store
-from metaopt.stores.urls import shown
 from metaopt.study import Study
 from metaopt.trial import State
 from metaopt.wire import to_plain
+
+SKEW = 30.0
+"""Seconds by which clocks of hosts of one cluster may differ."""
 
 
 def change_space(experiment: Experiment, store: Store) -> list[str]:
@@ -71,7 +73,7 @@ def _records(run: int, now: float, facts: Sequence[Fact]) -> list[Record]:
 
 def _revised(experiment: Experiment, notes: list[str], study: Study, past: Past, *, shared: bool) -> list[Fact]:
     """What to say of a space that has changed, to the history and in ``notes``."""
-    about, url = experiment.describe(), shown(experiment.history)
+    about, url = experiment.describe(), str(experiment.location)
     if not study.experiment or study.experiment.get("space") == about["space"]:
         return []
     check_same(study, about, url, space=False)
@@ -86,10 +88,14 @@ def _silent(study: Study, past: Past, url: str) -> tuple[int, ...]:
     now = time.time()
     heard = {run: past.heard[run] for run, crew in study.crews.items() if run in past.heard and not crew.closed}
     for run, last in heard.items():
-        if now - last < STALE:
-            problem = f"{url}: run {run} may be under way, it was heard {max(now - last, 0):.0f} s ago"
-            hint = "The space can change only while nobody else is at it: stop them first"
-            raise HistoryHeld(problem, f"{hint}.  (One that was killed is given up after {STALE:.0f} s.)")
+        crew = study.crews[run]
+        wait = patience(crew.experiment) + SKEW
+        if now - last < wait:
+            where = ", ".join(sorted({worker.host for worker in crew.workers.values()}))
+            at = f" on {where}" if where else ""
+            problem = f"{url}: run {run}{at} may be under way, it was heard {max(now - last, 0):.0f} s ago"
+            hint = "The space can change only while nobody else is at it: stop them first."
+            raise HistoryHeld(problem, f"{hint}  (One that was killed is given up {wait:.0f} s after its last word.)")
     return tuple(heard)
 
 
@@ -105,7 +111,7 @@ def _inserted(
 ) -> list[Fact]:
     """What to say of one more point; its number, and how many wait before it, go to ``told``."""
     if study.experiment:
-        check_same(study, experiment.describe(), shown(experiment.history))
+        check_same(study, experiment.describe(), str(experiment.location))
     if study.counted >= experiment.trials:
         problem = f"all {study.counted} trials are there: raise trials:"
         raise HistoryError(

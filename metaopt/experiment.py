@@ -14,7 +14,7 @@ from metaopt.argv import fill
 from metaopt.commandline import check_placeholders, check_program, read_command
 from metaopt.errors import PluginError, SpaceError
 from metaopt.keys import KEYS, REQUIRED
-from metaopt.location import written_history, written_name
+from metaopt.location import Location, written_history, written_name
 from metaopt.messages import Params, Welcome
 from metaopt.objective import Objective
 from metaopt.scalars import duration
@@ -88,11 +88,17 @@ class Experiment:
             warm_start=_warm_start(file, name),
         )
 
+    @property
+    def location(self) -> Location:
+        """Where its history is."""
+        return Location(self.history, self.name)
+
     def describe(self) -> dict[str, Any]:
         """It as plain data that JSON holds, for the journal."""
-        about = ("name", "directory", "trials", "seed", "timeout", "grace", "resumes", "attempts", "give_up_after")
+        about = ("name", "directory", "trials", "seed", "resumes", "attempts", "give_up_after")
+        times = ("timeout", "grace", "heartbeat")
         return {
-            **{key: getattr(self, key) for key in (*about, "cores_per_trial")},
+            **{key: getattr(self, key) for key in (*about, *times, "cores_per_trial")},
             "command": list(self.command),
             "objective": asdict(self.objective),
             "space": self.space.canonical(),

@@ -124,10 +124,10 @@ class Fold:
         """
         study = self.study
         self.heard[record.run] = record.time
-        if study is not None and record.kind == "Reported":  # as most are: no message is made of it
-            return study.report(*reported_fields(record.body))
-        fact = from_plain(record.kind, record.body)
         try:
+            if study is not None and record.kind == "Reported":  # as most are: no message is made of it
+                return study.report(*reported_fields(record.body))
+            fact = from_plain(record.kind, record.body)
             if isinstance(fact, Opened):
                 self.study = study = _opened(study, fact)
             if study is None:
@@ -167,9 +167,7 @@ def _uncollected() -> Iterator[None]:
 def _opened(study: Study | None, fact: Opened) -> Study:
     """The study in which a run begins."""
     _check_format(fact)
-    study = study or Study(Objective(**fact.experiment["objective"]))
-    study.attempts = fact.experiment.get("attempts", 2)
-    return study
+    return study or Study(Objective(**fact.experiment["objective"]))
 
 
 def _check_format(fact: Opened) -> None:

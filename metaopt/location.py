@@ -17,7 +17,7 @@ from metaopt.stores.urls import parse, shown
 if TYPE_CHECKING:
     from metaopt.yamlfile import YamlFile
 
-_SCHEME = re.compile(r"[a-z][a-z+]+:")  # memory:, mongodb://..., and what is none of a store's
+_SCHEME = re.compile(r"[A-Za-z][\w+.-]+:")  # memory:, mongodb://..., and what is none of a store's
 _NAME = re.compile(r"\w[\w.+-]*")
 _LOCAL, _SERVERS = frozenset({"leveldb", "tinydb"}), frozenset({"mongodb", "mongodb+srv"})
 

@@ -6,7 +6,8 @@ import math
 import os
 import signal
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Protocol
@@ -16,7 +17,7 @@ from metaopt.allocations import detect
 from metaopt.driver import Driver, View
 from metaopt.durations import Durations
 from metaopt.editing import change_space
-from metaopt.errors import HistoryIncomplete, WalltimeShort
+from metaopt.errors import HistoryError, HistoryIncomplete, WalltimeShort
 from metaopt.experiment import Experiment
 from metaopt.history import FORMAT, OUTCOME, check_same, replay, unheard
 from metaopt.messages import Closed, Event, Observe, Opened, Welcome
@@ -26,7 +27,6 @@ from metaopt.recorder import Recorder
 from metaopt.scheduler import Limits, Scheduler
 from metaopt.sharing import SharedRecorder, join
 from metaopt.stores import Store, open_store
-from metaopt.stores.urls import shown
 from metaopt.study import Study
 from metaopt.transports.base import Hub
 from metaopt.trial import ENDED, Trial
@@ -83,27 +83,37 @@ def lead(
     """
     experiment = Experiment.load(file)
     lessons = learn(experiment)
-    now = time.time()
-    allocation = detect(os.environ, now)
+    allocation, now = detect(os.environ, time.time()), time.time()
     deadline = min(allocation.deadline or math.inf, now + (walltime or math.inf))
     store = open_store(experiment.history, create=True, study=experiment.name)
     try:
-        notes = change_space(experiment, store) if keep else []
-        study, past = resume(experiment, store)
+        with _reached(experiment):
+            notes = change_space(experiment, store) if keep else []
+            study, past = resume(experiment, store)
         end = deadline - experiment.grace - SLACK
         check_time(study, experiment, end, now)
         limits = Limits(experiment.trials, workers, experiment.give_up_after, now, end)
         stopper = load("stopper", experiment.stopper)(**experiment.stopper.settings)
         hub.greet(experiment.welcome())
-        study, recorder, first = _open(experiment, store, study, past, deadline)
+        with _reached(experiment):
+            study, recorder, first = _open(experiment, store, study, past, deadline)
         scheduler = Scheduler(study, limits, stopper, shared=store.shared)
-        said = filter(None, [allocation.doubt, getattr(store, "doubt", "")])
-        scheduler.warnings += [*doubts, *said]
+        scheduler.warnings += [*doubts, *filter(None, [allocation.doubt, getattr(store, "doubt", "")])]
         scheduler.news += [*notes, *lessons.notes]
         _drive(scheduler, hub, recorder, watch(experiment, study), experiment, *first, told=lessons.observed)
     finally:
         store.close()
     return _status(scheduler)
+
+
+@contextmanager
+def _reached(experiment: Experiment) -> Iterator[None]:
+    """What the disk or the server refuses before the run has begun is a HistoryError."""
+    try:
+        yield
+    except OSError as error:
+        problem = f"the history cannot be reached: {experiment.location}: {error.strerror or error}"
+        raise HistoryError(problem, "Nothing has been begun: once it can, the same command goes on.") from error
 
 
 def lost_nodes(environ: Mapping[str, str]) -> tuple[str, ...]:
@@ -117,7 +127,7 @@ def resume(experiment: Experiment, store: Store) -> tuple[Study, list[Event]]:
     past = replay(store)
     study = past.study or Study(experiment.objective)
     _check(experiment, study)
-    study.run, study.attempts = past.run + 1, experiment.attempts
+    study.run = past.run + 1
     return study, [] if store.shared else [*unheard(study, Path(experiment.welcome().trials))]
 
 
@@ -130,15 +140,14 @@ def _open(
     opened = Opened(__version__, FORMAT, experiment.describe(), until, lost, alone=not store.shared)
     if not store.shared:
         return study, Recorder(store, study.run), [*past, opened]
-    study, place = join(store, opened, partial(_check, experiment), time.time(), experiment.heartbeat)
-    study.attempts = experiment.attempts
+    study, place = join(store, opened, partial(_check, experiment), time.time())
     return study, SharedRecorder(store, study.run, place), []
 
 
 def _check(experiment: Experiment, study: Study) -> None:
     """Raise HistoryDiffers when the study is another one."""
     if study.experiment:
-        check_same(study, experiment.describe(), shown(experiment.history))
+        check_same(study, experiment.describe(), str(experiment.location))
 
 
 def check_time(study: Study, experiment: Experiment, end: float, now: float) -> None:
@@ -176,7 +185,7 @@ def _drive(
     signal.signal(signal.SIGTERM, lambda *_: driver.interrupt("terminated", at_once=True))  # mpirun kills soon after
     try:
         driver.run(*first)
-        if scheduler.shared:
+        if scheduler.shared and not scheduler.study.busy:
             recorder.record(round(hub.now(), 6), [Closed()])
     finally:
         proposer.close()

@@ -18,7 +18,6 @@ from metaopt.experiment import Experiment
 from metaopt.launch import TERMINAL
 from metaopt.master import Watcher
 from metaopt.scheduler import Scheduler
-from metaopt.stores.urls import shown
 from metaopt.study import Study
 from metaopt.trial import State, Trial
 
@@ -81,7 +80,7 @@ class LineView:
         self.console = console or Console(file=sys.stdout, highlight=False, color_system=None)
         self.began = self._told = time.time()
         self._shown = len(study.ended)
-        self._say(f"metaopt: {experiment.name}: {experiment.trials} trials, history {shown(experiment.history)}")
+        self._say(f"metaopt: {experiment.name}: {experiment.trials} trials, history {experiment.location}")
         for doubt in experiment.doubts():
             self._say(f"{WARNING}{doubt}")
         if study.ended:
@@ -173,7 +172,7 @@ def conclude(console: Console, experiment: Experiment, scheduler: Scheduler, fig
     _print(console, f"trials    {', '.join(states) or 'none'}")
     if figures.workers:
         _print(console, f"workers   {figures.workers}, {figures.busy:.1%} of their time busy")
-    _print(console, f"history   {shown(experiment.history)}")
+    _print(console, f"history   {experiment.location}")
     _print(console, f"outputs   {experiment.welcome().trials}/<trial>/")
     failed = [study.trials[number] for number in study.ended if study.trials[number].state is State.FAILED]
     if best is None and failed:

@@ -170,8 +170,8 @@ class Scheduler:
                 self._adopting = self._adopting - set(runs) if event.run != self.study.run else set()
                 who = "this one does" if event.run == self.study.run else f"run {event.run} does"
                 self.news += [f"run {run} is over: {who} what it has left" for run in runs]
-            case Opened():
-                self.news.append(f"run {event.run} has joined")
+            case Joined(_, host) if len(self.study.crews[event.run].workers) == 1:
+                self.news.append(f"run {event.run}, on {host}, has joined")
 
     def _adopt(self, *runs: int) -> None:
         """Claim what these runs have left undone."""

@@ -110,7 +110,7 @@ def _history(directory: Path) -> str:
     """The URL of the history that ``directory`` is, if it is one."""
     if (directory / "journal.jsonl").is_file():
         return str(directory)
-    is_leveldb = directory.suffix == ".leveldb" and (directory / "CURRENT").is_file()
+    is_leveldb = (directory / "CURRENT").is_file() and any(directory.glob("MANIFEST-*"))
     return f"leveldb:{directory}" if is_leveldb else ""
 
 

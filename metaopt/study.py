@@ -7,10 +7,11 @@ same facts in the same order always give the same state.  Nothing here decides.
 
 import math
 from collections import Counter, defaultdict, deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, assert_never
 
+from metaopt.crew import Crew, Worker
 from metaopt.messages import (
     Adopted,
     Assign,
@@ -36,41 +37,17 @@ from metaopt.trial import ACTIVE, OUTSIDE, State, Trial
 
 
 @dataclass(slots=True)
-class Worker:
-    """A worker that is there, and the trial that it runs."""
-
-    host: str
-    device: str
-    joined: float
-    trial: int | None = None
-
-
-@dataclass(slots=True)
-class Crew:
-    """The workers of one run, those of them without a trial, and the trials that wait for them, in order.
-
-    ``closed``: the run has ended, and what waits is to be had by others.
-    """
-
-    workers: dict[int, Worker] = field(default_factory=dict)
-    idle: dict[int, None] = field(default_factory=dict)
-    waiting: deque[int] = field(default_factory=deque)
-    closed: bool = False
-
-
-@dataclass(slots=True)
 class Study:
     """All trials and workers of one study; ``apply`` is the only way to change it, ``report`` a part of it.
 
     ``run`` is the number of this run, or of the last one; ``workers``, ``idle`` and ``waiting`` are its own, ``crews``
     those of all runs that are under way, each of whose open trials belongs to one of them.  ``open`` are the trials
     that have not ended; ``ended`` those that have, in that order; ``best`` the completed one with the best objective
-    (the first of equals).  ``spent`` are the seconds in which scripts ran to their ends in this run, ``tries`` how
-    often they did.  A trial outside the space, as that is now, is among ``trials`` and counts nowhere else.
+    (of equals the first by number).  ``spent`` are the seconds in which scripts ran to their ends in this run,
+    ``tries`` how often they did.  A trial outside the space, as that is now, is among ``trials``, and counts nowhere.
     """
 
     objective: Objective
-    attempts: int = 2
     run: int = 0
     trials: dict[int, Trial] = field(default_factory=dict)
     crews: defaultdict[int, Crew] = field(default_factory=lambda: defaultdict(Crew))
@@ -110,7 +87,7 @@ class Study:
     @property
     def resumes(self) -> bool:
         """Whether another attempt goes on from where the last one was stopped."""
-        return bool(self.experiment.get("resumes"))
+        return self.crews[self.run].resumes
 
     def is_late(self, worker: int, number: int, attempt: int) -> bool:
         """Whether an attempt is no longer under way, as when its worker was thought lost: no word about it counts."""
@@ -156,10 +133,9 @@ class Study:
             case Opened():
                 self._opened(time, fact, run)
             case Closed():
-                self._adopt(time, run, (run,))
-                self.crews[run].closed = True
+                self._closed(time, run)
             case Adopted(runs):
-                self._adopt(time, run, runs)
+                self._take_over(time, run, {other: self.crews.pop(other) for other in runs if other in self.crews})
             case Revised():
                 self._revised(time, fact)
             case Interrupted() | Renewed():
@@ -181,7 +157,7 @@ class Study:
         self._move(trial, State.RUNNING)
         trial.worker, trial.attempts, trial.started, trial.ended = fact.worker, fact.attempt, time, None
         trial.stop = trial.why = trial.error = ""
-        if not self.resumes:
+        if not self.crews[trial.run].resumes:
             trial.points = []
         trial.earlier = len(trial.points)
         crew = self.crews[trial.run]
@@ -233,26 +209,29 @@ class Study:
     def _lose(self, time: float, trial: Trial, why: str) -> None:
         """Run a trial again that somebody has killed, unless it happens too often to have nothing to do with it."""
         trial.losses += 1
-        if trial.losses < self.attempts or trial.stop:
+        if trial.losses < self.crews[trial.run].attempts or trial.stop:
             self._give_back(time, trial)
         else:
             self._end(time, trial, State.FAILED, why)
 
     def _opened(self, time: float, fact: Opened, run: int) -> None:
-        """What ran in an earlier run is run again first, unless others may be at it.
-
-        That a node died is held against what ran there: it may be the reason.
-        """
+        """What ran in an earlier run is run again first, unless others may be at it."""
         self.experiment = fact.experiment
-        if not fact.alone:
-            self.crews[run] = Crew()
-            return
-        self.run = run
-        for crew in self.crews.values():
-            for number in [n for n, worker in crew.workers.items() if worker.host.partition(".")[0] in fact.lost]:
-                self._lost(time, crew, number, "its node died")
-        self.spent, self.tries = 0.0, 0
-        self._adopt(time, run, tuple(self.crews))
+        gone: dict[int, Crew] = {}
+        if fact.alone:
+            self.run, self.spent, self.tries = run, 0.0, 0
+            gone = dict(self.crews)
+            self.crews.clear()
+        self.crews[run] = Crew(fact.experiment, lost=fact.lost)
+        self._take_over(time, run, gone)
+
+    def _closed(self, time: float, run: int) -> None:
+        """What it leaves undone is there for others."""
+        gone = self.crews.pop(run, Crew())
+        self.crews[run] = Crew(gone.experiment, closed=True)
+        self._take_over(time, run, {run: gone})
+        if not self.crews[run].waiting:
+            del self.crews[run]
 
     def _revised(self, time: float, fact: Revised) -> None:
         """Set aside the trials that are outside the space now; the others have all that it has more of."""
@@ -273,17 +252,22 @@ class Study:
         completed = [trial for trial in inside if trial.state is State.COMPLETED]
         self.best = min(completed, key=self._merit, default=None)
 
-    def _adopt(self, time: float, run: int, others: Iterable[int]) -> None:
-        """The trials of ``others``, whose workers are gone, are those of ``run`` now; what was cut off comes first."""
-        gone = {other: self.crews.pop(other, Crew()) for other in others}
-        crew = self.crews[run]
+    def _take_over(self, time: float, run: int, gone: Mapping[int, Crew]) -> None:
+        """The trials of crews that are ``gone`` are those of ``run`` now; what was cut off comes first.
+
+        That a node died is held against what ran there: it may be the reason.
+        """
+        crew, killers = self.crews[run], set()
         for other in gone.values():
             crew.waiting.extend(other.waiting)
+            killers |= {each.trial for each in other.workers.values() if each.host.partition(".")[0] in crew.lost}
         for number in sorted(self.open, reverse=True):
             trial = self.trials[number]
             if trial.run in gone:
                 trial.run = run
-                if trial.state in ACTIVE:
+                if trial.state in ACTIVE and number in killers:
+                    self._lose(time, trial, f"worker {trial.worker} was lost with it: its node died")
+                elif trial.state in ACTIVE:
                     self._give_back(time, trial)
 
     def _give_back(self, time: float, trial: Trial) -> None:
@@ -291,7 +275,7 @@ class Study:
         if trial.stop == "pruned":
             self._end(time, trial, State.STOPPED)
         else:
-            if self.resumes and trial.stop:
+            if self.crews[trial.run].resumes and trial.stop:
                 trial.saved += time - (time if trial.started is None else trial.started)
             self._move(trial, State.WAITING)
             trial.worker = trial.pid = None
@@ -312,6 +296,6 @@ class Study:
         trial.move(state)
         self.tally[state] += 1
 
-    def _merit(self, trial: Trial) -> float:
-        """Its objective, to be minimised."""
-        return math.inf if trial.objective is None else self.objective.sign * trial.objective
+    def _merit(self, trial: Trial) -> tuple[float, int]:
+        """Its objective, to be minimised, and its number: all runs call the same one of equals the best."""
+        return math.inf if trial.objective is None else self.objective.sign * trial.objective, trial.number

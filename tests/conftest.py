@@ -1,6 +1,7 @@
 """For all tests: what CI must not skip, and how a whole metaopt is started."""
 
 import os
+import sys
 
 import pytest
 from hypothesis import settings
@@ -31,3 +32,20 @@ def site(tmp_path):
     site = Site(tmp_path)
     yield site
     site.clear()
+
+
+@pytest.fixture(autouse=True)
+def _servers_are_let_go(monkeypatch):
+    """A test need not close what it has opened on a server; else some later test would be told of it."""
+    module = sys.modules.get("metaopt.stores.connection")
+    made, connect = [], module and module.pymongo.MongoClient
+
+    def remember(*arguments, **settings):
+        made.append(connect(*arguments, **settings))
+        return made[-1]
+
+    if module is not None:
+        monkeypatch.setattr(module.pymongo, "MongoClient", remember)
+    yield
+    for client in made:
+        client.close()

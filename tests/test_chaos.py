@@ -60,7 +60,7 @@ class Story:
         """One run, which ends like this."""
         study, run, *_ = replay(self.store)
         past = [] if study is None else unheard(study, self.directories.write(study.open))
-        study = study or Study(Objective(**self.about["objective"]), self.about["attempts"])
+        study = study or Study(Objective(**self.about["objective"]))
         study.run = run + 1
         hub = self.hub(end)
         until = self.now + self.chance.uniform(2, 8) if end == "walltime" else math.inf

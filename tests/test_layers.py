@@ -9,7 +9,7 @@ ROOT = Path(__file__).parents[1] / "metaopt"
 LAYERS = [
     ["errors", ""],
     ["messages"],
-    ["wire", "scalars", "objective", "guard", "strays", "fence", "keys"],
+    ["wire", "scalars", "objective", "crew", "guard", "strays", "fence", "keys"],
     [
         "trial",
         "parameters",
@@ -44,6 +44,7 @@ PURE = [
     "scalars",
     "parameters",
     "objective",
+    "crew",
     "trial",
     "study",
     "space",

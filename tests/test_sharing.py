@@ -10,11 +10,11 @@ from simulation import SPACE, script
 
 from metaopt.driver import Driver
 from metaopt.history import replay
-from metaopt.messages import Adopted, Claim, Closed, Joined, Opened, Suggested
+from metaopt.messages import Adopted, Claim, Closed, Joined, Opened, Silent, Suggested
 from metaopt.optimizers import make
 from metaopt.proposer import InlineProposer
 from metaopt.scheduler import Limits, Scheduler
-from metaopt.sharing import PATIENCE, POLL, STALE, Peers, Place, SharedRecorder, join
+from metaopt.sharing import PATIENCE, POLL, RENEWALS, STALE, Peers, Place, SharedRecorder, join, patience
 from metaopt.stopping.never import Never
 from metaopt.stores.base import Record
 from metaopt.stores.memory import Memory
@@ -208,9 +208,20 @@ def test_the_time_in_which_nothing_could_be_heard_does_not_count():
     assert seen.look([], 2000 * PATIENCE) == []
 
 
-def test_one_that_was_last_heard_long_ago_need_not_be_waited_for():
-    place = Place(0, 0, 10, {1: 0.0, 3: STALE})
-    assert Peers(2, place, STALE + 1).look([], STALE + 1) == [1]
+def test_one_that_was_last_heard_long_ago_is_waited_for_a_shorter_time():
+    seen = Peers(2, Place(0, 0, 10, {1: 0.0, 3: STALE}), STALE + 1)
+    assert seen.look([], STALE + 1) == []
+    assert pass_time(seen, STALE + 1, 2 * PATIENCE / RENEWALS) == [1]
+
+
+def test_each_is_as_patient_with_another_as_that_one_s_file_says():
+    about = {**ABOUT, "trials": 5, "heartbeat": 600.0, "grace": 60.0}
+    seen = peers(others={})
+    seen.look([record(1, 1, Opened("1", 1, about, alone=False))], 1.0)
+    long = patience(about)
+    assert long > 2 * 600 + 60
+    assert pass_time(seen, 1.0, long - 2) == []
+    assert pass_time(seen, long - 1, 5) == [1]
 
 
 def test_no_more_points_are_granted_than_are_missing():
@@ -243,7 +254,18 @@ def opened(**changes):
 def joined(records, now=0.0):
     store = Memory(records)
     study, place = join(store, opened(), lambda _: None, now)
-    return study, SharedRecorder(store, study.run, place, clock=lambda: now, background=False)
+    clock = Clock(now)
+    return study, SharedRecorder(store, study.run, place, clock=clock, background=False)
+
+
+class Clock:
+    """Goes on by as much as it is let."""
+
+    def __init__(self, now):
+        self.now = now
+
+    def __call__(self):
+        return self.now
 
 
 def test_claims_of_two_never_exceed_the_total_and_both_hear_the_same():
@@ -265,6 +287,8 @@ def test_one_that_was_given_up_writes_no_more():
     records = []
     _, one = joined(records)
     _, two = joined(records, now=STALE)
+    while not any(isinstance(event, Silent) for event in two.heard()):
+        two._clock.now += POLL
     two.claim(1.0, Claim(Adopted((1,))))
     two.heard()
     before = len(records)

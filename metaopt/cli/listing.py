@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
     from metaopt.studies import Entry
 
-EPILOG = """A directory is looked through two levels deep: journals, NAME.leveldb, and the files of tinydb:
+EPILOG = """A directory is looked through two levels deep: journals, databases of leveldb:, and files of tinydb:
 (.json, .tinydb).  Of mongodb://HOST/DATABASE all studies are listed.  A password belongs in
 METAOPT_MONGODB_PASSWORD, or in the file that METAOPT_MONGODB_PASSWORD_FILE names."""
 

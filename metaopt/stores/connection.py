@@ -1,11 +1,13 @@
 """The way to a MongoDB server: how long it is waited for, with which password, and what its errors mean here."""
 
 import os
+import re
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NoReturn, TypeAlias
+from urllib.parse import quote_plus
 
 import pymongo
 from pymongo import errors
@@ -38,6 +40,7 @@ class Connection:
     def __init__(self, url: str) -> None:
         """Raise HistoryError when nobody answers there within 10 s, or does not let us in."""
         self.address, self.url = parse(url), shown(url)
+        self._secret = self.address.password
         self._client = self._connect(self.address)
         try:
             with self.troubles():
@@ -51,9 +54,14 @@ class Connection:
             hint = "Is mongod running there, does a firewall let this host through, is TLS set as the server has it?"
             raise HistoryError(problem, hint) from None
         self.alone = "setName" not in hello and hello.get("msg") != "isdbgrid"
-        self.database = self._client.get_database(
-            self.address.database, CODEC, ReadPreference.PRIMARY, WRITTEN, ReadConcern("majority")
-        )
+        try:
+            self.database = self._client.get_database(
+                self.address.database, CODEC, ReadPreference.PRIMARY, WRITTEN, ReadConcern("majority")
+            )
+        except errors.InvalidName as error:
+            self.close()
+            problem = f"{self.url}: {self.address.database!r} is no name of a database: {error}"
+            raise HistoryError(problem, EXAMPLE) from None
 
     @contextmanager
     def troubles(self) -> Iterator[None]:
@@ -71,7 +79,7 @@ class Connection:
         """A client, which has not spoken to anybody yet."""
         settings: dict[str, Any] = {key: ms for key, ms in PATIENCE.items() if key.lower() not in address.options}
         if address.user and not address.password and (password := _password()):
-            settings["password"] = password
+            settings["password"] = self._secret = password
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("error", UserWarning)  # an option that it would pass over
@@ -102,8 +110,8 @@ class Connection:
 
     def _said(self, error: Exception) -> str:
         """What ``error`` says, in short; not when a password is in it."""
-        first = str(error).partition(", full error:")[0].partition(", Timeout:")[0].partition("\n")[0]
-        secrets = {self.address.password, os.environ.get(PASSWORD, "")} - {""}
+        first = re.split(r", full error:|, Timeout:| \(configured timeouts|\n", str(error))[0]
+        secrets = {self._secret, quote_plus(self._secret), os.environ.get(PASSWORD, "")} - {""}
         return type(error).__name__ if any(secret in str(error) for secret in secrets) else first[:300]
 
 

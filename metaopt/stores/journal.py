@@ -36,6 +36,9 @@ class Journal:
         self._last: dict[int, int] = {}
         self._known = 0
         self._ready = False
+        if (self._directory / "CURRENT").is_file() and not self._path.exists():
+            problem = f"{directory}: this directory is no journal but a LevelDB"
+            raise HistoryError(problem, f"Write leveldb:{directory}")
         if create:
             place.make(self._directory)
         elif not self._path.is_file():
