@@ -32,7 +32,7 @@ class Driver:
         self._recorder, self._view = recorder, view
         self._urgent: deque[Event] = deque()
         self._outbox: deque[tuple[int, Command]] = deque()
-        self._trouble = ""
+        self._trouble = self._remark = ""
         self._hurried = self._ending = False
 
     def run(self, *first: Event) -> None:
@@ -105,6 +105,9 @@ class Driver:
         warnings += self._proposer.warnings()
         if self._recorder.broken and not self._scheduler.draining:
             self.interrupt(self._recorder.broken)
+        if self._recorder.remark and not self._remark:  # it is said once
+            self._remark = self._recorder.remark
+            warnings.append(self._remark)
         if self._trouble != self._recorder.trouble:
             self._trouble = self._recorder.trouble
             if self._trouble:

@@ -98,7 +98,7 @@ def lead(
         with _reached(experiment):
             study, recorder, first = _open(experiment, store, study, past, deadline)
         scheduler = Scheduler(study, limits, stopper, shared=store.shared)
-        scheduler.warnings += [*doubts, *filter(None, [allocation.doubt, getattr(store, "doubt", "")])]
+        scheduler.warnings += [*doubts, *filter(None, [allocation.doubt])]
         scheduler.news += [*notes, *lessons.notes]
         _drive(scheduler, hub, recorder, watch(experiment, study), experiment, *first, told=lessons.observed)
     finally:

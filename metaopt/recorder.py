@@ -60,6 +60,11 @@ class Recorder:
         """What has come out of the history since."""
         return [self._inbox.popleft() for _ in range(len(self._inbox))]
 
+    @property
+    def remark(self) -> str:
+        """What the store has to say against so many records; mostly nothing."""
+        return str(getattr(self._store, "doubt", ""))
+
     def left(self) -> list[Record]:
         """What is not on disk."""
         with self._changed:

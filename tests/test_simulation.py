@@ -8,6 +8,7 @@ from simulation import Simulation, script
 
 from metaopt.history import replay
 from metaopt.stopping.median import Median
+from metaopt.stores import open_store
 from metaopt.trial import State
 
 
@@ -83,3 +84,23 @@ def test_a_script_that_fails_is_a_failed_trial():
     simulation = Simulation(fails, trials=30, workers=4).run()
     assert states_of(simulation.study) == {State.COMPLETED: 20, State.FAILED: 10}
     assert "RuntimeError(1)" in simulation.study.trials[1].error
+
+
+class Listener:
+    def __init__(self):
+        self.told = []
+
+    def show(self, now, scheduler, notes):
+        self.told += notes
+
+
+def test_a_store_that_has_become_slow_is_told_of_once(tmp_path, monkeypatch):
+    monkeypatch.setattr("metaopt.stores.tinydb.MANY", 50)
+    store = open_store(f"tinydb:{tmp_path / 'x.json'}", create=True)
+    simulation = Simulation(script(3), trials=20, workers=4, store=store)
+    simulation.driver._view = listener = Listener()
+    simulation.run()
+    store.close()
+    (warning,) = listener.told
+    assert warning.startswith("warning: ")
+    assert "journal" in warning
