@@ -183,13 +183,14 @@ class Categorical:
     """One of some values that have no order."""
 
     kind: ClassVar[str] = "category"
+    prior: ClassVar[str] = "choice"
     name: str
     choices: tuple[Scalar, ...]
     when: Condition | None = None
 
     def __post_init__(self) -> None:
         if not self.choices:
-            raise SpaceError(self.name, "choice() has nothing to choose from", "Write choice(relu, tanh).")
+            raise SpaceError(self.name, f"{self.prior}() has nothing to choose from", f"Write {self.prior}(a, b).")
         for index, value in enumerate(self.choices):
             check_scalar(self.name, value)
             if any(same(value, other) for other in self.choices[:index]):
@@ -217,7 +218,15 @@ class Categorical:
 
     def canonical(self) -> str:
         """Its short form."""
-        return f"choice({', '.join(map(write, self.choices))})"
+        return f"{self.prior}({', '.join(map(write, self.choices))})"
+
+
+@dataclass(frozen=True, slots=True)
+class Ordinal(Categorical):
+    """One of some values in their order: ``ordinal(small, medium, large)``, ``ordinal(16, 32, 256)``."""
+
+    kind: ClassVar[str] = "grid"
+    prior: ClassVar[str] = "ordinal"
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,7 +259,7 @@ class Fixed:
         return f"fixed({write(self.value)})"
 
 
-Parameter: TypeAlias = Real | Normal | Integer | Categorical | Fixed
+Parameter: TypeAlias = Real | Normal | Integer | Categorical | Ordinal | Fixed
 
 
 def as_value(parameter: Parameter, value: Scalar, what: str = "value") -> Scalar:

@@ -4,6 +4,7 @@
     noise:      normal(0, 1)                                           Normal, also lognormal(0, 1)
     units:      integer(8, 256, log)                                   Integer, both ends included, also integer(1, 4)
     optimizer:  choice(sgd, adam)                                      Categorical
+    batch:      ordinal(16, 32, 256)                                   Ordinal, values in their order
     momentum:   {prior: "uniform(0, 1)", when: "optimizer == sgd"}     with a condition
     decay:      {prior: "uniform(0, 1)", default: 0}                   what trials had that know nothing of it
     epochs:     20                                                     Fixed, also fixed("a text (with brackets)")
@@ -21,10 +22,10 @@ from typing import Any
 
 from metaopt.errors import SpaceError
 from metaopt.messages import Params, Scalar
-from metaopt.parameters import MAX, Categorical, Condition, Fixed, Integer, Normal, Parameter, Real, as_value
+from metaopt.parameters import MAX, Categorical, Condition, Fixed, Integer, Normal, Ordinal, Parameter, Real, as_value
 from metaopt.scalars import is_number, read, read_list, write
 
-__all__ = ["Categorical", "Condition", "Fixed", "Integer", "Normal", "Parameter", "Real", "Space"]
+__all__ = ["Categorical", "Condition", "Fixed", "Integer", "Normal", "Ordinal", "Parameter", "Real", "Space"]
 
 ITSELF = "space"
 """Whom a SpaceError names that is about no single parameter."""
@@ -37,14 +38,16 @@ FORMS = {
     "lognormal": "lognormal(0, 1)",
     "integer": "integer(8, 256) or integer(8, 256, log)",
     "choice": "choice(relu, tanh)",
+    "ordinal": "ordinal(16, 32, 256)",
     "fixed": "fixed(3)",
 }
 FIELDS: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("uniform", "loguniform", "integer"), ("low", "high")),
     **dict.fromkeys(("normal", "lognormal"), ("mean", "sd")),
-    "choice": ("choices",),
+    **dict.fromkeys(("choice", "ordinal"), ("choices",)),
     "fixed": ("value",),
 }
+_LISTS = {"choice": Categorical, "ordinal": Ordinal}
 _NAME = re.compile(r"\w+")
 _CALL = re.compile(r"([\w-]+)\s*\((.*)\)", re.DOTALL)
 _CONDITION = re.compile(r"(\w+)\s*(==|!=|<=|>=|<|>|\bin\b)\s*(.*)", re.DOTALL)
@@ -211,7 +214,7 @@ def _from_mapping(name: str, written: Mapping[str, Any]) -> Parameter:
     for each in fields:
         if each not in written:
             raise SpaceError(name, f"{prior} lacks {each}", f"Give it {' and '.join(fields)}.")
-    if prior == "choice":
+    if prior in _LISTS:
         if not isinstance(written["choices"], (list, tuple)):
             raise SpaceError(name, "choices is not a list", "Write choices: [relu, tanh].")
         return _build(name, prior, list(written["choices"]))
@@ -226,8 +229,8 @@ def _from_mapping(name: str, written: Mapping[str, Any]) -> Parameter:
 
 def _build(name: str, prior: str, arguments: list[Scalar]) -> Parameter:
     _check_prior(name, prior)
-    if prior == "choice":
-        return Categorical(name, tuple(arguments))
+    if prior in _LISTS:
+        return _LISTS[prior](name, tuple(arguments))
     wanted, log = FIELDS[prior], prior == "integer" and arguments[2:] == ["log"]
     if len(arguments) != len(wanted) and not log:
         problem = f"{prior} takes {' and '.join(wanted)}, not {len(arguments)} value{'s' * (len(arguments) != 1)}"
@@ -276,9 +279,8 @@ def _check_prior(name: str, prior: object) -> None:
     if not isinstance(prior, str) or prior not in FORMS:
         near = get_close_matches(str(prior), FORMS, n=1)
         hint = f'Known: {", ".join(FORMS)}; for a text with brackets write fixed("...").'
-        raise SpaceError(
-            name, f"there is no prior {prior!r}", f"Did you mean {FORMS[near[0]]}?  {hint}" if near else hint
-        )
+        hint = f"Did you mean {FORMS[near[0]]}?  {hint}" if near else hint
+        raise SpaceError(name, f"there is no prior {prior!r}", hint)
 
 
 def _check_keys(name: str, written: Mapping[str, Any], known: Sequence[str]) -> None:

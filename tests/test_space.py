@@ -3,6 +3,7 @@ import math
 import re
 import string
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 
 from metaopt.errors import SpaceError
 from metaopt.parameters import LARGEST, TAIL
-from metaopt.space import Categorical, Condition, Fixed, Integer, Normal, Real, Space
+from metaopt.space import Categorical, Condition, Fixed, Integer, Normal, Ordinal, Real, Space
 
 settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("unhurried")
@@ -53,7 +54,7 @@ def integers(draw, name="x", largest=LARGEST):
 @st.composite
 def categoricals(draw, name="x"):
     choices = draw(st.lists(SCALAR, min_size=1, max_size=6, unique_by=lambda value: (isinstance(value, bool), value)))
-    return Categorical(name, tuple(choices))
+    return draw(st.sampled_from([Categorical, Ordinal]))(name, tuple(choices))
 
 
 @st.composite
@@ -76,7 +77,7 @@ def spaces(draw):
             when = draw(st.sampled_from([None, Condition(parent.name, "==", parent.choices[:1])]))
         elif not isinstance(parent, Fixed):
             when = draw(st.sampled_from([None, Condition(parent.name, "<=", (parent.from_unit(0.5),))]))
-        made.append(type(child)(**{**{name: getattr(child, name) for name in child.__slots__}, "when": when}))
+        made.append(replace(child, when=when))
     return Space(tuple(draw(st.permutations(made))))
 
 
@@ -206,6 +207,8 @@ def test_the_ends_of_a_real_parameter_are_its_bounds():
         ("integer(8, 256)", Integer("x", 8, 256)),
         ("integer(1e3, 1e6, log)", Integer("x", 1000, 1000000, log=True)),
         ("choice(relu, tanh, logistic)", Categorical("x", ("relu", "tanh", "logistic"))),
+        ("ordinal(16, 32, 256)", Ordinal("x", (16, 32, 256))),
+        ({"type": "ordinal", "choices": ["low", "high"]}, Ordinal("x", ("low", "high"))),
         ("choice(true, False, null, none)", Categorical("x", (True, False, None, "none"))),
         ("choice(1, 1.5, 1e-3, -2)", Categorical("x", (1, 1.5, 0.001, -2))),
         ("choice(1, true, 0, false)", Categorical("x", (1, True, 0, False))),
@@ -388,7 +391,8 @@ def test_the_size_counts_what_the_grid_reaches():
         ("normal(0, 0)", "sd is 0", "normal\\(0, 1\\)"),
         ("lognormal(0, -1)", "sd is -1", "second"),
         ("lognormal(1000, 1)", "too large", "mean"),
-        ("choice()", "nothing to choose from", "choice\\(relu, tanh\\)"),
+        ("choice()", "nothing to choose from", "choice\\(a, b\\)"),
+        ("ordinal(1, 2, 1)", "1 is there twice", "once"),
         ("choice(a, b, a)", "a is there twice", "once"),
         ("choice(1, 1.0)", "1.0 is there twice", "once"),
         ("choice([a, b])", r"cannot read '\[a, b\]'", "without brackets"),

@@ -19,6 +19,7 @@ class OptimizerContract:
         "real": {"x": "uniform(-1, 1)", "y": "uniform(0, 10)"},
         "log": {"x": "loguniform(1e-6, 1)", "y": "lognormal(0, 1)"},
         "whole": {"a": "integer(1, 1000)", "b": "integer(1, 1000, log)", "c": "uniform(0, 1)"},
+        "ordered": {"a": "ordinal(1, 10, 1000)", "b": "ordinal(low, high)", "c": "uniform(0, 1)"},
         "huge": {"a": "integer(-1000000000, 1000000000)", "b": "integer(1, 1000000000, log)"},
         "choice": {"x": "uniform(0, 1)", "c": "choice(red, green, blue)", "flag": "choice(true, false)"},
         "conditional": {
@@ -32,7 +33,7 @@ class OptimizerContract:
     }
     finite: ClassVar[Mapping[str, Mapping[str, object]]] = {
         "grid": {"a": "integer(1, 4)", "b": "integer(1, 9, log)"},
-        "choices": {"c": "choice(1, true, one)", "d": "choice(null, x)"},
+        "choices": {"c": "choice(1, true, one)", "d": "choice(null, x)", "o": "ordinal(8, 64, 65)"},
         "branches": {
             "kind": "choice(a, b)",
             "n": {"prior": "integer(1, 5)", "when": "kind == a"},
