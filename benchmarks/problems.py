@@ -142,7 +142,7 @@ def bbob(function: int, dimension: int) -> Problem:
     """A function of the BBOB suite (Hansen et al. 2009), moved and rotated as its first instance is."""
     import ioh  # noqa: PLC0415 - for this problem only
 
-    made = ioh.get_problem(function, instance=1, dimension=dimension)
+    made: Any = ioh.get_problem(function, instance=1, dimension=dimension)
     minimum = float(made.optimum.y)
     return Problem(cube(dimension, -5, 5), lambda params: float(made(listed(params))), minimum)
 

@@ -10,7 +10,7 @@ from scipy.special import log_ndtr
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
 
-from metaopt.optimizers.acquisition import log_expected_improvement, log_h, lower_confidence_bound
+from metaopt.optimizers.acquisition import log_expected_improvement, log_h, log_probability_below
 from metaopt.optimizers.encoding import Encoding
 from metaopt.optimizers.gaussian import cholesky, condition
 from metaopt.optimizers.kernels import Kernel, from_logs
@@ -176,7 +176,7 @@ def test_log_h_has_no_steps_where_its_formulas_meet():
         assert slope[0] == pytest.approx(slope[1], rel=1e-8)
 
 
-@pytest.mark.parametrize("acquisition", [log_expected_improvement(-1.0), lower_confidence_bound(2.0)])
+@pytest.mark.parametrize("acquisition", [log_expected_improvement(-1.0), log_probability_below(-0.5)])
 def test_the_derivatives_of_acquisition_functions_are_right(acquisition):
     mean, variance = np.array([-2.0, 0.0, 3.0, 30.0]), np.array([0.5, 1.0, 0.01, 0.2])
     _, by_mean, by_variance = acquisition(mean, variance)
@@ -201,11 +201,12 @@ def test_a_climb_ends_higher_and_on_the_grid():
     points = encoding.snap(rng.random((30, 3)))
     values = (points[:, 0] - 0.3) ** 2 + (points[:, 1] - 0.5) ** 2 + (encoding.cells(points, 2) != 1)
     posterior = condition(default_kernel(3, encoding.groups), encoding.features(points), values - values.mean())
+    terms = [(posterior, log_expected_improvement(0.0)), (posterior, log_probability_below(-0.2))]
     beginnings = encoding.snap(rng.random((4, 3)))
-    climb = Climb(posterior, encoding, lower_confidence_bound(0.0), None)
+    climb = Climb(terms, encoding, None)
     ends = climb.improve(beginnings, 50)
     assert climb.score(ends).min() > climb.score(beginnings).min()
     assert np.allclose(ends, encoding.snap(ends))
     assert space.from_unit(ends[0]) == {"x": pytest.approx(0.3, abs=0.1), "n": 3, "c": "b"}
-    held = Climb(posterior, encoding, lower_confidence_bound(0.0), 2).improve(beginnings, 50)
+    held = Climb(terms, encoding, 2).improve(beginnings, 50)
     assert sorted(held[:, 2]) == sorted(beginnings[:, 2])

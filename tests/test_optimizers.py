@@ -272,3 +272,83 @@ def test_gp_does_not_stay_in_the_wrong_branch():
             optimizer.tell(point, values[point["kind"]][-1])
         wrong += min(values, key=lambda kind: min(values[kind])) != "c"
     assert wrong <= 1
+
+
+SQUARE = Space.parse({"x": "uniform(0, 1)", "y": "uniform(0, 1)"})
+
+
+def distance(params):
+    """From (0.8, 0.8), where nothing may be: what is allowed is at x + y <= 1."""
+    return (params["x"] - 0.8) ** 2 + (params["y"] - 0.8) ** 2, params["x"] + params["y"] - 1.0
+
+
+def test_gp_ends_at_the_edge_of_what_a_constraint_allows():
+    optimizer = GaussianProcess(SQUARE, 1, constraints=1)
+    seen = []
+    for _ in range(35):
+        (params,) = optimizer.ask(1, [])
+        seen.append(distance(params))
+        optimizer.tell(params, seen[-1])
+    assert min(value for value, excess in seen if excess <= 0) == pytest.approx(0.18, abs=0.002)
+
+
+def test_gp_looks_for_what_a_constraint_allows_while_it_has_seen_nothing_of_it():
+    optimizer = GaussianProcess(SQUARE, 1, constraints=1)
+    corner = []
+    for _ in range(30):
+        (params,) = optimizer.ask(1, [])
+        corner.append(params["x"] + params["y"] - 0.1)
+        optimizer.tell(params, [-params["x"], corner[-1]])
+    assert min(corner) <= 0
+
+
+def test_gp_learns_where_trials_fail_for_what_they_are_and_still_ends_beside_it():
+    optimizer = GaussianProcess(SQUARE, 1)
+    values = []
+    for _ in range(40):
+        (params,) = optimizer.ask(1, [])
+        value, excess = distance(params)
+        values.append(value if excess <= 0 else math.inf)
+        optimizer.tell(params, values[-1])
+    assert min(values) == pytest.approx(0.18, abs=0.01)
+    assert values[15:].count(math.inf) < 20
+
+
+def test_gp_spreads_over_the_pareto_set_of_two_objectives():
+    optimizer = GaussianProcess(
+        Space.parse({"x": "uniform(0, 1)", "y": "uniform(0, 1)", "c": "choice(a, b)"}), 2, objectives=2
+    )
+    front = []
+    for _ in range(60):
+        (params,) = optimizer.ask(1, [])
+        further = 1.0 + 2.0 * params["y"] + (params["c"] == "b")
+        values = (
+            params["x"],
+            further * (1.0 - (params["x"] / further) ** 2),
+        )  # concave: no weighted sum finds its middle
+        front += [values[0]] if values[1] <= 1.05 * (1.0 - values[0] ** 2) + 0.02 else []
+        optimizer.tell(params, values)
+    shares = np.histogram(front, 5, (0, 1))[0]
+    assert shares.min() >= 2
+    assert len(optimizer.ask(20, [])) == 20
+
+
+def test_gp_refuses_another_number_of_values_than_it_expects():
+    with pytest.raises(ValueError, match="3 values were told, and 2 are expected"):
+        GaussianProcess(SQUARE, 1, objectives=2).tell({"x": 0.5, "y": 0.5}, [1.0, 2.0, 3.0])
+
+
+@pytest.mark.parametrize(
+    "values", [[math.nan], [math.inf], [(1.0, 2.0)], [(1e300, -1e300), (-1e300, math.inf), math.nan]]
+)
+def test_several_values_may_be_as_odd_as_one(values):
+    for settings in ({"objectives": 2}, {"constraints": 1}):
+        optimizer = GaussianProcess(SQUARE, 1, **settings)
+        for number in range(24):
+            (params,) = optimizer.ask(1, [])
+            optimizer.tell(params, values[number % len(values)])
+        assert len(optimizer.ask(3, [])) == 3
+
+
+def test_a_trial_that_is_left_out_is_no_part_of_the_scale():
+    assert np.allclose(standardise(np.array([1.0, math.inf, 3.0, math.nan])), [-1, math.nan, 1, 1], equal_nan=True)

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from typing import TypeAlias
 
 import numpy as np
-from scipy.special import erfcx, ndtr
+from scipy.special import erfcx, log_ndtr, ndtr
 
 from metaopt.optimizers.kernels import Array
 
@@ -76,11 +76,14 @@ def log_expected_improvement(best: float) -> Acquisition:
     return value
 
 
-def lower_confidence_bound(kappa: float) -> Acquisition:
-    """-(mu - kappa sigma): the function may well be that low (Srinivas et al. 2010, there of the upper bound)."""
+def log_probability_below(bound: float) -> Acquisition:
+    """Log of P(f <= bound) = log Phi((bound - mu) / sigma): that a constraint holds (Gardner et al. 2014)."""
 
     def value(mean: Array, variance: Array) -> tuple[Array, Array, Array]:
         deviation = np.sqrt(variance)
-        return kappa * deviation - mean, np.full_like(mean, -1.0), 0.5 * kappa / deviation
+        z = (bound - mean) / deviation
+        log = log_ndtr(z)
+        slope = np.exp(-0.5 * z**2 - HALF_LOG_2PI - log)
+        return log, -slope / deviation, -slope * z / (2.0 * variance)
 
     return value

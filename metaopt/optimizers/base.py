@@ -21,6 +21,11 @@ class Optimizer(Protocol):
         """
         ...
 
-    def tell(self, params: Params, value: float) -> None:
-        """A trial has ended with ``value``, to be minimised; NaN when it failed or was stopped early."""
+    def tell(self, params: Params, value: float | Sequence[float]) -> None:
+        """A trial has ended with ``value``, to be minimised; NaN when it failed or was stopped early.
+
+        It is inf when it failed for what it is, so that its neighbours would fail too: for want of memory.  An
+        optimizer whose settings have ``objectives`` or ``constraints`` (keywords with how many there are) may be told
+        a sequence: first the objectives, then by how much each constraint is exceeded.
+        """
         ...

@@ -8,7 +8,9 @@ all over the space, starts drawn from them by merit, and a sweep over all values
     scores   (m,)    acquisition; -inf where a point must not be proposed
 """
 
+from collections.abc import Sequence
 from functools import lru_cache
+from typing import TypeAlias
 
 import numpy as np
 from scipy.optimize import minimize
@@ -18,6 +20,9 @@ from metaopt.optimizers.acquisition import Acquisition
 from metaopt.optimizers.encoding import Encoding, Mask
 from metaopt.optimizers.gaussian import SMALLEST_VARIANCE, Posterior
 from metaopt.optimizers.kernels import Array, Indices
+
+Term: TypeAlias = tuple[Posterior, Acquisition]
+"""What is to be expected of a point is a sum of terms, each an acquisition under a posterior of its own."""
 
 CANDIDATES = 2048
 TOO_CLOSE = 1e-6
@@ -75,12 +80,20 @@ def starts(scores: Array, count: int, rng: np.random.Generator) -> Indices:
     return order[np.isfinite(scores[order])]
 
 
+def score(terms: Sequence[Term], features: Array) -> Array:
+    """The sum of ``terms`` at the points with these ``features`` (m, f), shape (m,)."""
+    total = np.zeros(len(features))
+    for posterior, acquisition in terms:
+        total += acquisition(*posterior.predict(features))[0]
+    return total
+
+
 class Climb:
     """Moves points to higher acquisition: along gradients where continuous, value by value elsewhere."""
 
-    def __init__(self, posterior: Posterior, encoding: Encoding, acquisition: Acquisition, held: int | None) -> None:
-        """Under ``posterior``; the column ``held`` stays as it is."""
-        self._posterior, self._encoding, self._acquisition = posterior, encoding, acquisition
+    def __init__(self, terms: Sequence[Term], encoding: Encoding, held: int | None) -> None:
+        """Of the sum of ``terms``; the column ``held`` stays as it is."""
+        self._terms, self._encoding = terms, encoding
         self._swept = [column for column in encoding.swept if column != held]
 
     def improve(self, points: Array, iterations: int) -> Array:
@@ -96,7 +109,7 @@ class Climb:
 
     def score(self, points: Array) -> Array:
         """The acquisition (m,) of ``points`` (m, d)."""
-        return self._acquisition(*self._posterior.predict(self._encoding.features(points)))[0]
+        return score(self._terms, self._encoding.features(points))
 
     def _sweep(self, points: Array, scores: Array) -> tuple[Array, Array]:
         """Each discrete parameter in turn takes, at each point, the value with the highest acquisition."""
@@ -124,11 +137,13 @@ class Climb:
 
         def loss(moved: Array) -> tuple[float, Array]:
             features[:, self._encoding.continuous_features] = moved.reshape(active.shape)
-            mean, variance, mean_gradient, variance_gradient = self._posterior.predict_with_gradients(features)
-            score, by_mean, by_variance = self._acquisition(mean, variance)
-            gradient = by_mean[:, None] * mean_gradient + by_variance[:, None] * variance_gradient
-            gradient = gradient[:, self._encoding.continuous_features] * active
-            return -float(score.sum()), -gradient.ravel()
+            scores, gradient = 0.0, np.zeros_like(features)
+            for posterior, acquisition in self._terms:
+                mean, variance, mean_gradient, variance_gradient = posterior.predict_with_gradients(features)
+                value, by_mean, by_variance = acquisition(mean, variance)
+                gradient += by_mean[:, None] * mean_gradient + by_variance[:, None] * variance_gradient
+                scores += float(value.sum())
+            return -scores, -(gradient[:, self._encoding.continuous_features] * active).ravel()
 
         found = minimize(
             loss,

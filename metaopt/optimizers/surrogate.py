@@ -1,15 +1,17 @@
-"""The model of a study so far: what was told, the kernel that is fitted to it, and its posterior.
+"""A model of one thing that is told of trials: the kernel that is fitted to it, and its posterior.
 
 Everything is a function of what was told, in its order: what is kept here is kept for speed only.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 
-from metaopt.optimizers.encoding import Encoding
+from metaopt.optimizers.encoding import Encoding, Mask
 from metaopt.optimizers.gaussian import Posterior, condition
 from metaopt.optimizers.kernels import Array, Indices, Kernel
 from metaopt.optimizers.likelihood import default_kernel, fit
-from metaopt.optimizers.outcomes import standardise
+from metaopt.optimizers.outcomes import Scale, as_row
 from metaopt.optimizers.tried import chance
 
 EAGER = 100
@@ -24,52 +26,72 @@ KEPT_BEST, KEPT_LATEST, KEPT_OTHERS = 400, 300, 300
 """More observations than these together: the model knows the best, the latest and some others."""
 
 
-class Surrogate:
-    """A Gaussian process over the points that were told."""
+class Told:
+    """What was told: ``points`` (n, d), and of each one a row of ``values`` (n, width; outcomes.py)."""
 
-    def __init__(self, encoding: Encoding, seed: int) -> None:
-        """Nothing has been told."""
-        self._encoding, self.seed = encoding, seed
+    def __init__(self, dimension: int, width: int) -> None:
+        """Nothing yet."""
+        self._dimension, self._width = dimension, width
         self._points: list[Array] = []
-        self._values: list[float] = []
-        self._kernels: dict[int, Kernel] = {}
-        self._posterior: Posterior | None = None
+        self._rows: list[Array] = []
 
-    def add(self, point: Array, value: float) -> None:
-        """An observation of ``value`` (NaN: failed) at ``point`` (d,)."""
+    def __len__(self) -> int:
+        return len(self._points)
+
+    def add(self, point: Array, value: float | Sequence[float]) -> None:
+        """``value`` was told of ``point`` (d,)."""
+        self._rows.append(as_row(value, self._width))
         self._points.append(point)
-        self._values.append(value if np.isfinite(value) else np.nan)
-        self._posterior = None
 
     @property
     def points(self) -> Array:
         """All points (n, d)."""
-        return np.array(self._points).reshape(len(self._points), self._encoding.dimension)
+        return np.array(self._points).reshape(len(self), self._dimension)
 
     @property
-    def succeeded(self) -> int:
-        """How many observations have a value."""
-        return int(np.isfinite(self._values).sum())
+    def values(self) -> Array:
+        """All values (n, width)."""
+        return np.array(self._rows).reshape(len(self), self._width)
 
-    def best_points(self, count: int) -> Array:
-        """The points with the lowest values, best first, (at most ``count``, d)."""
-        return self.points[np.argsort(self._values, kind="stable")[:count]]
+    @property
+    def succeeded(self) -> Mask:
+        """Whether each trial has values, (n,)."""
+        return np.asarray(np.isfinite(self.values).all(axis=1))
 
-    def posterior(self) -> Posterior:
-        """After everything that was told (more than 1,000 observations: a part of them)."""
-        if self._posterior is None:
-            kernel = self._kernel(_last_step(len(self._values)))
-            values = standardise(np.array(self._values))
-            kept = np.arange(len(values))
-            if len(values) > KEPT_BEST + KEPT_LATEST + KEPT_OTHERS:
-                kept = self._kept(values)
-            features = self._encoding.features(self.points[kept])
-            self._posterior = condition(kernel, features, values[kept])
-        return self._posterior
+
+class Surrogate:
+    """A Gaussian process over the points that were told, fitted to what ``scale`` makes of their values."""
+
+    def __init__(self, encoding: Encoding, seed: int, told: Told, scale: Scale) -> None:
+        """``told`` may grow."""
+        self._encoding, self.seed, self._told, self._scale = encoding, seed, told, scale
+        self._kernels: dict[int, Kernel] = {}
+        self._known = -1
+        self._modelled: tuple[Posterior, Indices] | None = None
+
+    def best_points(self, count: int, among: Mask) -> Array:
+        """Those of the points marked ``among`` (n,) with the lowest values, best first, (at most ``count``, d)."""
+        values = np.where(among, self._scale(self._told.values), np.inf)
+        return self._told.points[np.argsort(values, kind="stable")[: min(count, among.sum())]]
+
+    def posterior(self) -> tuple[Posterior, Indices]:
+        """After everything that was told, and which of that it knows: of more than 1,000 observations, a part."""
+        if self._modelled is None or self._known != len(self._told):
+            self._known = len(self._told)
+            kernel = self._kernel(_last_step(self._known))
+            values = self._scale(self._told.values)
+            kept = self._kept(values)
+            self._modelled = condition(kernel, self._features(kept), values[kept]), kept
+        return self._modelled
+
+    def _features(self, rows: Indices) -> Array:
+        return self._encoding.features(self._told.points[rows])
 
     def _kept(self, values: Array) -> Indices:
-        order = np.argsort(values, kind="stable")
-        best, latest = order[:KEPT_BEST], np.arange(len(values) - KEPT_LATEST, len(values))
+        order = np.argsort(values, kind="stable")[: np.isfinite(values).sum()]
+        if len(order) <= KEPT_BEST + KEPT_LATEST + KEPT_OTHERS:
+            return np.sort(order)
+        best, latest = order[:KEPT_BEST], np.sort(order)[-KEPT_LATEST:]
         others = np.setdiff1d(order, np.concatenate([best, latest]))
         drawn = chance(self.seed, len(values)).permutation(others)[:KEPT_OTHERS]
         return np.unique(np.concatenate([best, latest, drawn]))
@@ -81,15 +103,19 @@ class Surrogate:
         the same ones at little cost.
         """
         if count not in self._kernels:
-            values = standardise(np.array(self._values[:count]))
-            fitted = np.arange(count) if count <= SUBSET else self._fitted(values)
-            inputs = self._encoding.features(self.points[fitted])
+            values = self._scale(self._told.values[:count])
+            fitted, starts = self._fitted(values), self._starts(count)
             iterations = ITERATIONS if count <= EAGER else ITERATIONS // 2
-            self._kernels[count] = fit(inputs, values[fitted], self._starts(count), iterations)
+            known = len(fitted) > 0
+            self._kernels[count] = (
+                fit(self._features(fitted), values[fitted], starts, iterations) if known else starts[0]
+            )
         return self._kernels[count]
 
     def _fitted(self, values: Array) -> Indices:
-        order = np.argsort(values, kind="stable")
+        order = np.argsort(values, kind="stable")[: np.isfinite(values).sum()]
+        if len(order) <= SUBSET:
+            return np.sort(order)
         others = chance(self.seed, len(values)).permutation(order[FITTED_BEST:])[:FITTED_OTHERS]
         return np.concatenate([order[:FITTED_BEST], others])
 

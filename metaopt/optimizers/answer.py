@@ -1,0 +1,144 @@
+"""One answer of the model: point after point from one set of candidates, each one believed to be under way."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from metaopt.optimizers.acquisition import log_expected_improvement
+from metaopt.optimizers.encoding import Encoding, Mask
+from metaopt.optimizers.gaussian import Posterior
+from metaopt.optimizers.kernels import Array
+from metaopt.optimizers.search import TOO_CLOSE, Climb, Field, Term, cover, score, starts
+from metaopt.optimizers.surrogate import Surrogate
+from metaopt.optimizers.tried import Tried, chance
+
+INCUMBENTS, PERTURBED = 4, 32
+"""Candidates near the best points: so many of them, so many around each."""
+LEAST_TRIED_EVERY = 5
+"""Trials of which one is in the least tried value of a category."""
+STARTS = 8
+POLISHED = 8
+"""Picks of one answer that are polished; the others are the best candidates."""
+POLISH_WORK = 1_600
+"""Observed and pending points times polished picks of one answer: what an answer may cost."""
+CLIMB = 50
+"""Iterations of the polish."""
+BELIEVED = 256
+"""Pending points that the model takes in, those that promise most; and picks of one answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """What an answer goes by: the points that were ``told`` (n, d), which of them are ``feasible`` (n,), and models.
+
+    ``objective`` is that of what is to be small; ``terms`` say how likely it is that all that must hold does.
+    """
+
+    encoding: Encoding
+    told: Array
+    feasible: Mask
+    objective: Surrogate
+    terms: Sequence[Term]
+
+
+class Answer:
+    """The points that promise most, one after the other."""
+
+    def __init__(self, view: View, tried: Tried, pending: Array, count: int) -> None:
+        """For ``count`` points, while ``pending`` (p, d) are under way; ``tried`` is kept by the caller."""
+        self._view, self._tried, self._picks = view, tried, 0
+        posterior, known = view.objective.posterior()
+        self._visited = np.concatenate([view.told, pending])
+        features = _most_promising(posterior, view.encoding.features(pending))
+        self._hopeful = bool(view.feasible[known].any())
+        possible = [posterior.inputs[view.feasible[known]], *([] if view.terms else [features])]
+        self._target = float(posterior.mean(np.concatenate(possible)).min()) if self._hopeful else 0.0
+        posterior = posterior.believe(features)
+        points = self._candidates(posterior, chance(view.objective.seed, tried.trials))
+        self._field = Field(posterior, view.encoding, points, min(count, BELIEVED))
+        self._limits = score(view.terms, view.encoding.features(points))
+        self._unseen = np.array([not tried.has(point) for point in points], dtype=np.bool_)
+        self._polished = min(POLISHED, POLISH_WORK // len(posterior.inputs) + 1)
+
+    def best_point(self, trial: int, rng: np.random.Generator) -> list[float] | None:
+        """The point with the highest acquisition for this trial; None when no candidate is left."""
+        allowed, held = self._field.free & self._unseen, None
+        if self._view.encoding.categories and trial % LEAST_TRIED_EVERY == 0:
+            allowed, held = self._least_tried(allowed, rng)
+        scores = np.where(allowed, self._scores(), -np.inf)
+        if not np.isfinite(scores).any():
+            return None
+        if self._picks >= BELIEVED:
+            return list(self._field.points[starts(scores, 2, rng)[-1]].tolist())
+        if self._picks < self._polished:
+            climb = Climb(self._terms(), self._view.encoding, held)
+            for point in self._new(climb.improve(self._field.points[starts(scores, STARTS, rng)], CLIMB)):
+                return point
+        return list(self._field.points[np.argmax(scores)].tolist())
+
+    def pick(self, point: Array) -> None:
+        """Believe that ``point`` (d,) is under way."""
+        self._unseen &= ~(self._field.points == point).all(axis=1)
+        self._visited = np.concatenate([self._visited, point[None, :]])
+        if self._picks < BELIEVED:
+            mean = self._field.posterior.mean(self._view.encoding.features(point[None, :]))
+            self._target = self._target if self._view.terms else min(self._target, float(mean[0]))
+            self._field.pick(point)
+        self._picks += 1
+
+    def _terms(self) -> list[Term]:
+        """As long as nothing is feasible, only that counts."""
+        improvement = (self._field.posterior, log_expected_improvement(self._target))
+        return [*([improvement] if self._hopeful else []), *self._view.terms]
+
+    def _scores(self) -> Array:
+        """The sum of all terms at the candidates, (m,)."""
+        if not self._hopeful:
+            return self._limits
+        return self._limits + log_expected_improvement(self._target)(self._field.mean, self._field.variance)[0]
+
+    def _new(self, points: Array) -> Iterator[list[float]]:
+        """Those of ``points`` (m, d) at which nothing was observed or is under way."""
+        points = self._view.encoding.on_grid(points)
+        apart = self._field.posterior.closest(self._view.encoding.features(points)) > TOO_CLOSE
+        return (point for point in points[apart].tolist() if not self._tried.has(point))
+
+    def _candidates(self, posterior: Posterior, rng: np.random.Generator) -> Array:
+        """A shifted Sobol sequence and neighbours of the best points; every point of a small finite space."""
+        encoding = self._view.encoding
+        if encoding.every_point is not None:
+            return encoding.every_point
+        shift = rng.random(encoding.dimension)
+        best = np.repeat(self._incumbents(), PERTURBED, axis=0)
+        reach = 0.1 * np.minimum(posterior.kernel.inverse_squares**-0.5, 1.0)
+        moved = best + reach * rng.standard_normal(best.shape)
+        jump = rng.random(best.shape) < 1.0 / encoding.dimension
+        jump[:, encoding.continuous] = False
+        moved = np.where(jump, rng.random(best.shape), moved)
+        return encoding.snap(np.concatenate([(cover(encoding.dimension) + shift) % 1.0, moved]))
+
+    def _incumbents(self) -> Array:
+        """The best feasible points; where there are none, those that are so most likely."""
+        view = self._view
+        if self._hopeful:
+            return view.objective.best_points(INCUMBENTS, view.feasible)
+        return view.told[np.argsort(-score(view.terms, view.encoding.features(view.told)), kind="stable")[:INCUMBENTS]]
+
+    def _least_tried(self, allowed: Mask, rng: np.random.Generator) -> tuple[Mask, int | None]:
+        """Only candidates with the value that was tried least, of a category drawn by ``rng``; and its column."""
+        encoding, points = self._view.encoding, self._field.points
+        column = int(rng.choice(encoding.categories))
+        visited = self._visited[encoding.active(self._visited)[:, column]]
+        counts = np.bincount(encoding.cells(visited, column), minlength=len(encoding.values[column]))
+        there = encoding.cells(points, column) == np.argmin(counts)
+        there &= encoding.active(points)[:, column] & allowed
+        return (there, column) if there.any() else (allowed, None)
+
+
+def _most_promising(posterior: Posterior, features: Array) -> Array:
+    """Those of many pending points (p, f) that the model has to know about."""
+    if len(features) <= BELIEVED:
+        return features
+    mean, variance = posterior.predict(features)
+    return features[np.argsort(mean - 2.0 * np.sqrt(variance), kind="stable")[:BELIEVED]]
