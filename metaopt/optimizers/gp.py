@@ -27,6 +27,8 @@ WEIGHTS = 12
 """About so many different weights are given to several objectives, in turn."""
 SIDES = 4
 """Up to so many of them in one answer."""
+CAUTIOUS = -0.75
+"""From -1, where a trial was possible, to 1, where it was not: a trial that fails tells nothing of the objective."""
 
 
 class GaussianProcess:
@@ -94,13 +96,13 @@ class GaussianProcess:
         """What an answer in this turn goes by: the weights of several objectives take turns."""
         told = self._told
         refused = np.isposinf(told.values[:, 0]).any()
-        limits = [*self._limits, *([self._refusal] if refused else [])]
+        limits = [(each, 0.0) for each in self._limits] + ([(self._refusal, CAUTIOUS)] if refused else [])
         return View(
             encoding=self._encoding,
             told=told.points,
             feasible=told.succeeded & (told.values[:, self._objectives :] <= 0.0).all(axis=1),
             objective=self._sides[turn % len(self._sides)],
-            terms=[(surrogate.posterior()[0], log_probability_below(0.0)) for surrogate in limits],
+            terms=[(surrogate.posterior()[0], log_probability_below(bound)) for surrogate, bound in limits],
         )
 
 
