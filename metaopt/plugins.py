@@ -17,6 +17,7 @@ OPTIMIZERS = {
     "gp": "metaopt.optimizers.gp:GaussianProcess",
     "random": "metaopt.optimizers.random:Random",
     "sobol": "metaopt.optimizers.sobol:Sobol",
+    "tpe": "metaopt.optimizers.tpe:ParzenEstimator",
 }
 STOPPERS = {
     "never": "metaopt.stopping.never:Never",
