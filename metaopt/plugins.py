@@ -14,6 +14,7 @@ from typing import Any
 from metaopt.errors import PluginError
 
 OPTIMIZERS = {
+    "cmaes": "metaopt.optimizers.cmaes:CmaEs",
     "gp": "metaopt.optimizers.gp:GaussianProcess",
     "random": "metaopt.optimizers.random:Random",
     "sobol": "metaopt.optimizers.sobol:Sobol",
