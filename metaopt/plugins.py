@@ -16,6 +16,7 @@ from metaopt.errors import PluginError
 OPTIMIZERS = {
     "cmaes": "metaopt.optimizers.cmaes:CmaEs",
     "gp": "metaopt.optimizers.gp:GaussianProcess",
+    "grid": "metaopt.optimizers.grid:Grid",
     "random": "metaopt.optimizers.random:Random",
     "sobol": "metaopt.optimizers.sobol:Sobol",
     "tpe": "metaopt.optimizers.tpe:ParzenEstimator",
