@@ -22,7 +22,9 @@ KEYS: Mapping[str, Key] = {
     "objective.of": Key("last", "best", "which of a trial's values counts: last, best or mean"),
     "space": Key(REQUIRED, "{lr: 'loguniform(1e-4, 1e-1)'}", "the parameters and their priors"),
     "trials": Key(REQUIRED, "100", "how many trials in all"),
-    "optimizer": Key("gp", "{rule: gp, start: 20}", "who proposes: gp, sobol, random, or package.module:Class"),
+    "optimizer": Key(
+        "gp", "{rule: gp, start: 20}", "who proposes: gp, tpe, cmaes, grid, sobol, random, or package.module:Class"
+    ),
     "stopper": Key("never", "{rule: median, warmup: 5}", "who ends bad trials early: never, median, or your own"),
     "seed": Key("1", "7", "equal seeds draw equal random numbers"),
     "timeout": Key("none", "10m", "how long a trial may take"),

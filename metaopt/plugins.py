@@ -14,9 +14,12 @@ from typing import Any
 from metaopt.errors import PluginError
 
 OPTIMIZERS = {
+    "cmaes": "metaopt.optimizers.cmaes:CmaEs",
     "gp": "metaopt.optimizers.gp:GaussianProcess",
+    "grid": "metaopt.optimizers.grid:Grid",
     "random": "metaopt.optimizers.random:Random",
     "sobol": "metaopt.optimizers.sobol:Sobol",
+    "tpe": "metaopt.optimizers.tpe:ParzenEstimator",
 }
 STOPPERS = {
     "never": "metaopt.stopping.never:Never",
