@@ -11,9 +11,9 @@ from audit import Audit
 from chaos import HEARTBEAT, Chaos, Directories, Impatient, Killed, Moody, SlowDisk, kind_of, play
 
 from metaopt.driver import Driver
+from metaopt.goals import Goals
 from metaopt.history import replay, unheard
 from metaopt.messages import Opened
-from metaopt.objective import Objective
 from metaopt.scheduler import Limits, Scheduler
 from metaopt.stores.memory import Memory
 from metaopt.study import Study
@@ -60,7 +60,7 @@ class Story:
         """One run, which ends like this."""
         study, run, *_ = replay(self.store)
         past = [] if study is None else unheard(study, self.directories.write(study.open))
-        study = study or Study(Objective(**self.about["objective"]))
+        study = study or Study(Goals.described(self.about))
         study.run = run + 1
         hub = self.hub(end)
         until = self.now + self.chance.uniform(2, 8) if end == "walltime" else math.inf

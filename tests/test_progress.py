@@ -8,6 +8,7 @@ from rich.console import Console
 from running import Site
 
 from metaopt.experiment import Experiment
+from metaopt.goals import Goals
 from metaopt.messages import Assign, Finished, Joined, Lost, Reported, Suggested
 from metaopt.objective import Objective
 from metaopt.progress import Figures, LineView, LiveView, watcher
@@ -25,7 +26,7 @@ def experiment(tmp_path):
 @pytest.fixture
 def study(experiment):
     """Of 6 trials: one completed, one failed, one running, since the time 1000; worker 2 is idle."""
-    study = Study(experiment.objective)
+    study = Study(experiment.goals)
     for now, fact in [
         (1000.0, Joined(1, "host", "core 0")),
         (1000.0, Joined(2, "host", "core 1")),
@@ -43,9 +44,7 @@ def study(experiment):
 
 def shown(kind, experiment, study, *, width=100, now=1010.0, ended=False, **states):
     text = io.StringIO()
-    view = kind(
-        experiment, Study(experiment.objective), Console(file=text, width=width, force_terminal=kind is LiveView)
-    )
+    view = kind(experiment, Study(experiment.goals), Console(file=text, width=width, force_terminal=kind is LiveView))
     view.study, view.began = study, 1000.0
     scheduler = Scheduler(study, Limits(6, 2), Never())
     for name, value in states.items():
@@ -65,7 +64,7 @@ def test_figures(study):
 
 
 def test_figures_of_nothing():
-    figures = Figures.of(Study(Objective("loss")), total=6, now=0.0)
+    figures = Figures.of(Study(Goals((Objective("loss"),))), total=6, now=0.0)
     assert (figures.done, figures.busy, figures.left) == (0, 0.0, None)
 
 

@@ -29,7 +29,7 @@ class Sequence01:
 class Sobol:
     """The points of a scrambled Sobol sequence; the number of a trial is its place in it."""
 
-    def __init__(self, space: Space, seed: int) -> None:
+    def __init__(self, space: Space, seed: int, *, objectives: int = 1, constraints: int = 0) -> None:  # noqa: ARG002 - no value matters here
         """Search ``space``; equal seeds give equal points."""
         self._seed = seed
         self._sequence = Sequence01(len(space.searched), seed)
@@ -40,6 +40,6 @@ class Sobol:
         tried = self._tried.beside(pending)
         return list(tried.claims(count, self._seed, lambda trial, _: self._sequence.point(trial)))
 
-    def tell(self, params: Params, value: float) -> None:  # noqa: ARG002 - it does not matter here
+    def tell(self, params: Params, value: float | Sequence[float]) -> None:  # noqa: ARG002 - it does not matter here
         """A trial has ended; only that it was tried counts."""
         self._tried.add(params)
