@@ -120,7 +120,9 @@ def told(study):
     """What the optimizer must have been told; as text, for NaN equals itself only so."""
     ended = [study.trials[number] for number in study.ended]
     sign = study.objective.sign
-    return repr([(t.params, math.nan if t.objective is None else sign * t.objective) for t in ended])
+    none = [math.inf if trial.error == "MemoryError()" else math.nan for trial in ended]
+    values = [no if t.objective is None else sign * t.objective for t, no in zip(ended, none, strict=True)]
+    return repr([(trial.params, value) for trial, value in zip(ended, values, strict=True)])
 
 
 def expected(params, trial):
