@@ -176,12 +176,26 @@ def _outcome() -> Expression:
 
 
 def _result() -> list[Expression]:
-    """The state of each trial, and what goes with it."""
+    """The values of each trial, its state, and a row of all that."""
+    numbers = {"$range": [0, {"$size": "$goals.measures"}]}
+    flawed = {"$filter": {"input": "$values", "cond": {"$not": [_finite("$$this.value")]}}}
+    worth = {"$map": {"input": {"$slice": ["$values", "$goals.objectives"]}, "in": "$$this.value"}}
+    completed = _is("$state", "completed")
+    ended = {"$min": ["$last.time", {"$max": [{"$ifNull": ["$last.ended", "$last.time"]}, "$last.started"]}]}
+    steps: list[Expression] = [
+        {"values": {"$map": {"input": numbers, "as": "n", "in": _measured()}}},
+        {"flaw": {"$first": flawed}},
+        {"state": _state(), "until": ended},
+        {"objectives": _if(completed, worth, []), "excess": _if(completed, _excess(), [])},
+    ]
+    return [*({"$set": step} for step in steps), {"$replaceWith": _row()}, {"$sort": {"_id": 1}}]
+
+
+def _state() -> Expression:
+    """Where the trial stands, given its ``flaw``, if it has one."""
     losses = {"$size": {"$filter": {"input": "$tries", "cond": {"$in": ["$$this.how", ["lost", "killed"]]}}}}
     again = _if(_is("$last.stop", "pruned"), "stopped", "waiting")
-    given_back = {"$or": [{"$lt": ["$losses", "$last.limit"]}, {"$gt": ["$last.stop", None]}]}
-    flawed = {"$filter": {"input": "$values", "cond": {"$not": [_finite("$$this.value")]}}}
-    many, completed = "$goals.objectives", _is("$state", "completed")
+    given_back = {"$or": [{"$lt": [losses, "$last.limit"]}, {"$gt": ["$last.stop", None]}]}
     states = [
         ({"$not": "$last"}, "waiting"),
         (_is("$last.how", "none"), _if({"$gt": ["$last.stop", None]}, "stopping", "running")),
@@ -189,15 +203,14 @@ def _result() -> list[Expression]:
         (_is("$last.how", "failed"), "failed"),
         ({"$in": ["$last.how", ["stopped", "cut"]]}, again),
     ]
-    ended = {"$min": ["$last.time", {"$max": [{"$ifNull": ["$last.ended", "$last.time"]}, "$last.started"]}]}
-    numbers = {"$range": [0, {"$size": "$goals.measures"}]}
-    values = {"$set": {"values": {"$map": {"input": numbers, "as": "n", "in": _measured()}}, "losses": losses}}
-    worth = {"$map": {"input": {"$slice": ["$values", many]}, "in": "$$this.value"}}
-    judged = {"objectives": _if(completed, worth, []), "excess": _if(completed, _excess(), [])}
-    holds = {"$not": [{"$gt": [{"$max": "$excess"}, 0]}]}
-    about = {"state": _switch(states, _if(given_back, again, "failed")), "until": ended}
+    return _switch(states, _if(given_back, again, "failed"))
+
+
+def _row() -> Expression:
+    """All that is known of the trial."""
     has_ended = {"$in": ["$state", ["completed", "failed", "stopped"]]}
-    row = {
+    holds = {"$not": [{"$gt": [{"$max": "$excess"}, 0]}]}
+    return {
         "_id": "$_id",
         "study": "$_id.study",
         "trial": "$_id.trial",
@@ -206,7 +219,7 @@ def _result() -> list[Expression]:
         "objective": {"$ifNull": [_at("$objectives", 0), None]},
         "objectives": "$objectives",
         "excess": "$excess",
-        "feasible": {"$and": [completed, holds]},
+        "feasible": {"$and": [_is("$state", "completed"), holds]},
         "attempts": {"$ifNull": ["$last.attempt", 0]},
         "worker": _if(_is("$state", "waiting"), None, "$last.worker"),
         "run": {"$ifNull": ["$last.run", "$run"]},
@@ -215,8 +228,6 @@ def _result() -> list[Expression]:
         "duration": _if(has_ended, {"$subtract": ["$until", "$last.started"]}, None),
         "error": _if(_is("$state", "failed"), _error(), ""),
     }
-    steps = [{"flaw": {"$first": flawed}}, about, judged]
-    return [values, *({"$set": step} for step in steps), {"$replaceWith": row}, {"$sort": {"_id": 1}}]
 
 
 def _excess() -> Expression:
