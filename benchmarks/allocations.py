@@ -20,6 +20,7 @@ from statistics import mean
 from measure import answer, progress
 
 from metaopt.driver import Driver
+from metaopt.goals import Goals
 from metaopt.history import replay
 from metaopt.master import SLACK
 from metaopt.messages import Event, Opened, Params
@@ -124,7 +125,7 @@ class Job:
     def _allocation(self, store: Memory, script: Script, *, planned: bool) -> float:
         """One allocation; gives how much of it was used."""
         past, run, *_ = replay(store)
-        study = past or Study(Objective("loss"))
+        study = past or Study(Goals((Objective("loss"),)))
         study.run = run + 1
         end = self.length - GRACE - SLACK if planned else math.inf
         hub = KillingHub(script, self.workers, self.length)

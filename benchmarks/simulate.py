@@ -19,6 +19,7 @@ from statistics import median
 from measure import answer, progress
 
 from metaopt.driver import Driver
+from metaopt.goals import Goals
 from metaopt.messages import Opened, Params, Reported
 from metaopt.objective import Objective
 from metaopt.optimizers import make
@@ -56,7 +57,7 @@ def training(reports: int) -> Script:
 
 def simulate(workers: int, trials: int, reports: int) -> tuple[float, str, int]:
     """Seconds on a core, the digest of the log, the number of its records."""
-    store, study = Memory(), Study(Objective("loss"))
+    store, study = Memory(), Study(Goals((Objective("loss"),)))
     scheduler = Scheduler(study, Limits(trials, workers), Never())
     proposer, recorder = InlineProposer(make("random", SPACE, seed=1)), Recorder(store, 1, background=False)
     driver = Driver(scheduler, SimulatedHub(training(reports), workers), proposer, recorder, Silence())

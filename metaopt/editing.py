@@ -50,7 +50,7 @@ def _say(experiment: Experiment, store: Store, decide: Callable[[Study, Past], S
     begin = store.append([])  # refuses a second writer, where there may be one only
     while True:
         past = replay(store)
-        study = past.study or Study(experiment.objective)
+        study = past.study or Study(experiment.goals)
         now = round(time.time(), 6)
         first = [] if store.shared else unheard(study, Path(experiment.welcome().trials))
         for event in first:
@@ -119,7 +119,7 @@ def _inserted(
         )
     there = [trial for trial in study.trials.values() if not trial.outside and _is_at(trial.params, params)]
     if there and not again:
-        said = "" if there[0].objective is None else f", {study.objective.metric} = {there[0].objective:.6g}"
+        said = "" if there[0].objective is None else f", {study.goals.said(there[0].objectives)}"
         problem = f"trial {there[0].number} is at this point already: {there[0].state}{said}"
         raise HistoryError(problem, "To run it once more, say --again.")
     told.append((len(study.trials), study.tally[State.WAITING] if shared else len(study.open)))

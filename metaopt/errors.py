@@ -3,6 +3,7 @@
     MetaoptError                 what is wrong, and a hint: what to type next
     ├── ExperimentError          the experiment file: file, line, key
     ├── SpaceError               one parameter of a search space
+    ├── GoalError                a constraint
     ├── PluginError              an optimizer, stopper or store that cannot be had
     ├── HistoryError             a history that cannot be read or written
     │   ├── HistoryMissing       there is none at this place
@@ -57,6 +58,10 @@ class SpaceError(MetaoptError):
         self.name = name
         self.bare = problem
         super().__init__(f"{name}: {problem}", hint)
+
+
+class GoalError(MetaoptError):
+    """A constraint cannot be understood."""
 
 
 class PluginError(MetaoptError):

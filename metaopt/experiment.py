@@ -4,7 +4,7 @@ import re
 import shlex
 import signal
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -13,15 +13,15 @@ from metaopt import plugins
 from metaopt.argv import fill
 from metaopt.commandline import check_placeholders, check_program, read_command
 from metaopt.errors import PluginError, SpaceError
+from metaopt.goalkeys import read_goals
+from metaopt.goals import Goals
 from metaopt.keys import KEYS, REQUIRED
 from metaopt.location import Location, written_history, written_name
 from metaopt.messages import Params, Welcome
-from metaopt.objective import Objective
 from metaopt.scalars import duration
 from metaopt.space import ITSELF, Space
-from metaopt.yamlfile import YamlFile
+from metaopt.yamlfile import YamlFile, shown
 
-_GOALS, _OFS = ("minimize", "maximize"), ("last", "best", "mean")
 SIGNALS = ("SIGTERM", "SIGINT", "SIGHUP", "SIGUSR1", "SIGUSR2")
 
 
@@ -37,7 +37,7 @@ class Experiment:
     directory: str
     name: str
     command: tuple[str, ...]
-    objective: Objective
+    goals: Goals
     space: Space
     trials: int
     optimizer: plugins.Choice
@@ -61,7 +61,7 @@ class Experiment:
         file = YamlFile.read(path)
         _check_keys(file)
         directory = str(Path(path).absolute().parent)
-        name, space, command = written_name(file), _space(file), read_command(file)
+        name, goals, space, command = written_name(file), read_goals(file), _space(file), read_command(file)
         check_placeholders(file, command, space)
         check_program(file, command, directory)
         return Experiment(
@@ -69,11 +69,11 @@ class Experiment:
             directory=directory,
             name=name,
             command=command,
-            objective=_objective(file),
+            goals=goals,
             space=space,
             trials=_integer(file, "trials", least=1),
-            optimizer=_optimizer(file),
-            stopper=_stopper(file),
+            optimizer=_optimizer(file, goals),
+            stopper=_stopper(file, goals),
             seed=_integer(file, "seed", least=0),
             timeout=_timeout(file),
             grace=_duration(file, "grace"),
@@ -100,7 +100,7 @@ class Experiment:
         return {
             **{key: getattr(self, key) for key in (*about, *times, "cores_per_trial")},
             "command": list(self.command),
-            "objective": asdict(self.objective),
+            **self.goals.describe(),
             "space": self.space.canonical(),
             "optimizer": asdict(self.optimizer),
             "stopper": asdict(self.stopper),
@@ -129,12 +129,15 @@ class Experiment:
 
     def doubts(self) -> list[str]:
         """What may be meant as it stands, but need not be."""
-        wanted = self.objective.metric
-        if not self.metrics or wanted in self.metrics:
-            return []
-        near = get_close_matches(wanted, self.metrics, n=1)
-        hint = f"; did you mean {near[0]}?" if near else ""
-        return [f"no pattern under metrics: is for the objective {wanted}, so the script must report it itself{hint}"]
+        doubts = []
+        for wanted in (each.metric for each in self.goals.measures if self.metrics and each.metric not in self.metrics):
+            near = get_close_matches(wanted, self.metrics, n=1)
+            hint = f"; did you mean {near[0]}?" if near else ""
+            what = "objective" if any(each.metric == wanted for each in self.goals.objectives) else "constraint"
+            doubts.append(
+                f"no pattern under metrics: is for the {what} {wanted}, so the script must report it itself{hint}"
+            )
+        return doubts
 
     def line(self, trial: int, params: Params) -> str:
         """What to type in ``directory`` to run ``params`` by hand."""
@@ -148,14 +151,12 @@ def _check_keys(file: YamlFile) -> None:
     file.check_keys("", [key for key in KEYS if "." not in key])
     if file.has("resources") and not isinstance(file.get("resources"), dict):
         example = f"Write resources: {KEYS['resources'].example}"
-        file.refuse("resources", f"{_shown(file.get('resources'))} has no keys", example)
-    for parent in ("objective", "resources"):
-        if isinstance(file.get(parent), dict):
-            file.check_keys(parent, [_last(key) for key in KEYS if key.startswith(f"{parent}.")])
+        file.refuse("resources", f"{shown(file.get('resources'))} has no keys", example)
+    if isinstance(file.get("resources"), dict):
+        file.check_keys("resources", [_last(key) for key in KEYS if key.startswith("resources.")])
     for key, (default, example, _) in KEYS.items():
-        parent = key.rpartition(".")[0]
-        if default == REQUIRED and not file.has(key) and (not parent or isinstance(file.get(parent), dict)):
-            file.refuse(key, "it is missing", f"Add a line: {_last(key)}: {example}")
+        if default == REQUIRED and "." not in key and not file.has(key):
+            file.refuse(key, "it is missing", f"Add a line: {key}: {example}")
 
 
 def _space(file: YamlFile) -> Space:
@@ -166,29 +167,14 @@ def _space(file: YamlFile) -> Space:
         file.refuse(key, error.bare, error.hint)
 
 
-def _objective(file: YamlFile) -> Objective:
-    written = file.get("objective")
-    if isinstance(written, str) and written:
-        return Objective(written)
-    if not isinstance(written, dict):
-        file.refuse("objective", f"{_shown(written)} is no metric", "Write objective: val_loss")
-    metric = file.get("objective.metric")
-    if not isinstance(metric, str) or not metric:
-        file.refuse("objective.metric", f"{_shown(metric)} is no metric", "Write metric: val_loss")
-    return Objective(metric, _one_of(file, "objective.goal", _GOALS), _one_of(file, "objective.of", _OFS))
-
-
-def _one_of(file: YamlFile, key: str, known: tuple[str, ...]) -> str:
-    value = str(file.get(key) if file.has(key) else KEYS[key].default)
-    if value not in known:
-        meant = "".join(f"Did you mean {each}?  " for each in known if value and each.startswith(value.lower()))
-        hint = f"{meant}Write {', '.join(known[:-1])} or {known[-1]}."
-        file.refuse(key, f"{_shown(value)} is not known", hint)
-    return value
-
-
-def _optimizer(file: YamlFile) -> plugins.Choice:
+def _optimizer(file: YamlFile, goals: Goals) -> plugins.Choice:
+    """The one that is chosen, with what it is to know of the ``goals`` among its settings."""
     choice = _choice(file, "optimizer")
+    for name in plugins.COUNTS:
+        if name in choice.settings:
+            problem = f"{name} is no setting of yours: it is how many there are"
+            file.refuse(f"optimizer.{name}", problem, "Leave it out; the keys objective and constraints say it.")
+    choice = replace(choice, settings={**choice.settings, **goals.settings})
     try:
         plugins.check("optimizer", choice)
     except PluginError as error:
@@ -196,8 +182,12 @@ def _optimizer(file: YamlFile) -> plugins.Choice:
     return choice
 
 
-def _stopper(file: YamlFile) -> plugins.Choice:
+def _stopper(file: YamlFile, goals: Goals) -> plugins.Choice:
     choice = _choice(file, "stopper")
+    if goals.several and choice.rule != "never":
+        problem = f"a stopper judges one metric, and there are {len(goals.objectives)} objectives"
+        hint = "Leave it out (stopper: never), or keep one objective and make the others constraints: latency <= 5"
+        file.refuse("stopper", problem, hint)
     try:
         plugins.load("stopper", choice)(**choice.settings)
     except PluginError as error:
@@ -212,7 +202,7 @@ def _choice(file: YamlFile, key: str) -> plugins.Choice:
     if isinstance(written, str):
         return plugins.Choice(written)
     if not isinstance(written, dict) or not isinstance(written.get("rule"), str):
-        problem = f"{_shown(written)} names no rule"
+        problem = f"{shown(written)} names no rule"
         file.refuse(key, problem, f"Write {key}: {KEYS[key].default}, or {key}: {KEYS[key].example}")
     return plugins.Choice(written["rule"], {str(name): each for name, each in written.items() if name != "rule"})
 
@@ -220,7 +210,7 @@ def _choice(file: YamlFile, key: str) -> plugins.Choice:
 def _integer(file: YamlFile, key: str, least: int) -> int:
     value = file.get(key) if file.has(key) else int(KEYS[key].default)
     if not isinstance(value, int) or isinstance(value, bool):
-        file.refuse(key, f"{_shown(value)} is not a whole number", f"Write {_last(key)}: {KEYS[key].example}")
+        file.refuse(key, f"{shown(value)} is not a whole number", f"Write {_last(key)}: {KEYS[key].example}")
     if value < least:
         file.refuse(key, f"it is {value}", f"Write {least} or more.")
     return value
@@ -246,14 +236,14 @@ def _signal(file: YamlFile) -> int:
     written = str(file.get("signal") if file.has("signal") else KEYS["signal"].default)
     name = written.upper() if written.upper().startswith("SIG") else f"SIG{written.upper()}"
     if name not in SIGNALS:
-        file.refuse("signal", f"{_shown(written)} asks no script to end", f"Write one of {', '.join(SIGNALS)}.")
+        file.refuse("signal", f"{shown(written)} asks no script to end", f"Write one of {', '.join(SIGNALS)}.")
     return int(signal.Signals[name])
 
 
 def _boolean(file: YamlFile, key: str) -> bool:
     value = file.get(key) if file.has(key) else KEYS[key].default == "true"
     if not isinstance(value, bool):
-        file.refuse(key, f"{_shown(value)} is neither true nor false", f"Write {_last(key)}: {KEYS[key].example}")
+        file.refuse(key, f"{shown(value)} is neither true nor false", f"Write {_last(key)}: {KEYS[key].example}")
     return value
 
 
@@ -261,7 +251,7 @@ def _duration(file: YamlFile, key: str) -> float:
     written = file.get(key) if file.has(key) else KEYS[key].default
     seconds = None if isinstance(written, bool) else duration(str(written))
     if seconds is None:
-        problem = f"{_shown(written)} is no duration"
+        problem = f"{shown(written)} is no duration"
         file.refuse(key, problem, "Write 90 (seconds), 90s, 10m, 2h, 1d or 1:30:00.")
     return seconds
 
@@ -269,7 +259,7 @@ def _duration(file: YamlFile, key: str) -> float:
 def _metrics(file: YamlFile) -> dict[str, str]:
     written = file.get("metrics") if file.has("metrics") else {}
     if not isinstance(written, dict):
-        file.refuse("metrics", f"{_shown(written)} has no keys", f"Write metrics: {KEYS['metrics'].example}")
+        file.refuse("metrics", f"{shown(written)} has no keys", f"Write metrics: {KEYS['metrics'].example}")
     for name, pattern in written.items():
         _check_pattern(file, f"metrics.{name}", pattern)
     return {str(name): pattern for name, pattern in written.items()}
@@ -278,7 +268,7 @@ def _metrics(file: YamlFile) -> dict[str, str]:
 def _check_pattern(file: YamlFile, key: str, pattern: object) -> None:
     example = rf"Write {_last(key)}: '{_last(key)}=(\S+)'"
     if not isinstance(pattern, str):
-        file.refuse(key, f"{_shown(pattern)} is no pattern", example)
+        file.refuse(key, f"{shown(pattern)} is no pattern", example)
     try:
         groups = re.compile(pattern).groups
     except re.error as error:
@@ -295,7 +285,7 @@ def _warm_start(file: YamlFile, name: str) -> tuple[str, ...]:
     for place in places:
         if not isinstance(place, str) or not place:
             file.refuse(
-                "warm_start", f"{_shown(place)} is no history", f"Write warm_start: {KEYS['warm_start'].example}"
+                "warm_start", f"{shown(place)} is no history", f"Write warm_start: {KEYS['warm_start'].example}"
             )
     read = [written_history(YamlFile(file.file, {"history": place}, {}), name) for place in places]
     if written_history(file, name) in read:
@@ -305,7 +295,3 @@ def _warm_start(file: YamlFile, name: str) -> tuple[str, ...]:
 
 def _last(key: str) -> str:
     return key.rpartition(".")[2]
-
-
-def _shown(value: object) -> str:
-    return "nothing" if value is None else str(value).lower() if isinstance(value, bool) else repr(value)

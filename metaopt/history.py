@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from metaopt.errors import HistoryCorrupt, HistoryDiffers, HistoryError, WireError
+from metaopt.goals import Constraint, Goals
 from metaopt.location import Location, locate
 from metaopt.messages import Finished, Opened, Reported
 from metaopt.objective import Objective
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
 FORMAT = 1
 OUTCOME = "outcome.json"
-SAME = ("name", "objective")
+SAME = ("name", "objective", "constraints")
 KEEP = "--space-changed=keep"
 
 
@@ -37,7 +38,7 @@ class History:
         self._study = study
 
     def __repr__(self) -> str:
-        best = "no result" if self.best is None else f"best {self.objective.metric} {self.best.objective:.6g}"
+        best = "no result" if self.best is None else f"best {self.goals.said(self.best.objectives, ' ')}"
         return f"<History of {self.experiment.get('name')}: {len(self.trials)} trials, {best}>"
 
     @property
@@ -50,8 +51,19 @@ class History:
 
     @property
     def best(self) -> Trial | None:
-        """The completed trial with the best objective; None as long as there is none."""
+        """The completed trial with the best objective that keeps to all constraints; None as long as there is none.
+
+        Of equals the first by number; of several objectives the one of the Pareto set with the best first objective.
+        """
         return self._study.best
+
+    @property
+    def pareto(self) -> list[Trial]:
+        """The completed trials that keep to all constraints and that no other one dominates, the best one first.
+
+        They are in the order of the first objective; of trials with equal values it is the first by number.
+        """
+        return self._study.pareto
 
     @property
     def experiment(self) -> Mapping[str, Any]:
@@ -60,8 +72,23 @@ class History:
 
     @property
     def objective(self) -> Objective:
-        """Which metric was optimized, and in which direction."""
+        """Which metric was optimized, and in which direction; of several the first."""
         return self._study.objective
+
+    @property
+    def goals(self) -> Goals:
+        """All objectives and constraints."""
+        return self._study.goals
+
+    @property
+    def objectives(self) -> tuple[Objective, ...]:
+        """All of them."""
+        return self.goals.objectives
+
+    @property
+    def constraints(self) -> tuple[Constraint, ...]:
+        """What the trials have to keep to."""
+        return self.goals.constraints
 
     def to_pandas(self) -> "pd.DataFrame":
         """A row per trial: its parameters, then what became of it.  Needs pandas (``pip install metaopt[pandas]``)."""
@@ -70,10 +97,18 @@ class History:
         except ImportError as error:
             problem = "to_pandas() needs pandas, which is not installed"
             raise HistoryError(problem, "pip install 'metaopt[pandas]'") from error
-        about = ("state", "objective", "attempts", "worker", "started", "ended", "duration", "error", "why", "outside")
+        before = ("state", "objective")
+        after = ("attempts", "worker", "started", "ended", "duration", "error", "why", "outside")
         names = dict.fromkeys(name for trial in self.trials.values() for name in trial.params)
         rows = [
-            {**names, **trial.params, **{name: getattr(trial, name) for name in about}, "state": str(trial.state)}
+            {
+                **names,
+                **trial.params,
+                **{name: getattr(trial, name) for name in before},
+                **self.goals.row(trial.objectives, trial.excess),
+                **{name: getattr(trial, name) for name in after},
+                "state": str(trial.state),
+            }
             for trial in self.trials.values()
         ]
         return pd.DataFrame(rows, index=pd.Index(self.trials.keys(), name="trial"))
@@ -167,7 +202,7 @@ def _uncollected() -> Iterator[None]:
 def _opened(study: Study | None, fact: Opened) -> Study:
     """The study in which a run begins."""
     _check_format(fact)
-    return study or Study(Objective(**fact.experiment["objective"]))
+    return study or Study(Goals.described(fact.experiment))
 
 
 def _check_format(fact: Opened) -> None:
@@ -185,7 +220,7 @@ def check_same(study: Study, experiment: Mapping[str, Any], url: str, *, space: 
         theirs, ours = study.experiment.get(key), experiment.get(key)
         if theirs != ours:
             problem = f"{url} belongs to another experiment: {_difference(key, theirs, ours)}"
-            hint = f"Either write another directory as history:, or put the {key} back as it was."
+            hint = f"Either write another directory as history:, or write {key}: as it was."
             raise HistoryDiffers(problem, hint)
     changes = _changes(study.experiment.get("space", {}), experiment.get("space", {})) if space else []
     if changes:
@@ -211,10 +246,17 @@ def _said(parameter: object) -> str:
 
 def _difference(key: str, theirs: object, ours: object) -> str:
     if not isinstance(theirs, Mapping) or not isinstance(ours, Mapping):
-        return f"its {key} is {theirs!r}, not {ours!r}"
+        return f"its {key} {'are' if key == 'constraints' else 'is'} {_plainly(theirs)}, not {_plainly(ours)}"
     names = [name for name in {**theirs, **ours} if theirs.get(name) != ours.get(name)]
     parts = [f"{key} {name} was {_or_none(theirs, name)} and is now {_or_none(ours, name)}" for name in names]
     return "; ".join(parts) or f"the order of its {key} differs"
+
+
+def _plainly(said: object) -> str:
+    """A name, or objectives or constraints, as they stand in a description."""
+    each = said if isinstance(said, list) else [said] * (said is not None)
+    words = (map(str, one.values()) if isinstance(one, Mapping) else [repr(one)] for one in each)
+    return ", ".join(" ".join(one) for one in words) or "none"
 
 
 def _or_none(mapping: Mapping[str, object], name: str) -> str:

@@ -16,10 +16,11 @@ REQUIRED = "required"
 KEYS: Mapping[str, Key] = {
     "name": Key(REQUIRED, "digits", "what the study is called"),
     "command": Key(REQUIRED, "python train.py --lr {lr}", "what runs, without a shell: text, or a list of words"),
-    "objective": Key(REQUIRED, "val_loss", "the metric to minimise, or the keys below"),
+    "objective": Key(REQUIRED, "val_loss", "the metric to minimise, or the keys below, or a list of such"),
     "objective.metric": Key(REQUIRED, "val_loss", "a metric that the script reports"),
     "objective.goal": Key("minimize", "maximize", "minimize or maximize"),
     "objective.of": Key("last", "best", "which of a trial's values counts: last, best or mean"),
+    "constraints": Key("none", "[memory <= 16, accuracy >= 0.9]", "what a trial has to keep to: one, or a list"),
     "space": Key(REQUIRED, "{lr: 'loguniform(1e-4, 1e-1)'}", "the parameters and their priors"),
     "trials": Key(REQUIRED, "100", "how many trials in all"),
     "optimizer": Key(

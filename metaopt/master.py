@@ -125,7 +125,7 @@ def resume(experiment: Experiment, store: Store) -> tuple[Study, list[Event]]:
     """What is known of the study, to be gone on with, and what its scripts have ended with unheard."""
     store.append([])  # refuses a second writer, where there may be one only
     past = replay(store)
-    study = past.study or Study(experiment.objective)
+    study = past.study or Study(experiment.goals)
     _check(experiment, study)
     study.run = past.run + 1
     return study, [] if store.shared else [*unheard(study, Path(experiment.welcome().trials))]
@@ -222,7 +222,7 @@ def _incomplete(recorder: Recorder, study: Study, trials: Path) -> HistoryIncomp
 
 def _result(study: Study, trial: Trial) -> str:
     params = " ".join(f"{name}={value}" for name, value in trial.params.items())
-    said = "" if trial.objective is None else f", {study.objective.metric} = {trial.objective:.6g}"
+    said = "" if trial.objective is None else f", {study.goals.said(trial.objectives)}"
     return f"{trial.state}{said}, with {params}"
 
 

@@ -223,11 +223,15 @@ class Suggest:
 
 @dataclass(frozen=True, slots=True)
 class Observe:
-    """A trial's value, always to be minimised; NaN when it has none (it failed, or was stopped)."""
+    """What a trial is worth: a value, to be minimised, or of several goals (objectives..., constraints...).
+
+    Then each objective is to be minimised, and each constraint holds up to 0.  NaN is the value of a trial that has
+    none (it failed, or was stopped), infinity that of one that has failed for want of memory.
+    """
 
     trial: int
     params: Params
-    value: float
+    value: float | tuple[float, ...]
 
 
 @dataclass(frozen=True, slots=True)

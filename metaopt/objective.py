@@ -37,3 +37,8 @@ class Objective:
         said = sorted({name for _, values in points for name in values})
         what = f"only {', '.join(said)}" if said else "nothing"
         return f"it ended without reporting {self.metric}: it reported {what}"
+
+
+def curve(points: Sequence[Point], metric: str) -> list[tuple[float, float]]:
+    """The values of ``metric`` among ``points``: (step, value) pairs."""
+    return [(step, values[metric]) for step, values in points if metric in values]

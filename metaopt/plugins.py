@@ -26,6 +26,8 @@ STOPPERS = {
     "median": "metaopt.stopping.median:Median",
 }
 KNOWN = {"optimizer": OPTIMIZERS, "stopper": STOPPERS}
+COUNTS = {"objectives": "knows only one objective", "constraints": "knows no constraints"}
+"""Settings that say how many of each an optimizer is to search for, and what is so of one that does not take them."""
 METHODS = {"optimizer": ("ask", "tell"), "stopper": ("should_stop",)}
 
 
@@ -132,9 +134,14 @@ def _check_settings(kind: str, choice: Choice, made: type) -> None:
 
 
 def _refuse_unknown(kind: str, choice: Choice, takes: list[str]) -> None:
+    own = [name for name in takes if name not in COUNTS]
     for name in choice.settings:
+        if name not in takes and kind == "optimizer" and name in COUNTS:
+            problem = f"{kind} {choice.rule!r} {COUNTS[name]}"
+            hint = f"gp does; one of your own needs a keyword-only argument {name}, their number, and tuples in tell()."
+            raise PluginError(problem, hint)
         if name not in takes:
-            near = get_close_matches(str(name), takes, n=1)
+            near = get_close_matches(str(name), own, n=1)
             problem = f"{kind} {choice.rule!r} has no setting {name!r}"
-            hint = f"It takes: {', '.join(takes) or 'none'}."
+            hint = f"It takes: {', '.join(own) or 'none'}."
             raise PluginError(problem, f"Did you mean {near[0]!r}?  {hint}" if near else hint)

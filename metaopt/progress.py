@@ -4,6 +4,7 @@ import os
 import shlex
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,6 +25,7 @@ from metaopt.trial import State, Trial
 REFRESH = 0.25
 SUMMARY = 60.0
 RECENT = 5
+COMPARED = 10
 
 
 def watcher(experiment: Experiment, study: Study) -> Watcher:
@@ -154,8 +156,9 @@ def one_line(study: Study, index: int, total: int) -> str:
     """What became of the trial that ended as the ``index``-th (0, 1, ...)."""
     trial = study.trials[study.ended[index]]
     took = "" if trial.duration is None else f" in {trial.duration:.1f} s"
-    said = f" {study.objective.metric}={trial.objective:.6g}" if trial.objective is not None else ""
-    why = trial.error.splitlines()[0] if trial.error else trial.why
+    said = f" {study.goals.said(trial.objectives, '=', ' ')}" if trial.objectives else ""
+    exceeded = ", ".join(study.goals.exceeded(trial.excess)) if trial.excess else ""
+    why = trial.error.splitlines()[0] if trial.error else trial.why or exceeded
     return f"[{index + 1}/{total}] trial {trial.number} {trial.state}{said}{took}{': ' if why else ''}{why}"
 
 
@@ -164,10 +167,10 @@ def conclude(console: Console, experiment: Experiment, scheduler: Scheduler, fig
     study, best = scheduler.study, scheduler.study.best
     _print(console, f"\n{experiment.name}: {_verdict(scheduler)}, after {_clock(took)}", "bold")
     if best is not None:
-        _print(console, f"best: trial {best.number}, {study.objective.metric} = {best.objective:.6g}", "green")
-        console.print(_table(best))
-        _print(console, f"run it again, in {experiment.directory}:")
-        _print(console, f"  {experiment.line(best.number, best.params)}")
+        _praise(console, experiment, study, best)
+    elif study.nearest is not None:
+        nearest = f"trial {study.nearest.number}: {', '.join(study.goals.exceeded(study.nearest.excess))}"
+        _print(console, f"no trial keeps to all constraints; nearest is {nearest}", "yellow")
     states = [f"{study.tally[state]} {state}" for state in State if study.tally[state]]
     _print(console, f"trials    {', '.join(states) or 'none'}")
     if figures.workers:
@@ -184,6 +187,21 @@ def conclude(console: Console, experiment: Experiment, scheduler: Scheduler, fig
             f"rm -r {shlex.quote(experiment.history)}" if Path(experiment.history).exists() else "give it another name:"
         )
         _print(console, f"to begin anew, once the script is mended:  {anew}")
+
+
+def _praise(console: Console, experiment: Experiment, study: Study, best: Trial) -> None:
+    """The best trial, and with several objectives those that are no worse."""
+    first = f", with the best {study.objective.metric}" if study.goals.several else ""
+    _print(console, f"best: trial {best.number}, {study.goals.said(best.objectives)}{first}", "green")
+    console.print(_table(best))
+    _print(console, f"run it again, in {experiment.directory}:")
+    _print(console, f"  {experiment.line(best.number, best.params)}")
+    if study.goals.several:
+        pareto = study.pareto
+        _print(console, f"the Pareto set, {len(pareto)} trials that no other one dominates:")
+        console.print(_compared(study, pareto[:COMPARED]))
+        if len(pareto) > COMPARED:
+            _print(console, f"and {len(pareto) - COMPARED} more: metaopt.history.load(...).pareto")
 
 
 def _verdict(scheduler: Scheduler) -> str:
@@ -208,12 +226,23 @@ def _table(best: Trial) -> Table:
     return table
 
 
+def _compared(study: Study, pareto: Sequence[Trial]) -> Table:
+    """A row for each of them: what it is worth."""
+    table = Table()
+    for name in ("trial", *(each.metric for each in study.goals.objectives)):
+        table.add_column(Text(name), justify="right")
+    for trial in pareto:
+        table.add_row(str(trial.number), *(f"{value:.6g}" for value in trial.objectives))
+    return table
+
+
 def _best(study: Study) -> str:
     best = study.best
     if best is None:
-        return "no result yet"
+        return "no trial keeps to all constraints yet" if study.tally[State.COMPLETED] else "no result yet"
     params = "  ".join(f"{n}={v:.4g}" if isinstance(v, float) else f"{n}={v}" for n, v in best.params.items())
-    return f"best {study.objective.metric} {best.objective:.6g}, trial {best.number}:  {params}"
+    among = f" of {len(study.pareto)} in the Pareto set" if study.goals.several else ""
+    return f"best {study.goals.said(best.objectives, ' ')}, trial {best.number}{among}:  {params}"
 
 
 def _busy(figures: Figures) -> str:

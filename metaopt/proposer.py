@@ -175,7 +175,7 @@ class ProcessProposer:
         self._lives -= 1
         failed, again = self._chosen, self._chosen.died and self._lives > 0
         failed.close()
-        if not again and failed.choice == SPARE:
+        if not again and failed.choice.rule == SPARE.rule:
             raise _gone(failed)
         what_now = "it is started anew" if again else "random points are used from here on"
         self._note(f"failed; {what_now}: {failed.broken}")

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, TextIO
 
 from metaopt.errors import HistoryError
+from metaopt.goals import Goals
 from metaopt.history import History
 from metaopt.trial import Trial
 
@@ -30,8 +31,8 @@ class Table(NamedTuple):
 def trials(history: History) -> Table:
     """A row per trial: what it is, its parameters, and what became of it; times are seconds since the epoch."""
     params = dict.fromkeys(name for trial in history.trials.values() for name in trial.params)
-    names = [*BEFORE, *(f"{PREFIX}{name}" for name in params), *AFTER]
-    return Table(names, (_row(trial) for trial in history.trials.values()))
+    names = [*BEFORE, *history.goals.row((), ()), *(f"{PREFIX}{name}" for name in params), *AFTER]
+    return Table(names, (_row(trial, history.goals) for trial in history.trials.values()))
 
 
 def curves(history: History) -> Table:
@@ -45,10 +46,11 @@ def curves(history: History) -> Table:
     return Table(CURVES, values)
 
 
-def _row(trial: Trial) -> Row:
+def _row(trial: Trial, goals: Goals) -> Row:
     params = {f"{PREFIX}{name}": value for name, value in trial.params.items()}
     about = {"trial": trial.number, "state": str(trial.state), "objective": trial.objective}
-    return {**about, **params, **{name: getattr(trial, name) for name in AFTER}}
+    more = goals.row(trial.objectives, trial.excess)
+    return {**about, **more, **params, **{name: getattr(trial, name) for name in AFTER}}
 
 
 def write_csv(table: Table, file: TextIO) -> None:
@@ -90,14 +92,14 @@ FORMATS: Mapping[str, Callable[[Table, Any], None]] = {
 TYPES = {
     **dict.fromkeys(("trial", "attempts", "worker"), "int64"),
     **dict.fromkeys(("objective", "started", "ended", "duration", "step", "value"), "float64"),
-    "outside": "bool",
+    **dict.fromkeys(("outside", "feasible"), "bool"),
     **dict.fromkeys(("state", "device", "error", "why", "metric"), "string"),
 }
 
 
 def _typed(name: str, column: Sequence[Any]) -> tuple[list[Any], str]:
     """``column`` as Parquet can hold it, and the type of its values."""
-    kind = TYPES.get(name) or _kind(column)
+    kind = "float64" if name.startswith(("objective.", "excess.")) else TYPES.get(name) or _kind(column)
     change: Mapping[str, Callable[[Any], Any]] = {"float64": float, "string": lambda value: str(_spell(name, value))}
     to = change.get(kind, lambda value: value)
     return [None if value is None else to(value) for value in column], kind

@@ -31,6 +31,7 @@ from metaopt.messages import (
     Suggest,
     Suggested,
 )
+from metaopt.shortage import wants_memory
 from metaopt.stopping.base import Stopper
 from metaopt.study import Study
 from metaopt.trial import State, Trial
@@ -210,10 +211,10 @@ class Scheduler:
             self._drain(f"the first {failures} trials all failed")
         return [Observe(trial.number, trial.params, self._value_of(trial)) for trial in ended]
 
-    def _value_of(self, trial: Trial) -> float:
-        if trial.state is State.COMPLETED and trial.objective is not None:
-            return self.study.objective.sign * trial.objective
-        return float("nan")
+    def _value_of(self, trial: Trial) -> float | tuple[float, ...]:
+        if trial.state is State.COMPLETED:
+            return self.study.goals.told(trial.objectives, trial.excess)
+        return math.inf if trial.state is State.FAILED and wants_memory(trial.error) else math.nan
 
     def _stops(self, now: float, reported: dict[int, None]) -> list[Command]:
         stops: list[Command] = []

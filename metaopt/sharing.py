@@ -10,9 +10,9 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from metaopt.errors import Overtaken
+from metaopt.goals import Goals
 from metaopt.history import replay
 from metaopt.messages import Adopted, Claim, Event, Heard, Opened, Renewed, Silent, Suggested
-from metaopt.objective import Objective
 from metaopt.recorder import BATCH, Recorder
 from metaopt.stores.base import Record, Store
 from metaopt.study import Study
@@ -60,7 +60,7 @@ def join(store: Store, opened: Opened, check: Callable[[Study], None], now: floa
     begin = store.append([])
     while True:
         past = replay(store)
-        study = past.study or Study(Objective(**opened.experiment["objective"]))
+        study = past.study or Study(Goals.described(opened.experiment))
         check(study)
         study.run = past.run + 1
         record = Record(study.run, 1, round(now, 6), "Opened", to_plain(opened))

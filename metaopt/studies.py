@@ -20,7 +20,8 @@ _TINYDB = re.compile(rb'\s*\{\s*"_default"\s*:\s*\{\s*"1"\s*:\s*\{\s*"run"\s*:\s
 class Entry:
     """How the study at ``location`` stands, or the ``trouble`` that it cannot be read; ``written`` is when it last was.
 
-    Of ``total`` trials, ``done`` have ended.  ``metric`` is what is searched for.
+    Of ``total`` trials, ``done`` have ended.  ``best`` says what the best one is worth, and, of several objectives, how
+    many are in the Pareto set.
     """
 
     location: Location
@@ -28,8 +29,7 @@ class Entry:
     done: int = 0
     total: int | None = None
     states: Mapping[State, int] = field(default_factory=dict)
-    metric: str = ""
-    best: float | None = None
+    best: str = ""
     written: float | None = None
     trouble: str = ""
 
@@ -73,10 +73,16 @@ def _entry(location: Location, study: Study, written: float) -> Entry:
         done=len(study.ended),
         total=study.experiment.get("trials"),
         states={state: study.tally[state] for state in State if study.tally[state]},
-        metric=study.objective.metric,
-        best=None if study.best is None else study.best.objective,
+        best=_best(study),
         written=written,
     )
+
+
+def _best(study: Study) -> str:
+    if study.best is None:
+        return ""
+    said = study.goals.said(study.best.objectives)
+    return f"{said} (1 of {len(study.pareto)})" if study.goals.several else said
 
 
 def _on_server(location: Location) -> Iterator[Entry]:

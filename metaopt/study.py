@@ -5,13 +5,14 @@ The scheduler applies each fact as it happens, a resumed run and ``metaopt.histo
 same facts in the same order always give the same state.  Nothing here decides.
 """
 
-import math
 from collections import Counter, defaultdict, deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, assert_never
 
 from metaopt.crew import Crew, Worker
+from metaopt.front import Front
+from metaopt.goals import Goals
 from metaopt.messages import (
     Adopted,
     Assign,
@@ -42,22 +43,47 @@ class Study:
 
     ``run`` is the number of this run, or of the last one; ``workers``, ``idle`` and ``waiting`` are its own, ``crews``
     those of all runs that are under way, each of whose open trials belongs to one of them.  ``open`` are the trials
-    that have not ended; ``ended`` those that have, in that order; ``best`` the completed one with the best objective
-    (of equals the first by number).  ``spent`` are the seconds in which scripts ran to their ends in this run,
-    ``tries`` how often they did.  A trial outside the space, as that is now, is among ``trials``, and counts nowhere.
+    that have not ended; ``ended`` those that have, in that order; ``front`` is the Pareto set of the feasible ones.
+    ``spent`` are the seconds in which scripts ran to their ends in this run, ``tries`` how often they did.  A trial
+    outside the space, as that is now, is among ``trials``, and counts nowhere.
     """
 
-    objective: Objective
+    goals: Goals
     run: int = 0
     trials: dict[int, Trial] = field(default_factory=dict)
     crews: defaultdict[int, Crew] = field(default_factory=lambda: defaultdict(Crew))
     open: dict[int, None] = field(default_factory=dict)
     ended: list[int] = field(default_factory=list)
-    best: Trial | None = None
+    front: Front = field(default_factory=Front)
     tally: Counter[State] = field(default_factory=Counter)
     spent: float = 0.0
     tries: int = 0
     experiment: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def objective(self) -> Objective:
+        """The first objective, or the only one."""
+        return self.goals.objectives[0]
+
+    @property
+    def pareto(self) -> list[Trial]:
+        """The feasible trials that no other one dominates, by the first objective, the best one first.
+
+        Of trials with equal values it has the first by number; with one objective, it is the best one alone.
+        """
+        return [self.trials[number] for number in self.front]
+
+    @property
+    def best(self) -> Trial | None:
+        """That one of them with the best first objective; None as long as no feasible trial has completed."""
+        return next((self.trials[number] for number in self.front), None)
+
+    @property
+    def nearest(self) -> Trial | None:
+        """As long as there is no best one: the completed trial that exceeds its constraints least, added up."""
+        completed = [] if self.best else [self.trials[number] for number in self.ended]
+        exceeding = [trial for trial in completed if trial.state is State.COMPLETED]
+        return min(exceeding, key=lambda trial: (sum(max(e, 0.0) for e in trial.excess), trial.number), default=None)
 
     @property
     def workers(self) -> dict[int, Worker]:
@@ -173,7 +199,6 @@ class Study:
         if trial.run == self.run:
             self.spent += time - (trial.started or time)
             self.tries += 1
-        trial.objective = None
         if fact.outcome == "failed":
             self._end(time, trial, State.FAILED, fact.error)
         elif fact.outcome == "killed":
@@ -188,12 +213,11 @@ class Study:
             crew.idle[fact.worker] = None
 
     def _completed(self, time: float, trial: Trial, error: str) -> None:
-        trial.objective = self.objective.value(trial.curve(self.objective.metric))
-        if trial.objective is None:
-            self._end(time, trial, State.FAILED, f"{self.objective.absence(trial.points)}\n{error}")
-        elif not math.isfinite(trial.objective):
-            self._end(time, trial, State.FAILED, f"its {self.objective.metric} is {trial.objective}\n{error}")
+        outcome = self.goals.outcome(trial.points)
+        if outcome.flaw:
+            self._end(time, trial, State.FAILED, f"{outcome.flaw}\n{error}")
         else:
+            trial.objectives, trial.excess = outcome.objectives, outcome.excess
             self._end(time, trial, State.COMPLETED)
 
     def _lost(self, time: float, crew: Crew, worker: int, why: str) -> bool:
@@ -249,8 +273,9 @@ class Study:
         inside = [self.trials[number] for number in (*self.ended, *back) if number not in dropped]
         self.ended = [trial.number for trial in inside]
         self.tally = Counter(trial.state for trial in (*inside, *map(self.trials.__getitem__, self.open)))
-        completed = [trial for trial in inside if trial.state is State.COMPLETED]
-        self.best = min(completed, key=self._merit, default=None)
+        self.front = Front()
+        for trial in inside:
+            self._rank(trial)
 
     def _take_over(self, time: float, run: int, gone: Mapping[int, Crew]) -> None:
         """The trials of crews that are ``gone`` are those of ``run`` now; what was cut off comes first.
@@ -284,10 +309,7 @@ class Study:
     def _end(self, time: float, trial: Trial, state: State, error: str = "") -> None:
         self._move(trial, state)
         trial.ended, trial.error, trial.pid = time, error.strip(), None
-        if state is not State.COMPLETED:
-            trial.objective = None
-        elif self.best is None or self._merit(trial) < self._merit(self.best):
-            self.best = trial
+        self._rank(trial)
         self.open.pop(trial.number)
         self.ended.append(trial.number)
 
@@ -296,6 +318,7 @@ class Study:
         trial.move(state)
         self.tally[state] += 1
 
-    def _merit(self, trial: Trial) -> tuple[float, int]:
-        """Its objective, to be minimised, and its number: all runs call the same one of equals the best."""
-        return math.inf if trial.objective is None else self.objective.sign * trial.objective, trial.number
+    def _rank(self, trial: Trial) -> None:
+        """See whether it is one of the best; all runs find the same ones, in whatever order trials end."""
+        if trial.feasible:
+            self.front.add(self.goals.worth(trial.objectives), trial.number)

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from metaopt.messages import Params, Point
+from metaopt.objective import curve
 
 
 class State(StrEnum):
@@ -38,13 +39,16 @@ class Trial:
 
     It is up to ``run`` to run it.  ``started`` and ``ended`` are seconds since the epoch, ``attempts`` how often it was
     begun.  ``earlier`` is how many of its points, ``saved`` how many seconds of its work, an attempt that goes on from
-    a checkpoint has inherited.  One that is ``outside`` the space, as that is now, counts for nothing.
+    a checkpoint has inherited.  One that is ``outside`` the space, as that is now, counts for nothing.  When it has
+    completed, ``objectives`` are its values, and ``excess`` is by how much it exceeds each constraint (0 or less: it
+    keeps to it).
     """
 
     number: int
     params: Params
     state: State = State.WAITING
-    objective: float | None = None
+    objectives: tuple[float, ...] = ()
+    excess: tuple[float, ...] = ()
     attempts: int = 0
     losses: int = 0
     run: int = 0
@@ -63,7 +67,17 @@ class Trial:
 
     def curve(self, metric: str) -> list[tuple[float, float]]:
         """The values of ``metric`` as the script reported them: (step, value) pairs."""
-        return [(step, values[metric]) for step, values in self.points if metric in values]
+        return curve(self.points, metric)
+
+    @property
+    def objective(self) -> float | None:
+        """The value of the first objective; None unless it has completed."""
+        return self.objectives[0] if self.objectives else None
+
+    @property
+    def feasible(self) -> bool:
+        """Whether it has completed, and keeps to all constraints."""
+        return bool(self.objectives) and all(each <= 0 for each in self.excess)
 
     @property
     def work(self) -> float | None:

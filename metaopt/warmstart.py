@@ -1,6 +1,5 @@
 """What other studies have found out: those of their completed trials that are points of this one's space."""
 
-import math
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,8 +7,8 @@ from pathlib import Path
 from metaopt import history
 from metaopt.errors import HistoryError
 from metaopt.experiment import Experiment
+from metaopt.goals import Goals
 from metaopt.messages import Observe
-from metaopt.objective import Objective
 from metaopt.space import Space
 from metaopt.stores.urls import shown
 from metaopt.trial import State, Trial
@@ -35,9 +34,9 @@ def learn(experiment: Experiment) -> Lessons:
     notes: list[str] = []
     for url in experiment.warm_start:
         trials = _trials(url)
-        reasons = {number: _reason(trial, experiment.space, experiment.objective) for number, trial in trials.items()}
+        reasons = {number: _reason(trial, experiment.space, experiment.goals) for number, trial in trials.items()}
         used = [trial for number, trial in trials.items() if not reasons[number]]
-        observed += [_observe(trial, experiment.space, experiment.objective) for trial in used]
+        observed += [_observe(trial, experiment.space, experiment.goals) for trial in used]
         notes.append(_note(url, len(used), [reason for reason in reasons.values() if reason]))
     return Lessons(tuple(observed), tuple(notes))
 
@@ -55,13 +54,12 @@ def _trials(url: str) -> dict[int, Trial]:
         raise HistoryError(problem, hint) from error
 
 
-def _reason(trial: Trial, space: Space, objective: Objective) -> str:
+def _reason(trial: Trial, space: Space, goals: Goals) -> str:
     """Why a trial is of no use here; empty when it is."""
     if trial.state is not State.COMPLETED:
         return f"{trial.state}"
-    value = objective.value(trial.curve(objective.metric))
-    if value is None or not math.isfinite(value):
-        return f"without a value of {objective.metric}"
+    if lacks := goals.outcome(trial.points).lacks:
+        return f"without a value of {lacks}"
     params = space.filled(trial.params, space.defaults)
     if space.contains(params):
         return ""
@@ -71,10 +69,10 @@ def _reason(trial: Trial, space: Space, objective: Objective) -> str:
     return f"with other parameters ({', '.join(other)})" if other else f"outside the space ({', '.join(wrong)})"
 
 
-def _observe(trial: Trial, space: Space, objective: Objective) -> Observe:
-    value = objective.value(trial.curve(objective.metric))
+def _observe(trial: Trial, space: Space, goals: Goals) -> Observe:
+    outcome = goals.outcome(trial.points)
     params = space.filled(trial.params, space.defaults)
-    return Observe(NO_TRIAL, params, math.nan if value is None else objective.sign * value)
+    return Observe(NO_TRIAL, params, goals.told(outcome.objectives, outcome.excess))
 
 
 def _note(url: str, used: int, reasons: list[str]) -> str:

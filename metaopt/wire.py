@@ -65,6 +65,8 @@ def from_plain(kind: str, plain: Mapping[str, Any]) -> Any:  # noqa: ANN401 - an
     """The message of this ``kind`` with these fields; raises WireError when there is none such."""
     if kind == "Reported":
         return Reported(*reported_fields(plain))
+    if kind == "Observe" and isinstance(plain.get("value"), list):
+        plain = {**plain, "value": tuple(plain["value"])}
     try:
         made = KINDS[kind]
         name = _TUPLES.get(made)

@@ -20,7 +20,10 @@ _MISSING = object()
 
 @dataclass(frozen=True, slots=True)
 class YamlFile:
-    """The content of a file whose top is a mapping; a key within a key is written with a dot: ``objective.goal``."""
+    """The content of a file whose top is a mapping; a key within a key is written with a dot: ``objective.goal``.
+
+    ``lines`` has the items of a list by their numbers, from 1 on: ``objective.1.goal``.
+    """
 
     file: str
     data: Mapping[str, Any]
@@ -61,6 +64,18 @@ class YamlFile:
         found = self._find(key)
         return None if found is _MISSING else found
 
+    def items(self, key: str) -> "list[YamlFile]":
+        """For each item of the list at ``key``, this file with nothing but that there; for no list, this file."""
+        written = self.get(key)
+        if not isinstance(written, list):
+            return [self]
+        return [self._with(key, item, f"{key}.{number}") for number, item in enumerate(written, start=1)]
+
+    def _with(self, key: str, item: object, at: str) -> "YamlFile":
+        """``item``, which stands ``at`` some key, as if it stood at ``key``."""
+        below = {path: line for path, line in self.lines.items() if f"{path}.".startswith(f"{at}.")}
+        return YamlFile(self.file, {key: item}, {key + path[len(at) :]: line for path, line in below.items()})
+
     def check_keys(self, key: str, known: Iterable[str]) -> None:
         """Refuse a key below ``key`` (empty for the top) that is not known."""
         known = list(known)
@@ -77,6 +92,11 @@ class YamlFile:
                 return _MISSING
             at = at[name]
         return at
+
+
+def shown(value: object) -> str:
+    """What is written in a file, for an error that quotes it."""
+    return "nothing" if value is None else str(value).lower() if isinstance(value, bool) else repr(value)
 
 
 class _Loader(yaml.SafeLoader):
@@ -139,8 +159,9 @@ def _lines(file: str, node: yaml.Node | None, key: str, seen: set[int]) -> Itera
         return
     seen.add(id(node))
     if isinstance(node, yaml.SequenceNode):
-        for item in node.value:
-            yield from _lines(file, item, key, seen)
+        for number, item in enumerate(node.value, start=1):
+            yield f"{key}.{number}", item.start_mark.line + 1
+            yield from _lines(file, item, f"{key}.{number}", seen)
         return
     lines: dict[str, int] = {}
     for name, value in node.value:

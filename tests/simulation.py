@@ -6,6 +6,7 @@ import math
 import random
 
 from metaopt.driver import Driver
+from metaopt.goals import Goals
 from metaopt.messages import Opened
 from metaopt.objective import Objective
 from metaopt.optimizers import make
@@ -46,7 +47,7 @@ class Simulation:
         self, train, trials, workers, losses=(), optimizer="random", stopper=None, store=None, study=None, end=math.inf
     ):
         self.store = store or Memory()
-        self.study = study or Study(Objective("loss"))
+        self.study = study or Study(Goals((Objective("loss"),)))
         self.hub = SimulatedHub(train, workers, losses)
         self.scheduler = Scheduler(self.study, Limits(trials, workers, end=end), stopper or Never())
         proposer = InlineProposer(make(optimizer, SPACE, seed=1))

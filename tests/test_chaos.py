@@ -11,9 +11,9 @@ from audit import Audit
 from chaos import HEARTBEAT, Chaos, Directories, Impatient, Killed, Moody, SlowDisk, kind_of, play
 
 from metaopt.driver import Driver
+from metaopt.goals import Goals
 from metaopt.history import replay, unheard
 from metaopt.messages import Opened
-from metaopt.objective import Objective
 from metaopt.scheduler import Limits, Scheduler
 from metaopt.stores.memory import Memory
 from metaopt.study import Study
@@ -60,7 +60,7 @@ class Story:
         """One run, which ends like this."""
         study, run, *_ = replay(self.store)
         past = [] if study is None else unheard(study, self.directories.write(study.open))
-        study = study or Study(Objective(**self.about["objective"]))
+        study = study or Study(Goals.described(self.about))
         study.run = run + 1
         hub = self.hub(end)
         until = self.now + self.chance.uniform(2, 8) if end == "walltime" else math.inf
@@ -120,7 +120,9 @@ def told(study):
     """What the optimizer must have been told; as text, for NaN equals itself only so."""
     ended = [study.trials[number] for number in study.ended]
     sign = study.objective.sign
-    return repr([(t.params, math.nan if t.objective is None else sign * t.objective) for t in ended])
+    none = [math.inf if trial.error == "MemoryError()" else math.nan for trial in ended]
+    values = [no if t.objective is None else sign * t.objective for t, no in zip(ended, none, strict=True)]
+    return repr([(trial.params, value) for trial, value in zip(ended, values, strict=True)])
 
 
 def expected(params, trial):

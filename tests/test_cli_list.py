@@ -13,6 +13,7 @@ from mongo import PASSWORD, USER, Mongo
 from metaopt import history
 from metaopt.cli import main
 from metaopt.errors import ExperimentError, HistoryError, HistoryMissing
+from metaopt.messages import Assign, Finished, Joined, Opened, Reported, Suggested
 from metaopt.stores.base import Record
 
 
@@ -43,6 +44,29 @@ def test_every_history_up_to_two_levels_down_is_a_row(here, capsys):
     assert [found[place] for place in ("leveldb:one/c.leveldb", "tinydb:one/d.json")] == [found["a.history"]] * 2
     assert found["e.history"][:3] == ["simulated", "20/?", "20 completed"]
     assert not list(here.rglob("writer"))
+
+
+def test_of_several_objectives_the_best_one_is_listed_exported_and_checked(here, capsys):
+    goals = {"objective": [{"metric": "loss"}, {"metric": "time"}], "constraints": [bound("time", 9.0)]}
+    points = [{"loss": 0.5, "time": 1.0}, {"loss": 0.25, "time": 2.0}, {"loss": 0.75, "time": 3.0}]
+    said = [Opened("1", 1, {"name": "digits", "trials": 3, **goals}), Joined(1, "h", ""), Suggested(({"x": 1},) * 3)]
+    for number, values in enumerate(points):
+        said += [Assign(1, number, 1, {}), Reported(1, number, 1, ((1, values),)), Finished(1, number, 1, "completed")]
+    written("a.history", records_of(*said))
+    assert main(["list"]) == 0
+    assert rows(capsys.readouterr().out)["a.history"][3] == "loss = 0.25, time = 2 (1 of 2)"
+    assert main(["db", "check", "a.history"]) == 0
+    assert "trial 1, loss = 0.25, time = 2\npareto    2 trials" in capsys.readouterr().out
+    assert main(["db", "export", "a.history"]) == 0
+    head, first, *_ = capsys.readouterr().out.splitlines()
+    assert head.startswith("trial,state,objective,objective.loss,objective.time,excess.time <= 9,feasible,param.x,")
+    assert first.startswith("0,completed,0.5,0.5,1.0,-8.0,true,1,")
+    pytest.importorskip("pyarrow")
+    assert main(["db", "export", "a.history", "-o", "a.parquet"]) == 0
+
+
+def bound(metric, most):
+    return {"metric": metric, "op": "<=", "bound": most}
 
 
 @pytest.mark.parametrize("where", ["deep/one", "tinydb:deep/d.json", "deep/exp.yaml", "deep/one/x.history"])

@@ -8,6 +8,7 @@ import pytest
 
 from metaopt.errors import ExperimentError
 from metaopt.experiment import Experiment
+from metaopt.goals import Constraint, Goals
 from metaopt.keys import KEYS, REQUIRED
 from metaopt.messages import Welcome
 from metaopt.objective import Objective
@@ -55,6 +56,15 @@ resources: {cores_per_trial: 4}
 metrics: {accuracy: 'acc=(\S+)'}
 history: ../kept
 warm_start: [one.history, 'mongodb://host/db#two']
+"""
+
+
+SEVERAL = """\
+objective:
+  - {metric: loss, goal: minimize}
+  - {metric: accuracy, goal: maximize, of: best}
+constraints: [memory <= 16, latency>0.5]
+optimizer: random
 """
 
 
@@ -124,7 +134,7 @@ def test_what_is_left_out_has_the_defaults_of_the_table(load, tmp_path):
     assert experiment.directory == str(tmp_path)
     assert experiment.name == "digits"
     assert experiment.command == ("python", "-c", "pass", "{lr}")
-    assert experiment.objective == Objective("loss", KEYS["objective.goal"].default, KEYS["objective.of"].default)
+    assert experiment.goals == Goals((Objective("loss", KEYS["objective.goal"].default, KEYS["objective.of"].default),))
     assert experiment.space.parameters == (Real("lr", 1e-4, 1e-1, log=True),)
     assert experiment.trials == 10
     assert experiment.optimizer == Choice(KEYS["optimizer"].default)
@@ -141,7 +151,7 @@ def test_everything_can_be_said(load, tmp_path):
     experiment = load(EVERYTHING)
     assert experiment.command[2] == "--lr={lr}"
     assert experiment.command[-1] == "3"
-    assert experiment.objective == Objective("accuracy", "maximize", "best")
+    assert experiment.goals == Goals((Objective("accuracy", "maximize", "best"),))
     assert experiment.space.parameters[1] == Integer("units", 8, 256, log=True)
     assert experiment.space.parameters[3].when.canonical() == "optimizer == sgd"
     assert experiment.space.parameters[4].value == 1e-4
@@ -157,7 +167,7 @@ def test_everything_can_be_said(load, tmp_path):
 def test_every_key_of_the_table_is_in_the_experiment_that_says_everything(load):
     import yaml  # noqa: PLC0415 - only to compare
 
-    said = yaml.safe_load(EVERYTHING)
+    said = yaml.safe_load(EVERYTHING) | {"constraints": yaml.safe_load(SEVERAL)["constraints"]}
     below = {f"{key}.{name}" for key in ("objective", "resources") for name in said[key]}
     assert set(said) | below == set(KEYS)
     assert {key for key, (default, _, _) in KEYS.items() if default == REQUIRED and "." not in key} == {
@@ -169,15 +179,88 @@ def test_every_key_of_the_table_is_in_the_experiment_that_says_everything(load):
 @pytest.mark.parametrize("key", [key for key in KEYS if "." not in key and key not in {"name", "command", "space"}])
 def test_the_example_of_each_key_is_accepted(load, key):
     lines = [line for line in SMALLEST.splitlines() if not line.startswith(f"{key}:")]
+    lines += ["optimizer: random"] if key == "constraints" else []
     load("\n".join([*lines, f"{key}: {KEYS[key].example}"]))
 
 
 def test_a_description_survives_json(load):
     described = load(EVERYTHING).describe()
     assert json.loads(json.dumps(described)) == described
-    assert Objective(**described["objective"]) == load(EVERYTHING).objective
+    assert Goals.described(described) == load(EVERYTHING).goals
     assert described["space"]["momentum"] == {"prior": "uniform(0, 1)", "when": "optimizer == sgd"}
     assert described["optimizer"] == {"rule": "gp", "settings": {"start": 12}}
+
+
+def several(load, **changes):
+    """The smallest experiment with several objectives, and these changes."""
+    text = SMALLEST.replace("objective: loss\n", SEVERAL)
+    for key, value in changes.items():
+        text = re.sub(rf"^{key}:.*\n", "", text, flags=re.MULTILINE) + f"{key}: {value}\n"
+    return load(text)
+
+
+def test_several_objectives_and_constraints_can_be_said(load):
+    experiment = several(load)
+    objectives = (Objective("loss"), Objective("accuracy", "maximize", "best"))
+    constraints = (Constraint("memory", "<=", 16.0), Constraint("latency", ">=", 0.5))
+    assert experiment.goals == Goals(objectives, constraints)
+    assert experiment.optimizer == Choice("random", {"objectives": 2, "constraints": 2})
+    described = experiment.describe()
+    assert json.loads(json.dumps(described)) == described
+    assert Goals.described(described) == experiment.goals
+
+
+def test_a_list_of_one_objective_is_that_one(load):
+    one = load(SMALLEST.replace("objective: loss", "objective: [loss]"))
+    assert one.describe()["objective"] == {"metric": "loss", "goal": "minimize", "of": "last"}
+    assert one.describe() == load(SMALLEST).describe()
+    assert "constraints" not in one.describe()
+    assert one.optimizer == Choice("gp")
+
+
+def test_one_constraint_needs_no_list_and_leaves_one_objective_one(load):
+    experiment = load(SMALLEST + "constraints: memory < 1e3\noptimizer: sobol\nstopper: median\n")
+    assert experiment.goals.constraints == (Constraint("memory", "<=", 1000.0),)
+    assert experiment.optimizer == Choice("sobol", {"constraints": 1})
+
+
+def test_a_pattern_is_missed_for_each_metric_that_is_wanted(load):
+    doubts = several(load, metrics=r"{loss: '(.)', latncy: '(.)'}").doubts()
+    assert [re.findall("for the (.*?),", doubt)[0] for doubt in doubts] == [
+        "objective accuracy",
+        "constraint memory",
+        "constraint latency",
+    ]
+    assert "did you mean latncy?" in doubts[-1]
+    assert several(load).doubts() == []
+
+
+SIMPLE = """
+class Simple:
+    def __init__(self, space, seed{keywords}):
+        pass
+"""
+
+
+@pytest.mark.parametrize(
+    ("keywords", "refused"),
+    [
+        ("", "knows only one objective"),
+        (", *, objectives=1", "knows no constraints"),
+        (", *, constraints=0", "knows only one objective"),
+        (", *, objectives=1, constraints=0", ""),
+        (", **settings", ""),
+    ],
+)
+def test_an_optimizer_that_knows_not_what_is_searched_for_is_refused(load, tmp_path, monkeypatch, keywords, refused):
+    (tmp_path / "my_simple_plugin.py").write_text(SIMPLE.format(keywords=keywords), encoding="utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    rule = "my_simple_plugin:Simple"
+    if refused:
+        with pytest.raises(ExperimentError, match=f"(?s)optimizer '{rule}' {refused}.*keyword-only"):
+            several(load, optimizer=rule)
+    else:
+        assert several(load, optimizer=rule).optimizer == Choice(rule, {"objectives": 2, "constraints": 2})
 
 
 def test_a_welcome_survives_the_wire(load, tmp_path):

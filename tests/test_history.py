@@ -10,6 +10,7 @@ from simulation import Simulation, script
 
 from metaopt import history
 from metaopt.errors import HistoryDiffers, HistoryError, MetaoptError
+from metaopt.goals import Goals
 from metaopt.history import check_same, replay, unheard
 from metaopt.messages import Assign, Finished, Joined, Opened, Reported, Suggested
 from metaopt.objective import Objective
@@ -115,7 +116,7 @@ def test_a_report_that_is_none_is_refused_and_garbage_is_collected_again(tmp_pat
 
 def test_reports_that_no_message_is_made_of_add_up_to_the_same(url):
     store = open_store(url)
-    expected = Study(Objective("loss"))
+    expected = Study(Goals((Objective("loss"),)))
     for _, record in store.read():
         expected.apply(record.time, from_plain(record.kind, record.body), record.run)
     study, run, *_ = replay(store)
@@ -139,7 +140,7 @@ def test_a_late_report_is_dropped_and_what_is_not_finite_is_read_back(tmp_path):
 
 def running():
     """A study in which worker 7 runs trial 0."""
-    study = Study(Objective("loss"))
+    study = Study(Goals((Objective("loss"),)))
     study.apply(1.0, Opened("1", 1, {}))
     study.apply(2.0, Joined(7, "host", "core"))
     study.apply(3.0, Suggested(({"x": 1}, {"x": 2})))

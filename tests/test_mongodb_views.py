@@ -65,13 +65,28 @@ def rows(database, study):
 
 def differences(row, trial):
     """What ``row`` says otherwise than ``trial``; of errors, what the view can know."""
-    names = ("state", "params", "objective", "attempts", "worker", "started", "ended", "duration", "error")
+    names = (
+        "state",
+        "params",
+        "objective",
+        "objectives",
+        "excess",
+        "feasible",
+        "attempts",
+        "worker",
+        "started",
+        "ended",
+        "duration",
+        "error",
+    )
     said = {name: row[name] for name in names}
     said |= {name: said[name] and said[name].timestamp() for name in ("started", "ended")}
     true = {name: getattr(trial, name) for name in names}
     true["error"] = re.sub(": it reported .*", "", trial.error)
     if isinstance(trial.objective, float) and isinstance(said["objective"], float):
         true["objective"] = pytest.approx(trial.objective, rel=1e-12)
+    true["objectives"] = pytest.approx(list(trial.objectives), rel=1e-12)
+    true["excess"] = pytest.approx(list(trial.excess), rel=1e-12)
     return {name: (said[name], true[name]) for name in names if said[name] != true[name]}
 
 
@@ -157,6 +172,27 @@ def test_the_objective_is_that_of_the_points_that_count(url, database, of, goal,
     states = check(store, database)
     assert states[0] == states[4] == "completed"
     assert "failed" in states
+
+
+@pytest.mark.parametrize("several", [False, True])
+def test_several_objectives_and_constraints_are_judged_as_in_the_history(url, database, several):
+    store = MongoDB(url, "x", create=True)
+    objectives = [{"metric": "val.loss", "of": "best"}, {"metric": "$other", "goal": "maximize"}]
+    constraints = [("memory", "<=", 16), ("memory", ">=", 2), ("val.loss", "<=", 5)]
+    goals = {
+        "objective": objectives if several else objectives[0],
+        "constraints": [dict(zip(("metric", "op", "bound"), each, strict=True)) for each in constraints],
+    }
+    memories = [None, 8.0, 17.0, 1.0, math.inf, math.nan, 16.0]
+    facts = [Opened("1", 1, {"name": "x", **goals}), Joined(1, "n", "cpu"), Suggested(({"x": 1},) * len(memories))]
+    for trial, memory in enumerate(memories):
+        said = ((9.0, {"memory": memory}),) if memory is not None else ()
+        facts += [*tried(1, trial, 1), loss(1, trial, 1, 4.0, 6.0), Reported(1, trial, 1, said)]
+        facts += [Finished(1, trial, 1, "completed", "so it was")]
+    keep(store, 1, facts)
+    states = check(store, database)
+    assert states == ["failed", *["completed"] * 3, "failed", "failed", "completed"]
+    assert [row["trial"] for row in rows(database, "x") if row["feasible"]] == [1, 6]
 
 
 def tell(seed, scheduler):

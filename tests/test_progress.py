@@ -8,6 +8,7 @@ from rich.console import Console
 from running import Site
 
 from metaopt.experiment import Experiment
+from metaopt.goals import Constraint, Goals
 from metaopt.messages import Assign, Finished, Joined, Lost, Reported, Suggested
 from metaopt.objective import Objective
 from metaopt.progress import Figures, LineView, LiveView, watcher
@@ -25,7 +26,7 @@ def experiment(tmp_path):
 @pytest.fixture
 def study(experiment):
     """Of 6 trials: one completed, one failed, one running, since the time 1000; worker 2 is idle."""
-    study = Study(experiment.objective)
+    study = Study(experiment.goals)
     for now, fact in [
         (1000.0, Joined(1, "host", "core 0")),
         (1000.0, Joined(2, "host", "core 1")),
@@ -43,9 +44,7 @@ def study(experiment):
 
 def shown(kind, experiment, study, *, width=100, now=1010.0, ended=False, **states):
     text = io.StringIO()
-    view = kind(
-        experiment, Study(experiment.objective), Console(file=text, width=width, force_terminal=kind is LiveView)
-    )
+    view = kind(experiment, Study(experiment.goals), Console(file=text, width=width, force_terminal=kind is LiveView))
     view.study, view.began = study, 1000.0
     scheduler = Scheduler(study, Limits(6, 2), Never())
     for name, value in states.items():
@@ -65,7 +64,7 @@ def test_figures(study):
 
 
 def test_figures_of_nothing():
-    figures = Figures.of(Study(Objective("loss")), total=6, now=0.0)
+    figures = Figures.of(Study(Goals((Objective("loss"),))), total=6, now=0.0)
     assert (figures.done, figures.busy, figures.left) == (0, 0.0, None)
 
 
@@ -101,6 +100,38 @@ def test_the_end_tells_all(experiment, study):
         "to go on:  the same command again",
     ):
         assert expected in text
+
+
+def goals_of(pairs, constraints=()):
+    """A study of two objectives whose trials came to these ``pairs``."""
+    study = Study(Goals((Objective("loss"), Objective("time")), constraints))
+    study.apply(1000.0, Joined(1, "host", "core 0"))
+    study.apply(1000.0, Suggested(tuple({"x": float(number)} for number in range(len(pairs)))))
+    for number, (loss, time) in enumerate(pairs):
+        study.apply(1000.0, Assign(1, number, 1, {}))
+        study.apply(1000.0, Reported(1, number, 1, ((1, {"loss": loss, "time": time}),)))
+        study.apply(1001.0, Finished(1, number, 1, "completed"))
+    return study
+
+
+@pytest.mark.parametrize("kind", [LineView, LiveView])
+def test_the_end_shows_ten_of_the_pareto_set_and_how_many_more_there_are(experiment, kind):
+    study = goals_of([(number / 8, 20.0 - number) for number in range(12)] + [(9.0, 30.0)])
+    text = shown(kind, experiment, study, ended=True)
+    assert "[13/6] trial 12 completed loss=9 time=30 in 1.0 s" in text
+    assert "best: trial 0, loss = 0, time = 20, with the best loss" in text
+    _, _, table = text.partition("the Pareto set, 12 trials that no other one dominates:")
+    cells = [[cell.strip() for cell in line.split("│")[1:-1]] for line in table.splitlines() if line.startswith("│")]
+    assert cells == [[str(n), f"{n / 8:.6g}", f"{20 - n}"] for n in range(10)]
+    assert "and 2 more: metaopt.history.load(...).pareto" in table
+
+
+def test_a_trial_that_exceeds_a_constraint_is_said_to_and_the_nearest_one_is_named(experiment):
+    study = goals_of([(1.0, 9.0), (2.0, 7.5)], (Constraint("time", "<=", 7.0),))
+    text = shown(LineView, experiment, study, now=10**10, ended=True)
+    assert "[1/6] trial 0 completed loss=1 time=9 in 1.0 s: time <= 7 is exceeded by 2" in text
+    assert "no trial keeps to all constraints yet" in text
+    assert "no trial keeps to all constraints; nearest is trial 1: time <= 7 is exceeded by 0.5" in text
 
 
 @pytest.mark.parametrize("width", [40, 100])

@@ -4,6 +4,7 @@ import math
 
 import pytest
 
+from metaopt.goals import Goals
 from metaopt.messages import (
     Assign,
     Finished,
@@ -45,7 +46,7 @@ class Talk:
     """Says things to a scheduler, a second apart."""
 
     def __init__(self, trials=3, workers=2, stopper=None, study=None, **limits):
-        self.study = study or Study(Objective("loss"))
+        self.study = study or Study(Goals((Objective("loss"),)))
         self.scheduler = Scheduler(self.study, Limits(trials, workers, **limits), stopper or Never())
         self.now = 0.0
 
@@ -256,7 +257,7 @@ def test_the_stopper_sees_values_to_be_minimised():
             seen.extend(points)
             return ""
 
-    talk = Talk(stopper=Sees(), study=Study(Objective("loss", "maximize")))
+    talk = Talk(stopper=Sees(), study=Study(Goals((Objective("loss", "maximize"),))))
     talk.say(joined(1))
     talk.say(Suggested(({"x": 0},)))
     talk.say(reported(1, 0, 0.5))

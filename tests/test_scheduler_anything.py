@@ -8,6 +8,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
+from metaopt.goals import Goals
 from metaopt.messages import Finished, Interrupted, Joined, Lost, Observe, Opened, Release, Reported, Started, Suggested
 from metaopt.objective import Objective
 from metaopt.scheduler import Limits, Scheduler
@@ -30,7 +31,7 @@ class Anything(RuleBasedStateMachine):
     def __init__(self):
         super().__init__()
         self.journal, self.now = [], 0.0
-        self.begin(Study(Objective("loss")))
+        self.begin(Study(Goals((Objective("loss"),))))
 
     def begin(self, study):
         self.scheduler = Scheduler(study, Limits(TRIALS, WORKERS), Median(warmup=1, curves=1))
@@ -89,7 +90,7 @@ class Anything(RuleBasedStateMachine):
 
     def fold(self):
         """The study as the journal tells it, through the codec."""
-        study = Study(Objective("loss"))
+        study = Study(Goals((Objective("loss"),)))
         for now, fact in self.journal:
             assert study.apply(now, from_plain(type(fact).__name__, to_plain(fact)))
         return study

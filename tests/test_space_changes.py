@@ -12,6 +12,7 @@ from metaopt import editing, history
 from metaopt.attempt import _own, known
 from metaopt.errors import HistoryDiffers, HistoryHeld, SpaceError
 from metaopt.experiment import Experiment
+from metaopt.goals import Goals
 from metaopt.history import check_same, replay
 from metaopt.messages import Adopted, Assign, Closed, Finished, Joined, Opened, Reported, Revised, Suggested, Welcome
 from metaopt.objective import Objective
@@ -38,7 +39,7 @@ def about(space):
 
 def study_at(*points, space=XY, end=None):
     """A study whose trials are at these points: completed with loss = x, but the last ``end`` of them, which wait."""
-    study = Study(Objective("loss"))
+    study = Study(Goals((Objective("loss"),)))
     run_at(study, points, space, len(points) if end is None else len(points) - end)
     return study
 
@@ -198,7 +199,7 @@ def spaces(draw):
 
 @given(st.lists(st.tuples(spaces(), st.integers(0, 3), st.integers(0, 2)), min_size=1, max_size=6), st.data())
 def test_whatever_changes_what_counts_is_what_fits_and_the_same_facts_give_the_same(steps, data):
-    study, m = Study(Objective("loss")), False
+    study, m = Study(Goals((Objective("loss"),))), False
     for space, completed, waiting in steps:
         if m and "m" not in space:  # it may come, but not go
             continue
@@ -302,7 +303,7 @@ def test_what_was_done_is_in_the_history_and_reading_it_gives_the_same(site_of, 
     assert not loaded.best.outside
     frame = loaded.to_pandas()
     assert list(frame.index[frame["outside"]]) == outside
-    expected = Study(Objective("loss"))
+    expected = Study(Goals((Objective("loss"),)))
     for record in records:
         fact = decode(json.dumps([record.kind, record.body]).encode())
         expected.apply(record.time, fact, record.run)

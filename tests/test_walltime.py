@@ -5,6 +5,7 @@ import random
 import pytest
 from simulation import Simulation
 
+from metaopt.goals import Goals
 from metaopt.history import replay
 from metaopt.messages import Assign, Finished, Joined, Opened, Reported, Stop, Suggested
 from metaopt.objective import Objective
@@ -20,7 +21,7 @@ class Table:
     """A scheduler, and a shorthand to speak to it."""
 
     def __init__(self, *, resumes=False, workers=2):
-        self.scheduler = Scheduler(Study(Objective("loss")), Limits(20, workers, begin=0.0, end=END), Never())
+        self.scheduler = Scheduler(Study(Goals((Objective("loss"),))), Limits(20, workers, begin=0.0, end=END), Never())
         about = {"objective": {"metric": "loss"}, "resumes": resumes}
         self.say(0.0, Opened("1", 1, about), *(Joined(w, "here", "") for w in range(1, workers + 1)))
         self.study = self.scheduler.study
@@ -69,7 +70,7 @@ def test_when_the_usual_trial_is_longer_than_the_allocation_the_shortest_one_cou
 
 
 def test_an_interrupted_trial_goes_on_first_with_its_curve_and_its_work():
-    study = Study(Objective("loss"))
+    study = Study(Goals((Objective("loss"),)))
     about = {"objective": {"metric": "loss"}, "resumes": True}
     for time, fact in (
         (0.0, Opened("1", 1, about)),
@@ -120,7 +121,7 @@ def test_over_a_chain_of_allocations_nothing_is_lost_and_no_run_outlives_its_end
 
 
 def test_a_trial_whose_node_dies_with_it_again_and_again_has_failed_and_its_neighbours_have_not():
-    study, about = Study(Objective("loss"), 2), {"objective": {"metric": "loss"}}
+    study, about = Study(Goals((Objective("loss"),)), 2), {"objective": {"metric": "loss"}}
     study.apply(0.0, Opened("1", 1, about))
     study.apply(0.0, Suggested(({"x": 0}, {"x": 1})))
     for node in ("n1", "n2"):

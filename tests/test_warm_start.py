@@ -106,6 +106,17 @@ def test_the_value_is_by_this_experiment_from_the_curve(site, learned):
     assert [value for _, value in told(mean)] == [pytest.approx(1.4 / 3), 0.5]
 
 
+def test_of_several_goals_each_is_told_and_a_trial_that_lacks_one_is_not_used(site, learned):
+    said = {"loss": 0.5, "accuracy": 0.25, "memory": 3.0}
+    lacking = {name: value for name, value in said.items() if name != "memory"}
+    params = {"x": 0.2, "kind": "a"}
+    write_history(site.directory / "other.history", [(params, [(1, said)]), (params, [(1, lacking)])])
+    several = [{"metric": "loss"}, {"metric": "accuracy", "goal": "maximize"}]
+    lessons = learned("other.history", objective=several, constraints="memory <= 2")
+    assert [value for _, value in told(lessons)] == [(0.5, -0.25, 1.0)]
+    assert "1 without a value of memory" in lessons.notes[0]
+
+
 def test_a_history_of_which_nothing_fits_is_told(site, learned):
     write_history(site.directory / "other.history", [({"z": 0.2}, values(0.9))] * 3)
     lessons = learned("other.history")

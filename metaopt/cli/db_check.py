@@ -48,4 +48,6 @@ def _of_study(study: Study) -> Iterator[tuple[str, str]]:
     yield "study", str(study.experiment.get("name"))
     yield "trials", f"{len(study.ended)} of {total} done: {tally(study.tally) or 'none'}"
     if best is not None:
-        yield "best", f"trial {best.number}, {study.objective.metric} = {best.objective:.6g}"
+        yield "best", f"trial {best.number}, {study.goals.said(best.objectives)}"
+    if study.goals.several:
+        yield "pareto", f"{len(study.pareto)} trials that no other one dominates"

@@ -67,7 +67,6 @@ def _cells(entry: "Entry") -> Sequence["Text"]:
     if entry.trouble:
         cells = [entry.name, "", entry.trouble, "", "", str(entry.location)]
         return [Text(cell, style="red") for cell in cells]
-    best = "" if entry.best is None else f"{entry.metric} = {entry.best:.6g}"
     done = f"{entry.done}/{'?' if entry.total is None else entry.total}"
-    cells = [entry.name, done, tally(entry.states), best, clock(entry.written), str(entry.location)]
+    cells = [entry.name, done, tally(entry.states), entry.best, clock(entry.written), str(entry.location)]
     return [Text(cell) for cell in cells]

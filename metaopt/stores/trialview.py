@@ -1,7 +1,7 @@
 """A history in MongoDB, to a row per trial: the pipeline of the view ``trials``.
 
-A row has study, trial, state, params, objective, attempts, worker, run, started, ended, duration and error.  It says
-what ``metaopt.history`` says, except:
+A row has study, trial, state, params, objective, objectives, excess, feasible, attempts, worker, run, started, ended,
+duration and error.  It says what ``metaopt.history`` says, except:
 
 - ``run`` is the one that has begun the trial last, or else has proposed it, not the one that has taken it over since;
 - the error of a trial without a value does not list what it has reported instead; text that is no Unicode is in JSON;
@@ -36,7 +36,7 @@ def _in_order() -> list[Expression]:
         "study": "$_id.study",
         "order": {"$add": [{"$multiply": ["$_id.n", 1 << 20]}, "$index"]},
         "new": _if(_is("$facts.kind", "Suggested"), {"$ifNull": ["$facts.params", []]}, [None]),
-        "objective": "$facts.experiment.objective",
+        "goals": _goals("$facts.experiment.objective", _list("$facts.experiment.constraints")),
         "limit": "$facts.experiment.attempts",
         "resumes": "$facts.experiment.resumes",
     }
@@ -57,7 +57,7 @@ def _in_order() -> list[Expression]:
         _window(
             "$study",
             before={"$sum": _if(is_new, {"$size": "$new"}, 0), "window": {"documents": ["unbounded", -1]}},
-            objective={"$first": "$objective", "window": whole},
+            goals={"$first": "$goals", "window": whole},
             limit={"$locf": "$limit"},
             resumes={"$locf": "$resumes"},
         ),
@@ -79,12 +79,13 @@ def _of_trials() -> list[Expression]:
         to: {"$push": _if(_is("$kind", kind), {name: f"${name}" for name in (*names, *more)}, "$$REMOVE")}
         for to, (kind, more) in said.items()
     }
-    report = {"attempt": "$attempt", "first": _at(_at("$points", 0), 0), "curve": _curve()}
+    curves = {"$map": {"input": "$goals.measures", "as": "measure", "in": _curve()}}
+    report = {"attempt": "$attempt", "first": _at(_at("$points", 0), 0), "curves": curves}
     over = {name: f"${name}" for name in ("order", "time", "kind", "run", "runs", "lost", "alone")}
     about |= {
         "params": {"$first": "$new"},
         "run": {"$first": "$run"},
-        "objective": {"$first": "$objective"},
+        "goals": {"$first": "$goals"},
         "reports": {"$push": _if(_is("$kind", "Reported"), report, "$$REMOVE")},
         "overs": {"$push": _if({"$in": ["$kind", ["Opened", "Closed", "Adopted"]]}, over, "$$REMOVE")},
     }
@@ -101,10 +102,24 @@ def _of_trials() -> list[Expression]:
     ]
 
 
+def _goals(objective: Expression, constraints: Expression) -> Expression:
+    """The constraints, how many objectives there are, and what is measured of a trial for both, in this order."""
+    objectives = _if({"$isArray": [objective]}, objective, [objective])
+    metric = {"metric": "$$constraint.metric"}
+    measured = {"$ifNull": [_first_of("$$objectives", _is("$$this.metric", "$$constraint.metric")), metric]}
+    more = {"$map": {"input": "$$constraints", "as": "constraint", "in": measured}}
+    goals = {
+        "measures": {"$concatArrays": ["$$objectives", more]},
+        "constraints": "$$constraints",
+        "objectives": {"$size": "$$objectives"},
+    }
+    return {"$let": {"vars": {"objectives": objectives, "constraints": constraints}, "in": goals}}
+
+
 def _curve() -> Expression:
-    """The steps and values of the metric that is searched for, of one Reported."""
+    """The steps and values of what is to be measured, of one Reported."""
     values = _if({"$eq": [{"$type": _at("$$point", 1)}, "object"]}, {"$objectToArray": _at("$$point", 1)}, [])
-    ours = _first_of(values, _is("$$this.k", "$objective.metric"))
+    ours = _first_of(values, _is("$$this.k", "$$measure.metric"))
     number = {"$convert": {"input": {"$getField": {"field": "v", "input": ours}}, "to": "double", "onError": math.nan}}
     points = {"$map": {"input": _list("$points"), "as": "point", "in": {"step": _at("$$point", 0), "value": number}}}
     return {"$filter": {"input": points, "cond": {"$ne": ["$$this.value", None]}}}
@@ -161,29 +176,50 @@ def _outcome() -> Expression:
 
 
 def _result() -> list[Expression]:
-    """The state of each trial, and what goes with it."""
+    """The values of each trial, its state, and a row of all that."""
+    numbers = {"$range": [0, {"$size": "$goals.measures"}]}
+    flawed = {"$filter": {"input": "$values", "cond": {"$not": [_finite("$$this.value")]}}}
+    worth = {"$map": {"input": {"$slice": ["$values", "$goals.objectives"]}, "in": "$$this.value"}}
+    completed = _is("$state", "completed")
+    ended = {"$min": ["$last.time", {"$max": [{"$ifNull": ["$last.ended", "$last.time"]}, "$last.started"]}]}
+    steps: list[Expression] = [
+        {"values": {"$map": {"input": numbers, "as": "n", "in": _measured()}}},
+        {"flaw": {"$first": flawed}},
+        {"state": _state(), "until": ended},
+        {"objectives": _if(completed, worth, []), "excess": _if(completed, _excess(), [])},
+    ]
+    return [*({"$set": step} for step in steps), {"$replaceWith": _row()}, {"$sort": {"_id": 1}}]
+
+
+def _state() -> Expression:
+    """Where the trial stands, given its ``flaw``, if it has one."""
     losses = {"$size": {"$filter": {"input": "$tries", "cond": {"$in": ["$$this.how", ["lost", "killed"]]}}}}
     again = _if(_is("$last.stop", "pruned"), "stopped", "waiting")
-    given_back = {"$or": [{"$lt": ["$losses", "$last.limit"]}, {"$gt": ["$last.stop", None]}]}
-    finite = {"$and": [{"$gt": ["$value", -math.inf]}, {"$lt": ["$value", math.inf]}]}
+    given_back = {"$or": [{"$lt": [losses, "$last.limit"]}, {"$gt": ["$last.stop", None]}]}
     states = [
         ({"$not": "$last"}, "waiting"),
         (_is("$last.how", "none"), _if({"$gt": ["$last.stop", None]}, "stopping", "running")),
-        (_is("$last.how", "completed"), _if(finite, "completed", "failed")),
+        (_is("$last.how", "completed"), _if({"$not": ["$flaw"]}, "completed", "failed")),
         (_is("$last.how", "failed"), "failed"),
         ({"$in": ["$last.how", ["stopped", "cut"]]}, again),
     ]
-    ended = {"$min": ["$last.time", {"$max": [{"$ifNull": ["$last.ended", "$last.time"]}, "$last.started"]}]}
-    value = {"$set": {"value": _value(), "losses": losses}}
-    about = {"state": _switch(states, _if(given_back, again, "failed")), "until": ended}
+    return _switch(states, _if(given_back, again, "failed"))
+
+
+def _row() -> Expression:
+    """All that is known of the trial."""
     has_ended = {"$in": ["$state", ["completed", "failed", "stopped"]]}
-    row = {
+    holds = {"$not": [{"$gt": [{"$max": "$excess"}, 0]}]}
+    return {
         "_id": "$_id",
         "study": "$_id.study",
         "trial": "$_id.trial",
         "state": "$state",
         "params": "$params",
-        "objective": _if(_is("$state", "completed"), "$value", None),
+        "objective": {"$ifNull": [_at("$objectives", 0), None]},
+        "objectives": "$objectives",
+        "excess": "$excess",
+        "feasible": {"$and": [_is("$state", "completed"), holds]},
         "attempts": {"$ifNull": ["$last.attempt", 0]},
         "worker": _if(_is("$state", "waiting"), None, "$last.worker"),
         "run": {"$ifNull": ["$last.run", "$run"]},
@@ -192,16 +228,35 @@ def _result() -> list[Expression]:
         "duration": _if(has_ended, {"$subtract": ["$until", "$last.started"]}, None),
         "error": _if(_is("$state", "failed"), _error(), ""),
     }
-    return [value, {"$set": about}, {"$replaceWith": row}, {"$sort": {"_id": 1}}]
+
+
+def _excess() -> Expression:
+    """By how much the trial exceeds each constraint."""
+    number = {"$add": ["$goals.objectives", "$$n"]}
+    difference = {"$subtract": ["$$value", "$$constraint.bound"]}
+    signed = _if(_is("$$constraint.op", "<="), difference, {"$multiply": [-1, difference]})
+    known = {
+        "constraint": {"$arrayElemAt": ["$goals.constraints", "$$n"]},
+        "value": {"$getField": {"field": "value", "input": {"$arrayElemAt": ["$values", number]}}},
+    }
+    numbers = {"$range": [0, {"$size": "$goals.constraints"}]}
+    return {"$map": {"input": numbers, "as": "n", "in": {"$let": {"vars": known, "in": signed}}}}
+
+
+def _measured() -> Expression:
+    """The metric that is measured as the ``n``-th, and its value."""
+    measure = {"measure": {"$arrayElemAt": ["$goals.measures", "$$n"]}}
+    return {"$let": {"vars": measure, "in": {"metric": "$$measure.metric", "value": _value()}}}
 
 
 def _value() -> Expression:
-    """What the trial is worth: the last, best or mean value of the points that count."""
+    """What ``measure`` comes to: the last, best or mean value of the points that count."""
+    mine = {"$arrayElemAt": ["$$r.curves", "$$n"]}
     later = {"$filter": {"input": "$tries", "cond": {"$gt": ["$$this.attempt", "$$r.attempt"]}}}
     upto = {"$ifNull": [{"$min": {"$map": {"input": later, "in": "$$this.first"}}}, math.inf]}
-    kept = {"$filter": {"input": "$$r.curve", "cond": {"$lt": ["$$this.step", "$$upto"]}}}
+    kept = {"$filter": {"input": mine, "cond": {"$lt": ["$$this.step", "$$upto"]}}}
     inherited = {"$let": {"vars": {"upto": upto}, "in": kept}}
-    curve = _switch([(_is("$$r.attempt", "$last.attempt"), "$$r.curve"), ("$last.resumes", inherited)], [])
+    curve = _switch([(_is("$$r.attempt", "$last.attempt"), mine), ("$last.resumes", inherited)], [])
     values = {
         "$reduce": {
             "input": {"$map": {"input": "$reports", "as": "r", "in": curve}},
@@ -209,24 +264,27 @@ def _value() -> Expression:
             "in": {"$concatArrays": ["$$value", "$$this.value"]},
         }
     }
-    finite = {"$and": [{"$gt": ["$$this", -math.inf]}, {"$lt": ["$$this", math.inf]}]}
-    known = {"$filter": {"input": "$$values", "cond": finite}}
-    least = _if(_is("$objective.goal", "maximize"), {"$max": known}, {"$min": known})
+    known = {"$filter": {"input": "$$values", "cond": _finite("$$this")}}
+    least = _if(_is("$$measure.goal", "maximize"), {"$max": known}, {"$min": known})
     kinds = [
         (_is("$$values", []), None),
-        (_is("$objective.of", "mean"), _if(_is("$$values", known), {"$avg": "$$values"}, math.nan)),
-        (_is("$objective.of", "best"), {"$ifNull": [least, math.nan]}),
+        (_is("$$measure.of", "mean"), _if(_is("$$values", known), {"$avg": "$$values"}, math.nan)),
+        (_is("$$measure.of", "best"), {"$ifNull": [least, math.nan]}),
     ]
     return {"$let": {"vars": {"values": values}, "in": _switch(kinds, {"$last": "$$values"})}}
 
 
 def _error() -> Expression:
     """Why it failed."""
-    absent = {"$concat": ["it ended without reporting ", "$objective.metric", "\n", _text("$last.error")]}
-    number = {"$replaceAll": {"input": {"$toLower": "$value"}, "find": "infinity", "replacement": "inf"}}
-    not_finite = {"$concat": ["its ", "$objective.metric", " is ", number, "\n", _text("$last.error")]}
-    completed = _if({"$gt": ["$value", None]}, not_finite, absent)
+    absent = {"$concat": ["it ended without reporting ", "$flaw.metric", "\n", _text("$last.error")]}
+    number = {"$replaceAll": {"input": {"$toLower": "$flaw.value"}, "find": "infinity", "replacement": "inf"}}
+    not_finite = {"$concat": ["its ", "$flaw.metric", " is ", number, "\n", _text("$last.error")]}
+    completed = _if({"$gt": ["$flaw.value", None]}, not_finite, absent)
     return {"$trim": {"input": _if(_is("$last.how", "completed"), completed, _text("$last.error"))}}
+
+
+def _finite(value: Expression) -> Expression:
+    return {"$and": [{"$gt": [value, -math.inf]}, {"$lt": [value, math.inf]}]}
 
 
 def _lost(why: Expression) -> Expression:
