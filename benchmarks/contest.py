@@ -211,11 +211,11 @@ def named(text: str) -> list[str]:
     return names
 
 
-def options(text: str, optimizers: str) -> argparse.ArgumentParser:
+def options(text: str, optimizers: str, problems: str) -> argparse.ArgumentParser:
     """What regret.py and parallel.py take alike."""
     parser = argparse.ArgumentParser(description=text.splitlines()[0])
     parser.add_argument("--optimizers", default=optimizers, help="the others are compared with the first; gp{start=20}")
-    parser.add_argument("--problems", default="all", help="all, tuned, held-back, or names with commas between them")
+    parser.add_argument("--problems", default=problems, help="all, tuned, held-back, or names with commas between them")
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--keep", type=Path, help="where runs are kept, a line each; what is there is not run again")

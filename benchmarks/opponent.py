@@ -3,10 +3,11 @@
 import json
 import os
 import sys
+import traceback
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TextIO
 
 Point = dict[str, Any]
 
@@ -75,12 +76,22 @@ def converse(opponents: Mapping[str, Callable[[Setup], Opponent]]) -> None:
     """Be the one that the first line names, until there are no more lines.  What libraries print goes to stderr."""
     answers = os.fdopen(os.dup(1), "w", encoding="ascii")
     os.dup2(2, 1)
-    first = json.loads(sys.stdin.readline())
+    try:
+        obey(opponents, sys.stdin, answers)
+    except Exception:  # noqa: BLE001 - whatever it is, whoever asks is to know
+        traceback.print_exc()
+        sys.stderr.flush()
+        os._exit(1)  # a library's threads would hold up another end
+
+
+def obey(opponents: Mapping[str, Callable[[Setup], Opponent]], words: TextIO, answers: TextIO) -> None:
+    """Do what the lines say."""
+    first = json.loads(words.readline())
     space = [Dimension(**each) for each in first["space"]]
     setup = Setup(space, first["seed"], first["trials"], first["workers"])
     opponent = opponents[first["optimizer"]](setup)
     trials: dict[str, list[Any]] = defaultdict(list)
-    for line in sys.stdin:
+    for line in words:
         match json.loads(line):
             case {"ask": count}:
                 points = []

@@ -10,6 +10,7 @@ point has those that are active.  Of metaopt, this needs nothing but opponent.py
 """
 
 import math
+import os
 import tempfile
 import warnings
 from collections.abc import Callable, Mapping
@@ -316,3 +317,4 @@ OPPONENTS: dict[str, Callable[[Setup], Opponent]] = {
 if __name__ == "__main__":
     warnings.simplefilter("ignore")
     converse(OPPONENTS)
+    os._exit(0)  # the threads of some of them would never end

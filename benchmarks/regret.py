@@ -12,25 +12,22 @@ geometric.  Interrupted, it goes on from the runs that are kept.
 
 from contest import hold, options
 from measure import answer
-from scores import Scores, show
+from scores import Scores, in_words, show
 
 TIMES = (25, 50, 100, 200)
 
 
 def main() -> None:
     """Run it."""
-    parser = options(__doc__, "gp,random")
+    parser = options(__doc__, "gp,random", "all")
     parser.add_argument("--trials", type=int, default=100, help="at least 25")
     given = parser.parse_args()
     times = [time for time in TIMES if time <= given.trials] or parser.error("25 trials are the least")
     scores = Scores(*hold(given, given.trials), times)
     report = scores.report()
     show(report, times, "trials")
-    words = {
-        name: "/".join(f"{each['mean']:.2g}" for each in table.values())
-        for name, table in report["relative_regret"]["all"].items()
-    }
-    counts, first = "/".join(map(str, times)), scores.names[0]
+    words = in_words(report)
+    counts, first = "/".join(map(str, times)), next(iter(words))
     answer(
         f"how much of random search's regret is left after {counts} points, one at a time?",
         figure=f"{first} {words.pop(first)}",

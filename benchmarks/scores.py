@@ -145,6 +145,12 @@ def show(report: Mapping[str, Any], times: Sequence[int], unit: str) -> None:
         progress(f"  {name}: {wrong or '-'}; {len(report['failed'][name])}; {seconds:.4f}")
 
 
+def in_words(report: Mapping[str, Any]) -> dict[str, str]:
+    """The mean relative regrets over all problems, by optimizer."""
+    table = report["relative_regret"].get("all", {})
+    return {name: "/".join(f"{each['mean']:.2g}" for each in by_time.values()) for name, by_time in table.items()}
+
+
 def written(cell: Mapping[str, float] | None) -> str:
     """A cell of the table."""
     if cell is None:
