@@ -1,4 +1,4 @@
-"""Makes the table in README.md: from the benchmarks' lines in a file, or by running them, which takes twenty minutes.
+"""Makes the table in README.md: from the benchmarks' lines in a file, or by running them, which takes some hours.
 
     python benchmarks/table.py [LINES]
 
@@ -21,7 +21,7 @@ from measure import progress
 HERE = Path(__file__).parent
 BENCHMARKS = (
     *("overhead", "utilisation", "idle", "reaction", "death", "start", "resume", "simulate", "allocations", "stores"),
-    *("away", "regret"),
+    *("away", "regret", "parallel", "ask_cost"),
 )
 COLUMNS = ("question", "figure", "beside", "ratio", "aim", "machine")
 BEGIN, END = "<!-- figures -->", "<!-- end of figures -->"
