@@ -118,7 +118,7 @@ def take(wanted: Sequence[Case], python: str, rounds: int) -> dict[Case, Cost]:
         with ProcessPoolExecutor(1, get_context("spawn")) as pool:
             try:
                 found[case] = cost = pool.submit(measure, case, python, rounds).result()
-            except (RuntimeError, ValueError) as error:
+            except (RuntimeError, TimeoutError, ValueError) as error:
                 progress(f"{case}: {error}")
                 continue
         progress(f"{case}: {cost.first:.4f} s, then {cost.next:.4f} s, {cost.memory:.0f} MB")

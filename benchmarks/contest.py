@@ -101,7 +101,8 @@ def search(run: Run, python: str) -> Result:
     def pass_to(now: float) -> None:
         while len(regret) < run.until and len(regret) + 1 < now:
             regret.append(incumbent.regret)
-            right.extend([] if problem.right is None else [problem.right(incumbent.params or {})])
+            if problem.right:
+                right.append(incumbent.params is not None and problem.right(incumbent.params))
 
     with contestant(
         run.optimizer, problem.space, run.seed, python=python, trials=trials, workers=run.workers
@@ -237,4 +238,7 @@ def hold(given: argparse.Namespace, until: int, workers: int = 1) -> tuple[list[
     contest = Contest(given.keep, given.python, given.jobs)
     if not given.report:
         contest.hold([*baseline, *runs])
+    if not (contest.of(baseline) and contest.of(runs)):
+        problem = "nothing is kept that could be reported, or no random search beside it: leave --report out"
+        raise SystemExit(problem)
     return contest.of(baseline), contest.of(runs)

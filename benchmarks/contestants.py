@@ -7,6 +7,7 @@ import json
 import math
 import os
 import re
+import select
 import subprocess
 import sys
 import tempfile
@@ -26,6 +27,8 @@ from metaopt.space import Categorical, Integer, Ordinal, Parameter, Real, Space
 PROGRAM = Path(__file__).with_name("opponents.py")
 ONE_THREAD = {f"{library}_NUM_THREADS": "1" for library in ("OMP", "OPENBLAS", "MKL")}
 """Of each library for linear algebra, set before numpy or torch is loaded: all have a core each."""
+PATIENCE = 1800.0
+"""Seconds after which a peer that does not answer is taken to hang."""
 _WRITTEN = re.compile(r"([\w.:-]+)(?:\{([^{}]*)\})?")
 
 
@@ -68,7 +71,7 @@ def contestant(
 
 
 class Peer:
-    """An optimizer of other people's, in a process of its own; an error of its is a RuntimeError of ours.
+    """An optimizer of other people's, in a process of its own: a RuntimeError or a TimeoutError when that goes wrong.
 
     It sees numbers, integers and labels; an ordinal value is an integer to it, and what is fixed it does not see.
     """
@@ -99,8 +102,12 @@ class Peer:
     def ask(self, count: int, pending: Sequence[Params]) -> list[Params]:  # noqa: ARG002 - it knows what is open
         """So many points; those that were asked for and not told are under way."""
         self._say({"ask": count})
-        said = self.process.stdout.readline() if self.process.stdout else ""
-        if not said:
+        if self.process.stdout is None:
+            raise ValueError
+        if not select.select([self.process.stdout], [], [], PATIENCE)[0]:
+            problem = f"{self._name} has said nothing for {PATIENCE:g} s"
+            raise TimeoutError(problem)
+        if not (said := self.process.stdout.readline()):
             self._fail()
         return [self._decoded(point) for point in json.loads(said)]
 

@@ -27,14 +27,16 @@ def main() -> None:
     report = scores.report()
     show(report, times, "trials")
     words = in_words(report)
+    table = next(iter(report["relative_regret"]["all"].values()))
+    last = list(table)[-1]
     counts, first = "/".join(map(str, times)), next(iter(words))
     answer(
         f"how much of random search's regret is left after {counts} points, one at a time?",
         figure=f"{first} {words.pop(first)}",
         beside="; ".join(f"{name} {each}" for name, each in words.items()) or "random search, 20 seeds",
         aim="below each peer at each count",
-        ratio=report["relative_regret"]["all"][first][str(times[-1])]["mean"],
-        ratio_of=f"regret of {first} over random search, {times[-1]} points",
+        ratio=table[last]["mean"],
+        ratio_of=f"regret of {first} over random search, {last} points",
         seeds=given.seeds,
         **report,
     )
