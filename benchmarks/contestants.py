@@ -33,7 +33,7 @@ _WRITTEN = re.compile(r"([\w.:-]+)(?:\{([^{}]*)\})?")
 
 
 def contestants(text: str) -> list[str]:
-    """The names, with their settings, between the commas of ``text``; raises SystemExit for one that is none."""
+    """The names, with their settings, between the commas of ``text``; raises SystemExit or PluginError."""
     names = re.findall(r"(?:[^,{]|\{[^}]*\})+", text)
     for name in names:
         if name not in OPPONENTS:
