@@ -23,12 +23,16 @@ CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "metaop
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """A ``loss`` over ``space`` whose smallest value is ``minimum``; with ``noise`` (a standard deviation) told."""
+    """A ``loss`` over ``space`` whose smallest value is ``minimum``; with ``noise`` (a standard deviation) told.
+
+    ``right`` tells whether a point is in the category or branch of the minimum, where that is known.
+    """
 
     space: Mapping[str, object]
     loss: Loss
     minimum: float
     noise: float = 0.0
+    right: Callable[[Params], bool] | None = None
 
     def told(self, value: float, seed: int, trial: int) -> float:
         """What the optimizer is told of a trial whose loss is ``value``."""
@@ -130,12 +134,17 @@ def boosting(params: Params) -> float:
     )
 
 
+def match(params: Params) -> bool:
+    """Whether the two categories of ``recipes`` go together."""
+    return "abcde".index(params["base"]) == (2 * "pqrst".index(params["extra"]) + 1) % 5
+
+
 def recipes(params: Params) -> float:
     """Two categories that matter only together, over a curved valley of two numbers."""
     base, extra = "abcde".index(params["base"]), "pqrst".index(params["extra"])
-    match = 0.0 if base == (2 * extra + 1) % 5 else 0.4 + 0.05 * ((base + 3 * extra) % 4)
+    clash = 0.0 if match(params) else 0.4 + 0.05 * ((base + 3 * extra) % 4)
     x, y = params["x0"], params["x1"]
-    return float(match + 2 * (x - 0.2 - 0.15 * base) ** 2 + 3 * (y - x**2) ** 2)
+    return float(clash + 2 * (x - 0.2 - 0.15 * base) ** 2 + 3 * (y - x**2) ** 2)
 
 
 def bbob(function: int, dimension: int) -> Problem:
@@ -246,6 +255,7 @@ TUNED: dict[str, Callable[[], Problem]] = {
         },
         training,
         0.0,
+        right=lambda params: params["optimizer"] == "sgd",
     ),
     "noisy hartmann3": lambda: Problem(cube(3), hartmann, -3.86278214782076, noise=0.2),
     "bbob 15 rastrigin": lambda: bbob(15, 5),
@@ -268,9 +278,13 @@ HELD_BACK: dict[str, Callable[[], Problem]] = {
         },
         boosting,
         0.1,
+        right=lambda params: params["family"] == "boosting",
     ),
     "recipes": lambda: Problem(
-        {"base": "choice(a, b, c, d, e)", "extra": "choice(p, q, r, s, t)", **cube(2)}, recipes, 0.0
+        {"base": "choice(a, b, c, d, e)", "extra": "choice(p, q, r, s, t)", **cube(2)},
+        recipes,
+        0.0,
+        right=match,
     ),
     "noisy branin": lambda: Problem(cube(2), branin, BRANIN_MINIMUM, noise=2.0),
     "bbob 21 gallagher": lambda: bbob(21, 5),

@@ -1,4 +1,4 @@
-"""Makes the table in README.md: from the benchmarks' lines in a file, or by running them, which takes twenty minutes.
+"""Makes the table in README.md: from the benchmarks' lines in a file, or by running them, which takes some hours.
 
     python benchmarks/table.py [LINES]
 
@@ -21,7 +21,7 @@ from measure import progress
 HERE = Path(__file__).parent
 BENCHMARKS = (
     *("overhead", "utilisation", "idle", "reaction", "death", "start", "resume", "simulate", "allocations", "stores"),
-    *("away", "regret"),
+    *("away", "regret", "parallel", "ask_cost"),
 )
 COLUMNS = ("question", "figure", "beside", "ratio", "aim", "machine")
 BEGIN, END = "<!-- figures -->", "<!-- end of figures -->"
@@ -38,8 +38,6 @@ def run_all() -> Iterable[str]:
 
 def row(said: Mapping[str, Any]) -> tuple[str, str]:
     """The benchmark that has said this, and its row."""
-    if "relative_regret" in said:
-        said = {**said, **in_words(said["relative_regret"], said["seeds"])}
     said = {"cores": os.cpu_count(), "date": datetime.now(UTC).date().isoformat(), **said}
     name = said["benchmark"]
     cells = [f"[{name}.py]({name}.py): {said['question']}", said["figure"], said["beside"]]
@@ -57,22 +55,6 @@ def rows_in(table: str) -> Iterable[tuple[str, str]]:
     for line in table.splitlines():
         if line.startswith("| ["):
             yield line.removeprefix("| [").partition(".py]")[0], line
-
-
-def in_words(regret: Mapping[str, Mapping[str, float]], seeds: int) -> Mapping[str, Any]:
-    """What regret.py has found, in the words of the others."""
-    overall = regret["all"]
-    last = max(overall, key=int)
-    each = ", ".join(f"{problem} {values[last]:.2g}" for problem, values in regret.items() if problem != "all")
-    return {
-        "benchmark": "regret",
-        "question": f"how good is the best of {' and of '.join(overall)} points of gp?",
-        "figure": f"{' and '.join(f'{value:.2g}' for value in overall.values())} of the other's regret; {each}",
-        "beside": f"random search, {seeds} seeds",
-        "aim": "< 1",
-        "ratio": overall[last],
-        "ratio_of": f"regret of gp over random, {last} points",
-    }
 
 
 def main() -> None:
