@@ -15,8 +15,6 @@ from metaopt.optimizers.tried import Tried, chance
 
 INCUMBENTS, PERTURBED = 4, 32
 """Candidates near the best points: so many of them, so many around each."""
-LEAST_TRIED_EVERY = 5
-"""Trials of which one is in the least tried value of a category."""
 STARTS = 8
 POLISHED = 8
 """Picks of one answer that are polished; the others are the best candidates."""
@@ -32,7 +30,8 @@ BELIEVED = 256
 class View:
     """What an answer goes by: the points that were ``told`` (n, d), which of them are ``feasible`` (n,), and models.
 
-    ``objective`` is that of what is to be small; ``terms`` say how likely it is that all that must hold does.
+    ``objective`` is that of what is to be small; ``terms`` say how likely it is that all that must hold does.  If there
+    is a ``column``, only points are looked for that have the value with the number ``cell`` there.
     """
 
     encoding: Encoding
@@ -40,6 +39,8 @@ class View:
     feasible: Mask
     objective: Surrogate
     terms: Sequence[Term]
+    column: int | None = None
+    cell: int = 0
 
 
 class Answer:
@@ -49,7 +50,6 @@ class Answer:
         """For ``count`` points, while ``pending`` (p, d) are under way; ``tried`` is kept by the caller."""
         self._view, self._tried, self._picks = view, tried, 0
         posterior, known = view.objective.posterior()
-        self._visited = np.concatenate([view.told, pending])
         features = _most_promising(posterior, view.encoding.features(pending))
         self._hopeful = bool(view.feasible[known].any())
         possible = [posterior.inputs[view.feasible[known]], *([] if view.terms else [features])]
@@ -58,29 +58,26 @@ class Answer:
         points = self._candidates(posterior, chance(view.objective.seed, tried.trials))
         self._field = Field(posterior, view.encoding, points, min(count, BELIEVED))
         self._limits = score(view.terms, view.encoding.features(points))
-        self._unseen = np.array([not tried.has(point) for point in points], dtype=np.bool_)
+        unseen = np.array([not tried.has(point) for point in points], dtype=np.bool_)
+        self._allowed = unseen & view.encoding.there(points, view.column, view.cell)
         self._polished = min(POLISHED, POLISH_WORK // len(posterior.inputs) + 1)
 
-    def best_point(self, trial: int, rng: np.random.Generator) -> list[float] | None:
-        """The point with the highest acquisition for this trial; None when no candidate is left."""
-        allowed, held = self._field.free & self._unseen, None
-        if self._view.encoding.categories and trial % LEAST_TRIED_EVERY == 0:
-            allowed, held = self._least_tried(allowed, rng)
-        scores = np.where(allowed, self._scores(), -np.inf)
+    def best_point(self, rng: np.random.Generator) -> list[float] | None:
+        """The point with the highest acquisition; None when no candidate is left."""
+        scores = np.where(self._field.free & self._allowed, self._scores(), -np.inf)
         if not np.isfinite(scores).any():
             return None
         if self._picks >= BELIEVED:
             return list(self._field.points[starts(scores, 2, rng)[-1]].tolist())
         if self._picks < self._polished:
-            climb = Climb(self._terms(), self._view.encoding, held)
+            climb = Climb(self._terms(), self._view.encoding, self._view.column)
             for point in self._new(climb.improve(self._field.points[starts(scores, STARTS, rng)], CLIMB)):
                 return point
         return list(self._field.points[np.argmax(scores)].tolist())
 
     def pick(self, point: Array) -> None:
         """Believe that ``point`` (d,) is under way."""
-        self._unseen &= ~(self._field.points == point).all(axis=1)
-        self._visited = np.concatenate([self._visited, point[None, :]])
+        self._allowed &= ~(self._field.points == point).all(axis=1)
         if self._picks < BELIEVED:
             mean = self._field.posterior.mean(self._view.encoding.features(point[None, :]))
             self._target = self._target if self._view.terms else min(self._target, float(mean[0]))
@@ -116,7 +113,10 @@ class Answer:
         jump = rng.random(best.shape) < 1.0 / encoding.dimension
         jump[:, encoding.continuous] = False
         moved = np.where(jump, rng.random(best.shape), moved)
-        return encoding.snap(np.concatenate([(cover(encoding.dimension) + shift) % 1.0, moved]))
+        points = np.concatenate([(cover(encoding.dimension) + shift) % 1.0, moved])
+        if self._view.column is not None:
+            points[:, self._view.column] = encoding.values[self._view.column][self._view.cell]
+        return encoding.snap(points)
 
     def _incumbents(self) -> Array:
         """The best feasible points; where there are none, those that are so most likely."""
@@ -124,16 +124,6 @@ class Answer:
         if self._hopeful:
             return view.objective.best_points(INCUMBENTS, view.feasible)
         return view.told[np.argsort(-score(view.terms, view.encoding.features(view.told)), kind="stable")[:INCUMBENTS]]
-
-    def _least_tried(self, allowed: Mask, rng: np.random.Generator) -> tuple[Mask, int | None]:
-        """Only candidates with the value that was tried least, of a category drawn by ``rng``; and its column."""
-        encoding, points = self._view.encoding, self._field.points
-        column = int(rng.choice(encoding.categories))
-        visited = self._visited[encoding.active(self._visited)[:, column]]
-        counts = np.bincount(encoding.cells(visited, column), minlength=len(encoding.values[column]))
-        there = encoding.cells(points, column) == np.argmin(counts)
-        there &= encoding.active(points)[:, column] & allowed
-        return (there, column) if there.any() else (allowed, None)
 
 
 def _most_promising(posterior: Posterior, features: Array) -> Array:

@@ -97,6 +97,17 @@ class Encoding:
             return np.asarray(table[self.cells(points, column)])
         return np.array([when.holds(parent.from_unit(float(u))) for u in points[:, column]], dtype=np.bool_)
 
+    def there(self, points: Array, column: int | None, cell: int) -> Mask:
+        """Whether ``points`` (m, d) have the value with the number ``cell`` in this column; (m,), all for None."""
+        if column is None:
+            return np.ones(len(points), dtype=np.bool_)
+        return np.asarray((self.cells(points, column) == cell) & self.active(points)[:, column])
+
+    def counts(self, points: Array, column: int) -> Indices:
+        """How many of ``points`` (m, d) have each value of this column, where that is active."""
+        cells = self.cells(points[self.active(points)[:, column]], column)
+        return np.bincount(cells, minlength=len(self.values[column]))
+
     def features(self, points: Array) -> Array:
         """``points`` (m, d), on their grid, as features (m, f)."""
         features = np.zeros((len(points), len(self.groups)))

@@ -1,14 +1,17 @@
 """Bayesian optimization with a Gaussian process: the default optimizer.
 
 The first points are a Sobol sequence.  Then each point is the one with the highest log expected improvement under
-the posterior of a Gaussian process (surrogate.py), found by answer.py and search.py; where there are categories every
-fifth one in the value that was tried least.  Points that are under way are believed to end at the posterior mean
-(gaussian.py).  Several objectives are joined by weights, which change from trial to trial (Knowles 2006, ParEGO); a
-constraint, and what is known of failures, adds the log of the probability that it holds (Gardner et al. 2014).
+the posterior of a Gaussian process (surrogate.py), found by answer.py and search.py.  Points that are under way are
+believed to end at the posterior mean (gaussian.py).  Where there are categories, every fifth point is one for the value
+that was tried least, by a model of that value's trials alone, which looks for the best of them: what a model of all
+trials thinks of a value it has given up is never put to the test.  Several objectives are joined by weights, which
+change from trial to trial (Knowles 2006, ParEGO); a constraint, and what is known of failures, adds the log of the
+probability that it holds (Gardner et al. 2014).
 """
 
 from collections.abc import Sequence
 from itertools import combinations
+from typing import NamedTuple
 
 import numpy as np
 
@@ -25,10 +28,20 @@ from metaopt.space import Space
 
 WEIGHTS = 12
 """About so many different weights are given to several objectives, in turn."""
-SIDES = 4
-"""Up to so many of them in one answer."""
+LEAST_TRIED_EVERY = 5
+"""Trials of which one is in the least tried value of a category."""
+MODELS = 4
+"""Up to so many are asked for the points of one answer, each after the other."""
 CAUTIOUS = -0.75
 """From -1, where a trial was possible, to 1, where it was not: a trial that fails tells nothing of the objective."""
+
+
+class Side(NamedTuple):
+    """From where a trial is looked at: these weights of the objectives, and the trials with one value of a category."""
+
+    weights: int
+    column: int | None = None
+    cell: int = 0
 
 
 class GaussianProcess:
@@ -48,8 +61,8 @@ class GaussianProcess:
         self._sequence = Sequence01(self._encoding.dimension, seed)
         self._tried = Tried(space)
         self._told = Told(self._encoding.dimension, objectives + constraints)
-        scales: list[Scale] = [only] if objectives == 1 else [weighted(each) for each in weights(objectives)]
-        self._sides = [self._surrogate(scale) for scale in scales]
+        self._weights = weights(objectives)
+        self._sides: dict[Side, Surrogate] = {}
         self._limits = [self._surrogate(excess(objectives + column)) for column in range(constraints)]
         self._refusal = self._surrogate(refusal)
 
@@ -79,37 +92,67 @@ class GaussianProcess:
 
     def _model(self, count: int, tried: Tried, pending: list[Params]) -> list[Params]:
         """Points with the highest acquisition, each one knowing of those before."""
-        waiting = self._encoding.points(pending)
-        turns = range(tried.trials, tried.trials + min(count, SIDES, len(self._sides)))
-        answers = [Answer(self._view(turn), tried, waiting, count) for turn in turns]
-        points: list[Params] = []
-        proposals = tried.claims(
-            count, self._seed, lambda trial, rng: answers[(trial - turns.start) % len(answers)].best_point(trial, rng)
-        )
-        for point in proposals:
+        answers: dict[Side, Answer] = {}
+        waiting, points = self._encoding.points(pending), list[Params]()
+
+        def propose(trial: int, rng: np.random.Generator) -> list[float] | None:
+            under_way = np.concatenate([waiting, self._encoding.points(points)])
+            for side in self._looks(trial, rng, under_way):
+                if side not in answers and len(answers) < MODELS:
+                    answers[side] = Answer(self._view(side), tried, under_way, count)
+                answer = answers.get(side, list(answers.values())[trial % len(answers)])
+                if point := answer.best_point(rng):
+                    return point
+            return None
+
+        for point in tried.claims(count, self._seed, propose):
             points.append(point)
-            for answer in answers:
+            for answer in answers.values():
                 answer.pick(self._encoding.points([point])[0])
         return points
 
-    def _view(self, turn: int) -> View:
-        """What an answer in this turn goes by: the weights of several objectives take turns."""
-        told = self._told
-        refused = np.isposinf(told.values[:, 0]).any()
+    def _looks(self, trial: int, rng: np.random.Generator, under_way: Array) -> list[Side]:
+        """By which models a trial is chosen: the weights of several objectives take turns, and now and then a value."""
+        turn = Side(weights=trial % len(self._weights))
+        if not self._encoding.categories or trial % LEAST_TRIED_EVERY:
+            return [turn]
+        column = int(rng.choice(self._encoding.categories))
+        counts = self._encoding.counts(np.concatenate([self._told.points, under_way]), column)
+        return [turn._replace(column=column, cell=int(np.argmin(counts))), turn]
+
+    def _view(self, side: Side) -> View:
+        """What an answer goes by."""
+        told, refused = self._told, bool(np.isposinf(self._told.values[:, 0]).any())
         limits = [(each, 0.0) for each in self._limits] + ([(self._refusal, CAUTIOUS)] if refused else [])
+        feasible = told.succeeded & (told.values[:, self._objectives :] <= 0.0).all(axis=1)
+        there = self._encoding.there(told.points, side.column, side.cell)
+        alone = bool((there & told.succeeded).any())
+        by = side if alone else Side(side.weights)
         return View(
             encoding=self._encoding,
             told=told.points,
-            feasible=told.succeeded & (told.values[:, self._objectives :] <= 0.0).all(axis=1),
-            objective=self._sides[turn % len(self._sides)],
+            feasible=feasible & there if alone else feasible,
+            objective=self._sides.setdefault(by, self._surrogate(self._scale(by))),
             terms=[(surrogate.posterior()[0], log_probability_below(bound)) for surrogate, bound in limits],
+            column=side.column,
+            cell=side.cell,
         )
+
+    def _scale(self, side: Side) -> Scale:
+        """The objective, or all of them weighted; of the trials of one side."""
+        scale = weighted(self._weights[side.weights]) if self._objectives > 1 else only
+
+        def of_side(values: Array) -> Array:
+            there = self._encoding.there(self._told.points[: len(values)], side.column, side.cell)
+            return scale(np.where(there[:, None], values, np.inf))
+
+        return scale if side.column is None else of_side
 
 
 def weights(objectives: int) -> list[Array]:
     """About ``WEIGHTS`` weights (objectives,), even over all that sum to 1 (Das and Dennis 1998), in a mixed order."""
     parts = 1
-    while len(list(combinations(range(parts + objectives), objectives - 1))) <= WEIGHTS:
+    while objectives > 1 and len(list(combinations(range(parts + objectives), objectives - 1))) <= WEIGHTS:
         parts += 1
     bars = combinations(range(parts + objectives - 1), objectives - 1)
     found = [np.diff([-1, *each, parts + objectives - 1]) - 1 for each in bars]
