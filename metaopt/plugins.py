@@ -20,6 +20,7 @@ OPTIMIZERS = {
     "random": "metaopt.optimizers.random:Random",
     "sobol": "metaopt.optimizers.sobol:Sobol",
     "tpe": "metaopt.optimizers.tpe:ParzenEstimator",
+    "turbo": "metaopt.optimizers.turbo:TrustRegion",
 }
 STOPPERS = {
     "never": "metaopt.stopping.never:Never",

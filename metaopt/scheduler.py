@@ -39,6 +39,8 @@ from metaopt.trial import State, Trial
 WORTHWHILE = 0.25
 """So many workers must come free while the optimizer thinks for points to be kept ahead: they know a little less.
 
+Then twice as many are kept: for those that come free until the answer is there, and until the next one is.
+
 A worker that is alone waits: each of its points knows all others, and the same seed gives the same ones."""
 
 
@@ -188,10 +190,10 @@ class Scheduler:
                 self.warnings.append(f"trial {event.trial} was killed, and is run again: {why}")
 
     def _suggested(self, now: float, event: Suggested) -> None:
-        """Take points in, and see how many workers would come free while the optimizer thinks next time."""
-        if self._asked_at is not None and self.study.tries:
-            expected = (now - self._asked_at) * len(self.study.workers) / max(self.study.spent / self.study.tries, 1e-6)
-            self._ahead = math.ceil(expected) if expected > WORTHWHILE and len(self.study.workers) > 1 else 0
+        """Take points in, and see how many to keep ahead from now on."""
+        if self._asked_at is not None:
+            expected = (now - self._asked_at) * self._ends_a_second(now)
+            self._ahead = math.ceil(2 * expected) if expected > WORTHWHILE and len(self.study.workers) > 1 else 0
         self.exhausted = self.exhausted or not event.params
         wanted = event.params[: max(self._missing, 0)]
         if wanted and self.shared:
@@ -200,6 +202,13 @@ class Scheduler:
         self._asked_at = None
         if wanted:
             self._apply(now, Suggested(wanted))
+
+    def _ends_a_second(self, now: float) -> float:
+        """How many workers come free in a second: those that still run count too, or only short trials would."""
+        running = [worker.trial for worker in self.study.workers.values() if worker.trial is not None]
+        begun = [started for each in running if (started := self.study.trials[each].started) is not None]
+        exposed = self.study.spent + now * len(begun) - sum(begun)
+        return self.study.tries * len(self.study.workers) / max(exposed, 1e-6)
 
     def _observations(self) -> list[Command]:
         """Tell the optimizer of each trial that has ended, in that order, once."""

@@ -30,8 +30,9 @@ BELIEVED = 256
 class View:
     """What an answer goes by: the points that were ``told`` (n, d), which of them are ``feasible`` (n,), and models.
 
-    ``objective`` is that of what is to be small; ``terms`` say how likely it is that all that must hold does.  If there
-    is a ``column``, only points are looked for that have the value with the number ``cell`` there.
+    ``objective`` is that of what is to be small; ``terms`` say how likely it is that all that must hold does.  ``box``
+    (2, d) are the lowest and the highest point to be looked at, as far as numbers go.  If there is a ``column``, only
+    points are looked for that have the value with the number ``cell`` there.
     """
 
     encoding: Encoding
@@ -39,6 +40,7 @@ class View:
     feasible: Mask
     objective: Surrogate
     terms: Sequence[Term]
+    box: Array
     column: int | None = None
     cell: int = 0
 
@@ -70,7 +72,7 @@ class Answer:
         if self._picks >= BELIEVED:
             return list(self._field.points[starts(scores, 2, rng)[-1]].tolist())
         if self._picks < self._polished:
-            climb = Climb(self._terms(), self._view.encoding, self._view.column)
+            climb = Climb(self._terms(), self._view.encoding, self._view.box, self._view.column)
             for point in self._new(climb.improve(self._field.points[starts(scores, STARTS, rng)], CLIMB)):
                 return point
         return list(self._field.points[np.argmax(scores)].tolist())
@@ -79,9 +81,8 @@ class Answer:
         """Believe that ``point`` (d,) is under way."""
         self._allowed &= ~(self._field.points == point).all(axis=1)
         if self._picks < BELIEVED:
-            mean = self._field.posterior.mean(self._view.encoding.features(point[None, :]))
-            self._target = self._target if self._view.terms else min(self._target, float(mean[0]))
-            self._field.pick(point)
+            mean = self._field.pick(point)
+            self._target = self._target if self._view.terms else min(self._target, mean)
         self._picks += 1
 
     def _terms(self) -> list[Term]:
@@ -113,7 +114,8 @@ class Answer:
         jump = rng.random(best.shape) < 1.0 / encoding.dimension
         jump[:, encoding.continuous] = False
         moved = np.where(jump, rng.random(best.shape), moved)
-        points = np.concatenate([(cover(encoding.dimension) + shift) % 1.0, moved])
+        low, high = self._view.box
+        points = np.concatenate([low + (high - low) * ((cover(encoding.dimension) + shift) % 1.0), moved])
         if self._view.column is not None:
             points[:, self._view.column] = encoding.values[self._view.column][self._view.cell]
         return encoding.snap(points)

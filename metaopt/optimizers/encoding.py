@@ -35,6 +35,7 @@ class Encoding:
     def __init__(self, space: Space) -> None:
         """Of ``space``; nothing in it changes."""
         self.space = space
+        self.box = np.repeat([[0.0], [1.0]], len(space.searched), axis=1)
         self._parameters: Mapping[str, Parameter] = {each.name: each for each in space.parameters}
         self._column = {each.name: column for column, each in enumerate(space.searched)}
         self.dimension = len(space.searched)

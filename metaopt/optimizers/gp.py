@@ -20,6 +20,7 @@ from metaopt.optimizers.acquisition import log_probability_below
 from metaopt.optimizers.answer import Answer, View
 from metaopt.optimizers.encoding import Encoding
 from metaopt.optimizers.kernels import Array
+from metaopt.optimizers.likelihood import MANY_COORDINATES
 from metaopt.optimizers.outcomes import Scale, excess, only, refusal, weighted
 from metaopt.optimizers.sobol import Sequence01
 from metaopt.optimizers.surrogate import Surrogate, Told
@@ -37,11 +38,15 @@ CAUTIOUS = -0.75
 
 
 class Side(NamedTuple):
-    """From where a trial is looked at: these weights of the objectives, and the trials with one value of a category."""
+    """From where a trial is looked at: these weights of the objectives, and the trials with one value of a category.
+
+    A ``sparse`` one expects that few coordinates matter (likelihood.py).
+    """
 
     weights: int
     column: int | None = None
     cell: int = 0
+    sparse: bool = False
 
 
 class GaussianProcess:
@@ -83,8 +88,8 @@ class GaussianProcess:
         except np.linalg.LinAlgError:
             return self._spread(count, self._tried.beside(pending))
 
-    def _surrogate(self, scale: Scale) -> Surrogate:
-        return Surrogate(self._encoding, self._seed, self._told, scale)
+    def _surrogate(self, scale: Scale, *, sparse: bool = False) -> Surrogate:
+        return Surrogate(self._encoding, self._seed, self._told, scale, sparse=sparse)
 
     def _spread(self, count: int, tried: Tried) -> list[Params]:
         """Points of the Sobol sequence."""
@@ -93,10 +98,10 @@ class GaussianProcess:
     def _model(self, count: int, tried: Tried, pending: list[Params]) -> list[Params]:
         """Points with the highest acquisition, each one knowing of those before."""
         answers: dict[Side, Answer] = {}
-        waiting, points = self._encoding.points(pending), list[Params]()
+        under_way = self._encoding.points(pending)
+        points: list[Params] = []
 
         def propose(trial: int, rng: np.random.Generator) -> list[float] | None:
-            under_way = np.concatenate([waiting, self._encoding.points(points)])
             for side in self._looks(trial, rng, under_way):
                 if side not in answers and len(answers) < MODELS:
                     answers[side] = Answer(self._view(side), tried, under_way, count)
@@ -107,13 +112,16 @@ class GaussianProcess:
 
         for point in tried.claims(count, self._seed, propose):
             points.append(point)
+            picked = self._encoding.points([point])
+            under_way = np.concatenate([under_way, picked])
             for answer in answers.values():
-                answer.pick(self._encoding.points([point])[0])
+                answer.pick(picked[0])
         return points
 
     def _looks(self, trial: int, rng: np.random.Generator, under_way: Array) -> list[Side]:
-        """By which models a trial is chosen: the weights of several objectives take turns, and now and then a value."""
-        turn = Side(weights=trial % len(self._weights))
+        """By which models a trial is chosen: all take turns, and now and then a value of a category has its own."""
+        many = self._encoding.dimension > MANY_COORDINATES
+        turn = Side(weights=trial % len(self._weights), sparse=many and trial // 2 % 2 == 0)
         if not self._encoding.categories or trial % LEAST_TRIED_EVERY:
             return [turn]
         column = int(rng.choice(self._encoding.categories))
@@ -127,13 +135,14 @@ class GaussianProcess:
         feasible = told.succeeded & (told.values[:, self._objectives :] <= 0.0).all(axis=1)
         there = self._encoding.there(told.points, side.column, side.cell)
         alone = bool((there & told.succeeded).any())
-        by = side if alone else Side(side.weights)
+        by = side if alone else Side(side.weights, sparse=side.sparse)
         return View(
             encoding=self._encoding,
             told=told.points,
             feasible=feasible & there if alone else feasible,
-            objective=self._sides.setdefault(by, self._surrogate(self._scale(by))),
+            objective=self._sides.setdefault(by, self._surrogate(self._scale(by), sparse=by.sparse)),
             terms=[(surrogate.posterior()[0], log_probability_below(bound)) for surrogate, bound in limits],
+            box=self._encoding.box,
             column=side.column,
             cell=side.cell,
         )

@@ -18,7 +18,7 @@ LOWEST_NOISE = 1e-6
 """Variance of an observation, of standardised values: keeps K well conditioned."""
 
 MANY_COORDINATES = 10
-"""Above this number, length-scales are expected to grow with its square root (Hvarfner, Hellsten, Nardi 2024)."""
+"""Above this number, it is asked in turn whether all of them matter, or few."""
 
 BOUNDS = {"inverse_square": (1e-5, 1e5), "signal": (1e-3, 1e3), "noise": (LOWEST_NOISE, 10.0)}
 """Far outside of what the priors allow: they only keep the arithmetic finite."""
@@ -46,33 +46,34 @@ def log_marginal_likelihood(kernel: Kernel, inputs: Array, values: Array) -> tup
     return float(value), np.concatenate([kernel.inverse_squares * by_coordinate, [signal, noise]])
 
 
-def log_prior(kernel: Kernel) -> tuple[float, Array]:
+def log_prior(kernel: Kernel, *, sparse: bool) -> tuple[float, Array]:
     """The log of p(hyperparameters) up to a constant, and its gradient (d + 2,).
 
-    s ~ Gamma(2, 1) and v ~ Gamma(1.1, 30): shape and rate.  Up to ten coordinates, length-scales are only kept away
-    from 0 and infinity (-0.1 (l^2 + l^-2)); above, l ~ LogNormal(sqrt(2) + log(d) / 2, sqrt(3)).
+    s ~ Gamma(2, 1) and v ~ Gamma(1.1, 30): shape and rate.  Length-scales are only kept away from 0 and infinity
+    (-0.1 (l^2 + l^-2)); of a ``sparse`` kernel they are expected to be long, and longer with more coordinates:
+    l ~ LogNormal(sqrt(2) + log(d) / 2, sqrt(3)) (Hvarfner, Hellsten, Nardi 2024).
     """
-    squares, dimension = kernel.inverse_squares, len(kernel.inverse_squares)
-    if dimension <= MANY_COORDINATES:
-        scales = -0.1 * (squares + 1.0 / squares)
-        gradient = -0.1 * (squares - 1.0 / squares)
-    else:
+    squares = kernel.inverse_squares
+    if sparse:
         logs = -0.5 * np.log(squares)
-        away = logs - np.sqrt(2.0) - 0.5 * np.log(dimension)
+        away = logs - np.sqrt(2.0) - 0.5 * np.log(len(squares))
         scales = -logs - away**2 / 6.0
         gradient = 0.5 + away / 6.0
+    else:
+        scales = -0.1 * (squares + 1.0 / squares)
+        gradient = -0.1 * (squares - 1.0 / squares)
     others = np.log(kernel.signal) - kernel.signal + 0.1 * np.log(kernel.noise) - 30.0 * kernel.noise
     tail = [1.0 - kernel.signal, 0.1 - 30.0 * kernel.noise]
     return float(scales.sum() + others), np.concatenate([gradient, tail])
 
 
-def default_kernel(dimension: int, groups: Indices) -> Kernel:
+def default_kernel(dimension: int, groups: Indices, *, sparse: bool) -> Kernel:
     """Where a fit starts that knows nothing: ``dimension`` coordinates whose features are in ``groups`` (f,)."""
-    scale = 1.0 if dimension <= MANY_COORDINATES else np.exp(np.sqrt(2.0)) * np.sqrt(dimension)
+    scale = np.exp(np.sqrt(2.0)) * np.sqrt(dimension) if sparse else 1.0
     return Kernel(np.full(dimension, scale**-2.0), 1.0, 1e-3, groups)
 
 
-def fit(inputs: Array, values: Array, starts: Sequence[Kernel], iterations: int) -> Kernel:
+def fit(inputs: Array, values: Array, starts: Sequence[Kernel], iterations: int, *, sparse: bool) -> Kernel:
     """The kernel with the highest posterior density that L-BFGS-B reaches from any of ``starts`` (at least one).
 
     ``inputs`` is (n, f), ``values`` (n,), standardised.
@@ -84,7 +85,7 @@ def fit(inputs: Array, values: Array, starts: Sequence[Kernel], iterations: int)
     def loss(logs: Array) -> tuple[float, Array]:
         kernel = from_logs(logs, groups)
         likelihood, its_gradient = log_marginal_likelihood(kernel, inputs, values)
-        prior, prior_gradient = log_prior(kernel)
+        prior, prior_gradient = log_prior(kernel, sparse=sparse)
         return -likelihood - prior, -its_gradient - prior_gradient
 
     found = [

@@ -8,12 +8,13 @@ all over the space, starts drawn from them by merit, and a sweep over all values
     scores   (m,)    acquisition; -inf where a point must not be proposed
 """
 
+import math
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import TypeAlias
 
 import numpy as np
-from scipy.optimize import minimize
+from scipy.optimize import Bounds, minimize
 from scipy.stats import qmc
 
 from metaopt.optimizers.acquisition import Acquisition
@@ -37,32 +38,53 @@ class Field:
 
     def __init__(self, posterior: Posterior, encoding: Encoding, points: Array, picks: int) -> None:
         """Over ``points`` (m, d), for up to ``picks`` picks."""
-        self.posterior, self.encoding, self.points = posterior, encoding, points
+        self.encoding, self.points = encoding, points
+        self._posterior, self._picked = posterior, list[tuple[Array, Array, float]]()
         self._features = encoding.features(points)
         cross = posterior.kernel.covariance(posterior.inputs, self._features)
         self.mean = posterior.weights @ cross[: len(posterior.weights)]
         self._closest = cross.max(axis=0)
-        self._columns = np.empty((len(cross) + picks, len(points)))
-        self._columns[: len(cross)] = posterior.columns(self._features)
-        self.variance = posterior.variance(self._columns[: len(cross)])
+        self._rows = len(cross)
+        self._columns = np.empty((self._rows + picks, len(points)))
+        self._columns[: self._rows] = posterior.columns(self._features)
+        self.variance = posterior.variance(self._columns[: self._rows])
+
+    @property
+    def posterior(self) -> Posterior:
+        """That which knows all picks; it learns of them when it is asked for."""
+        if self._picked:
+            features = np.concatenate([feature for feature, _, _ in self._picked])
+            self._posterior, self._picked = self._posterior.believe(features), []
+        return self._posterior
 
     @property
     def free(self) -> Mask:
         """Where there is no observed, pending or picked point, (m,)."""
-        signal = self.posterior.kernel.signal
+        signal = self._posterior.kernel.signal
         return np.asarray(self._closest < signal * (1.0 - 5.0 / 6.0 * TOO_CLOSE))  # k near r = 0
 
-    def pick(self, point: Array) -> None:
-        """Believe that ``point`` (d,) is under way."""
+    def pick(self, point: Array) -> float:
+        """Believe that ``point`` (d,) is under way; gives the posterior mean there."""
         feature = self.encoding.features(point[None, :])
-        rows = len(self.posterior.inputs)
-        before = self.posterior.columns(feature)[:, 0]
-        self.posterior = self.posterior.believe(feature)
-        cross = self.posterior.kernel.covariance(feature, self._features)[0]
-        row = (cross - before @ self._columns[:rows]) / self.posterior.factor[-1, -1]
-        self._columns[rows] = row
+        among = np.flatnonzero((self.points == point).all(axis=1))
+        rows, kernel = self._columns[: self._rows], self._posterior.kernel
+        column = rows[:, among[0]] if len(among) else self._column(feature)
+        pivot = math.sqrt(max(kernel.signal + kernel.noise - float(column @ column), SMALLEST_VARIANCE))
+        cross = kernel.covariance(feature, self._features)[0]
+        self._columns[self._rows] = row = (cross - column @ rows) / pivot
+        self._rows += 1
+        self._picked.append((feature, column, pivot))
         self._closest = np.maximum(self._closest, cross)
         self.variance = np.maximum(self.variance - row**2, SMALLEST_VARIANCE)
+        return float(self._posterior.mean(feature)[0])
+
+    def _column(self, feature: Array) -> Array:
+        """V of one more point (1, f), by forward substitution."""
+        column = self._posterior.columns(feature)[:, 0]
+        for picked, before, pivot in self._picked:
+            covariance = self._posterior.kernel.covariance(picked, feature)[0, 0]
+            column = np.append(column, (covariance - before @ column) / pivot)
+        return column
 
 
 @lru_cache(maxsize=4)
@@ -91,9 +113,9 @@ def score(terms: Sequence[Term], features: Array) -> Array:
 class Climb:
     """Moves points to higher acquisition: along gradients where continuous, value by value elsewhere."""
 
-    def __init__(self, terms: Sequence[Term], encoding: Encoding, held: int | None) -> None:
-        """Of the sum of ``terms``; the column ``held`` stays as it is."""
-        self._terms, self._encoding = terms, encoding
+    def __init__(self, terms: Sequence[Term], encoding: Encoding, box: Array, held: int | None) -> None:
+        """Of the sum of ``terms``, between the rows of ``box`` (2, d); the column ``held`` stays as it is."""
+        self._terms, self._encoding, self._box = terms, encoding, box
         self._swept = [column for column in encoding.swept if column != held]
 
     def improve(self, points: Array, iterations: int) -> Array:
@@ -150,7 +172,7 @@ class Climb:
             points[:, columns].ravel(),
             jac=True,
             method="L-BFGS-B",
-            bounds=[(0.0, 1.0)] * active.size,
+            bounds=Bounds(*np.tile(self._box[:, columns], len(points))),
             options={"maxiter": iterations, "ftol": 1e-5},
         )
         polished = points.copy()

@@ -62,9 +62,9 @@ class Told:
 class Surrogate:
     """A Gaussian process over the points that were told, fitted to what ``scale`` makes of their values."""
 
-    def __init__(self, encoding: Encoding, seed: int, told: Told, scale: Scale) -> None:
-        """``told`` may grow."""
-        self._encoding, self.seed, self._told, self._scale = encoding, seed, told, scale
+    def __init__(self, encoding: Encoding, seed: int, told: Told, scale: Scale, *, sparse: bool = False) -> None:
+        """``told`` may grow; a ``sparse`` model expects that few coordinates matter (likelihood.py)."""
+        self._encoding, self.seed, self._told, self._scale, self._sparse = encoding, seed, told, scale, sparse
         self._kernels: dict[int, Kernel] = {}
         self._known = -1
         self._modelled: tuple[Posterior, Indices] | None = None
@@ -107,8 +107,9 @@ class Surrogate:
             fitted, starts = self._fitted(values), self._starts(count)
             iterations = ITERATIONS if count <= EAGER else ITERATIONS // 2
             known = len(fitted) > 0
+            features = self._features(fitted)
             self._kernels[count] = (
-                fit(self._features(fitted), values[fitted], starts, iterations) if known else starts[0]
+                fit(features, values[fitted], starts, iterations, sparse=self._sparse) if known else starts[0]
             )
         return self._kernels[count]
 
@@ -121,7 +122,7 @@ class Surrogate:
 
     def _starts(self, count: int) -> list[Kernel]:
         dimension = self._encoding.dimension
-        default = default_kernel(dimension, self._encoding.groups)
+        default = default_kernel(dimension, self._encoding.groups, sparse=self._sparse)
         anchor = _anchor_below(count)
         if anchor is None:
             return [default]

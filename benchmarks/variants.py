@@ -1,0 +1,63 @@
+"""gp without one of its ingredients, as contestants: by how much they are worse is what the ingredient is worth.
+
+python benchmarks/regret.py --optimizers gp,variants:NoTail,variants:NoPolish
+"""
+
+from collections.abc import Sequence
+from contextlib import ExitStack
+from typing import Any, ClassVar
+from unittest.mock import patch
+
+from metaopt.messages import Params
+from metaopt.optimizers.gp import GaussianProcess
+
+AS_GOOD_AS_NEVER = 10**9
+
+
+class Variant(GaussianProcess):
+    """gp with other constants, by module and name."""
+
+    constants: ClassVar[dict[str, Any]] = {}
+
+    def ask(self, count: int, pending: Sequence[Params]) -> list[Params]:
+        """As gp would with these constants."""
+        with ExitStack() as stack:
+            for name, value in self.constants.items():
+                stack.enter_context(patch(f"metaopt.optimizers.{name}", value))
+            return super().ask(count, pending)
+
+
+class NoLeastTried(Variant):
+    """No trial is for the value of a category that was tried least."""
+
+    constants: ClassVar = {"gp.LEAST_TRIED_EVERY": AS_GOOD_AS_NEVER}
+
+
+class NoSparse(Variant):
+    """However many parameters there are, all of them are expected to matter."""
+
+    constants: ClassVar = {"gp.MANY_COORDINATES": AS_GOOD_AS_NEVER}
+
+
+class NoNeighbours(Variant):
+    """No candidates around the best points."""
+
+    constants: ClassVar = {"answer.PERTURBED": 0}
+
+
+class NoPolish(Variant):
+    """The best candidate as it is, without gradients and sweeps."""
+
+    constants: ClassVar = {"answer.POLISHED": 0}
+
+
+class NoTail(Variant):
+    """How bad a bad trial is does matter."""
+
+    constants: ClassVar = {"outcomes.TAIL": AS_GOOD_AS_NEVER}
+
+
+class NoBelief(Variant):
+    """What is under way is not thought of, except that it is not proposed again."""
+
+    constants: ClassVar = {"answer.BELIEVED": 0}

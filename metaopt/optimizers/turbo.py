@@ -1,0 +1,115 @@
+"""TuRBO: a Gaussian process in a box around the best point, which grows with success and shrinks without.
+
+Eriksson, Pearce, Gardner, Turner, Poloczek, Scalable global optimization via local Bayesian optimization (2019): one
+trust region, whose sides are in proportion to the length-scales of its model.  When it has become too small, another
+one begins elsewhere, and knows nothing of what was told before.  Its points are those of log expected improvement.
+"""
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from metaopt.messages import Params
+from metaopt.optimizers.answer import Answer, View
+from metaopt.optimizers.encoding import Encoding
+from metaopt.optimizers.kernels import Array
+from metaopt.optimizers.outcomes import only
+from metaopt.optimizers.sobol import Sequence01
+from metaopt.optimizers.surrogate import Surrogate, Told
+from metaopt.optimizers.tried import Tried
+from metaopt.space import Space
+
+FIRST, LARGEST, SMALLEST = 0.8, 1.6, 0.5**7
+"""Side of the box: at first, at most, and below which another region begins."""
+SUCCESSES, FAILURES = 3, 4
+"""In a row, after which the box is doubled, or halved: of failures as many as there are parameters, if that is more."""
+BETTER = 1e-3
+"""A success is better than the best value by this part of it."""
+
+
+class TrustRegion:
+    """Proposes points near the best one of the present region; points that are not in the space are ignored."""
+
+    def __init__(self, space: Space, seed: int, *, start: int | None = None) -> None:
+        """Search ``space``; equal seeds give equal points.
+
+        A region begins with ``start`` trials all over the space; by default twice as many as there are parameters.
+        """
+        self._space, self._seed = space, seed
+        self._encoding = Encoding(space)
+        self._start = max(1, start) if start is not None else 2 * self._encoding.dimension
+        self._sequence = Sequence01(self._encoding.dimension, seed)
+        self._tried = Tried(space)
+        self._begin()
+
+    def _begin(self) -> None:
+        """Another region."""
+        self._told = Told(self._encoding.dimension, 1)
+        self._surrogate = Surrogate(self._encoding, self._seed, self._told, only)
+        self._side, self._best = FIRST, math.inf
+        self._successes = self._failures = 0
+
+    def tell(self, params: Params, value: float) -> None:
+        """A trial has ended with ``value``; the region grows or shrinks."""
+        self._tried.add(params)
+        if not self._space.contains(params):
+            return
+        begun = len(self._told) >= self._start
+        self._told.add(self._encoding.points([params])[0], value)
+        better = math.isfinite(value) and (math.isinf(self._best) or value < self._best - BETTER * abs(self._best))
+        if math.isfinite(value):
+            self._best = min(self._best, value)
+        if begun:
+            self._resize(better=better)
+
+    def _resize(self, *, better: bool) -> None:
+        self._successes, self._failures = (self._successes + 1, 0) if better else (0, self._failures + 1)
+        if self._successes == SUCCESSES:
+            self._side, self._successes = min(2.0 * self._side, LARGEST), 0
+        elif self._failures == max(FAILURES, self._encoding.dimension):
+            self._side, self._failures = self._side / 2.0, 0
+        if self._side < SMALLEST:
+            self._begin()
+
+    def ask(self, count: int, pending: Sequence[Params]) -> list[Params]:
+        """Up to ``count`` points; fewer only when a finite space has no more that are new."""
+        tried = self._tried.beside(pending)
+        answer: Answer | None = None
+        if self._encoding.dimension and len(self._told) >= self._start and self._told.succeeded.any():
+            under_way = self._encoding.points([each for each in pending if self._space.contains(each)])
+            answer = self._answer(tried, under_way, count)
+
+        def propose(trial: int, rng: np.random.Generator) -> Sequence[float] | None:
+            return answer.best_point(rng) if answer else self._sequence.point(trial)
+
+        points: list[Params] = []
+        with np.errstate(all="ignore"):
+            for point in tried.claims(count, self._seed, propose):
+                points.append(point)
+                if answer:
+                    answer.pick(self._encoding.points([point])[0])
+        return points
+
+    def _answer(self, tried: Tried, under_way: Array, count: int) -> Answer | None:
+        """None where no model can be had."""
+        try:
+            with np.errstate(all="ignore"):
+                view = View(
+                    encoding=self._encoding,
+                    told=self._told.points,
+                    feasible=self._told.succeeded,
+                    objective=self._surrogate,
+                    terms=(),
+                    box=self._box(),
+                )
+                return Answer(view, tried, under_way, count)
+        except np.linalg.LinAlgError:
+            return None
+
+    def _box(self) -> Array:
+        """The trust region (2, d): its volume is that of a cube with its side, where the unit cube does not cut it."""
+        lengths = self._surrogate.posterior()[0].kernel.inverse_squares ** -0.5
+        sides = self._side * lengths / np.exp(np.log(lengths).mean())
+        centre = self._surrogate.best_points(1, self._told.succeeded)[0]
+        return np.asarray(np.clip([centre - sides / 2.0, centre + sides / 2.0], 0.0, 1.0))

@@ -1,0 +1,59 @@
+"""TuRBO: the contract, and the region that grows, shrinks and begins anew."""
+
+import math
+
+import numpy as np
+import pytest
+
+import metaopt.optimizers
+from metaopt.optimizers.turbo import FAILURES, FIRST, TrustRegion
+from metaopt.space import Space
+from metaopt.testing import OptimizerContract
+
+pytestmark = pytest.mark.filterwarnings("error")
+
+HALVED = 7
+"""Times until a region is too small."""
+TEN = {f"x{index}": "uniform(0, 1)" for index in range(10)}
+
+
+class TestTrustRegion(OptimizerContract):
+    def make(self, space, seed):
+        return TrustRegion(space, seed)
+
+
+def valley(point):
+    """Of ten numbers, each with a minimum of its own, that matter more and more."""
+    return sum((1 + index) * (value - (1 + index) / 12) ** 2 for index, value in enumerate(point.values()))
+
+
+def best_of(name, trials):
+    optimizer = metaopt.optimizers.make(name, TEN, seed=3)
+    best = math.inf
+    for _ in range(trials // 4):
+        for point in optimizer.ask(4, []):
+            best = min(best, valley(point))
+            optimizer.tell(point, valley(point))
+    return best
+
+
+def test_it_goes_down_a_valley_of_ten_numbers():
+    assert best_of("turbo", 120) < 0.02 * best_of("random", 120)
+
+
+def spread(optimizer):
+    return np.ptp([point["x"] for point in optimizer.ask(8, [])])
+
+
+def test_its_points_come_closer_to_the_best_one_while_they_are_no_better_and_then_it_begins_elsewhere():
+    optimizer = TrustRegion(Space.parse({"x": "uniform(0, 1)"}), 1)
+    for point in optimizer.ask(2, []):
+        optimizer.tell(point, point["x"])
+    widths = [spread(optimizer)]
+    for _ in range(HALVED):
+        for point in optimizer.ask(FAILURES, []):
+            optimizer.tell(point, 10.0)
+        widths.append(spread(optimizer))
+    assert widths[-2] < FIRST / 2 ** (HALVED - 1)
+    assert widths[-2] < widths[2] < widths[0]
+    assert widths[-1] > 0.5, "another region begins all over the space"
