@@ -27,7 +27,7 @@ LAYERS = [
     ],
     ["space", "plugins"],
     ["argv", "process", "study", "point", "location", "goalkeys"],
-    ["durations", "backlog", "history", "revision", "optimizers", "attempt", "commandline"],
+    ["durations", "doubts", "backlog", "history", "revision", "optimizers", "attempt", "commandline"],
     ["scheduler", "checkup", "transfer", "rows", "studies"],
     ["transports", "worker", "recorder", "thinker"],
     ["experiment", "proposer", "sharing"],
@@ -58,6 +58,7 @@ PURE = [
     "transports.simulated",
     "transports.pulse",
     "durations",
+    "doubts",
 ]
 IMPURE = {
     "os",
