@@ -33,7 +33,7 @@ LAYERS = [
     ["experiment", "proposer", "sharing"],
     ["driver", "editing", "warmstart"],
     ["master"],
-    ["launch"],
+    ["launch", "forecast"],
     ["mpirun", "testing"],
     ["progress"],
     ["cli"],
