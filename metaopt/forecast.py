@@ -24,7 +24,7 @@ BEGIN = 1.0
 ENDLESS = 1 << 40
 PROMPT = 0.1
 """Seconds in which a script ends that is asked to."""
-MANY = 60_000
+MANY = 30_000
 """Reports that are simulated, at most: of more, those of fewer workers stand for all of them."""
 
 
@@ -69,8 +69,8 @@ class Forecast:
 class ReplayHub(SimulatedHub):
     """Virtual workers whose trials go as one of ``past`` did, which is drawn by ``seed`` and the trial's number."""
 
-    def __init__(self, past: Sequence[Past], workers: int, seed: int) -> None:
-        super().__init__(lambda *_: iter(()), workers, grace=PROMPT, begin=BEGIN)
+    def __init__(self, past: Sequence[Past], workers: int, seed: int, end: float) -> None:
+        super().__init__(lambda *_: iter(()), workers, grace=PROMPT, begin=BEGIN, leap=end)
         self._past, self._seed = past, seed
 
     def _points(self, assign: Assign) -> Points:
@@ -129,7 +129,7 @@ def forecast(
     limits = Limits(ENDLESS if trials is None else max(round(trials / scale), 1), crew, 0, BEGIN, BEGIN + end)
     stopper = load_stopper(experiment.stopper, experiment.goals.objectives[0].goal)
     scheduler = Scheduler(study, limits, stopper)
-    hub = ReplayHub(past, crew, experiment.seed)
+    hub = ReplayHub(past, crew, experiment.seed, limits.end)
     recorder = Recorder(Memory([]), 1, background=False)
     study.run = 1
     Driver(scheduler, hub, InlineProposer(_Anything()), recorder, _Nobody()).run(
