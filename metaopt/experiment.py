@@ -189,7 +189,7 @@ def _stopper(file: YamlFile, goals: Goals) -> plugins.Choice:
         hint = "Leave it out (stopper: never), or keep one objective and make the others constraints: latency <= 5"
         file.refuse("stopper", problem, hint)
     try:
-        plugins.load("stopper", choice)(**choice.settings)
+        plugins.load_stopper(choice, goals.objectives[0].goal)
     except PluginError as error:
         file.refuse("stopper", error.problem, error.hint)
     except (TypeError, ValueError) as error:

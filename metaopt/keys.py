@@ -26,7 +26,9 @@ KEYS: Mapping[str, Key] = {
     "optimizer": Key(
         "gp", "{rule: gp, start: 20}", "who proposes: gp, tpe, cmaes, grid, sobol, random, or package.module:Class"
     ),
-    "stopper": Key("never", "{rule: median, warmup: 5}", "who ends bad trials early: never, median, or your own"),
+    "stopper": Key(
+        "never", "{rule: asha, reduction: 3}", "who ends bad trials early: never, asha, median, ..., or your own"
+    ),
     "seed": Key("1", "7", "equal seeds draw equal random numbers"),
     "timeout": Key("none", "10m", "how long a trial may take"),
     "grace": Key("10s", "30s", "from SIGTERM to SIGKILL"),

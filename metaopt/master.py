@@ -21,7 +21,7 @@ from metaopt.errors import HistoryError, HistoryIncomplete, WalltimeShort
 from metaopt.experiment import Experiment
 from metaopt.history import FORMAT, OUTCOME, check_same, replay, unheard
 from metaopt.messages import Closed, Event, Observe, Opened, Welcome
-from metaopt.plugins import load
+from metaopt.plugins import load_stopper
 from metaopt.proposer import ProcessProposer
 from metaopt.recorder import Recorder
 from metaopt.scheduler import Limits, Scheduler
@@ -93,7 +93,7 @@ def lead(
         end = deadline - experiment.grace - SLACK
         check_time(study, experiment, end, now)
         limits = Limits(experiment.trials, workers, experiment.give_up_after, now, end)
-        stopper = load("stopper", experiment.stopper)(**experiment.stopper.settings)
+        stopper = load_stopper(experiment.stopper, experiment.goals.objectives[0].goal)
         hub.greet(experiment.welcome())
         with _reached(experiment):
             study, recorder, first = _open(experiment, store, study, past, deadline)

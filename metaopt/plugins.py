@@ -12,6 +12,7 @@ from types import ModuleType
 from typing import Any
 
 from metaopt.errors import PluginError
+from metaopt.stopping.base import Stopper
 
 OPTIMIZERS = {
     "cmaes": "metaopt.optimizers.cmaes:CmaEs",
@@ -23,12 +24,20 @@ OPTIMIZERS = {
     "turbo": "metaopt.optimizers.turbo:TrustRegion",
 }
 STOPPERS = {
-    "never": "metaopt.stopping.never:Never",
+    "asha": "metaopt.stopping.asha:Asha",
+    "curves": "metaopt.stopping.curves:Curves",
+    "hyperband": "metaopt.stopping.hyperband:Hyperband",
     "median": "metaopt.stopping.median:Median",
+    "never": "metaopt.stopping.never:Never",
+    "pasha": "metaopt.stopping.pasha:Pasha",
+    "patience": "metaopt.stopping.patience:Patience",
+    "threshold": "metaopt.stopping.threshold:Threshold",
 }
 KNOWN = {"optimizer": OPTIMIZERS, "stopper": STOPPERS}
 COUNTS = {"objectives": "knows only one objective", "constraints": "knows no constraints"}
 """Settings that say how many of each an optimizer is to search for, and what is so of one that does not take them."""
+GOAL = "goal"
+"""A stopper that takes a keyword-only setting of this name is told the objective's goal; people do not write it."""
 METHODS = {"optimizer": ("ask", "tell"), "stopper": ("should_stop",)}
 
 
@@ -55,6 +64,23 @@ def load(kind: str, choice: Choice) -> Callable[..., Any]:
         raise PluginError(problem, f"An {kind} needs {' and '.join(METHODS[kind])}; metaopt.testing has a test for it.")
     _check_settings(kind, choice, made)
     return made
+
+
+def load_stopper(choice: Choice, goal: str) -> Stopper:
+    """The one that ``choice`` names, which is told the ``goal`` of the objective if it asks for it.
+
+    Raises PluginError, and what the constructor of one of the user's own does.
+    """
+    made = load("stopper", choice)
+    wants = inspect.signature(made).parameters.get(GOAL)
+    filled = {GOAL: goal} if wants is not None and wants.kind is wants.KEYWORD_ONLY else {}
+    if filled and GOAL in choice.settings:
+        problem = f"stopper {choice.rule!r}: goal is no setting of yours: it is the objective's"
+        raise PluginError(
+            problem, "Leave it out; the key objective says it: objective: {metric: accuracy, goal: maximize}."
+        )
+    stopper: Stopper = made(**choice.settings, **filled)
+    return stopper
 
 
 def check(kind: str, choice: Choice) -> None:
@@ -135,7 +161,7 @@ def _check_settings(kind: str, choice: Choice, made: type) -> None:
 
 
 def _refuse_unknown(kind: str, choice: Choice, takes: list[str]) -> None:
-    own = [name for name in takes if name not in COUNTS]
+    own = [name for name in takes if name not in COUNTS and (kind != "stopper" or name != GOAL)]
     for name in choice.settings:
         if name not in takes and kind == "optimizer" and name in COUNTS:
             problem = f"{kind} {choice.rule!r} {COUNTS[name]}"

@@ -7,6 +7,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import fmean
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
@@ -173,6 +174,8 @@ def conclude(console: Console, experiment: Experiment, scheduler: Scheduler, fig
         _print(console, f"no trial keeps to all constraints; nearest is {nearest}", "yellow")
     states = [f"{study.tally[state]} {state}" for state in State if study.tally[state]]
     _print(console, f"trials    {', '.join(states) or 'none'}")
+    if figures.stopped:
+        _print(console, f"early     {_early(experiment, study)}")
     if figures.workers:
         _print(console, f"workers   {figures.workers}, {figures.busy:.1%} of their time busy")
     _print(console, f"history   {experiment.location}")
@@ -187,6 +190,16 @@ def conclude(console: Console, experiment: Experiment, scheduler: Scheduler, fig
             f"rm -r {shlex.quote(experiment.history)}" if Path(experiment.history).exists() else "give it another name:"
         )
         _print(console, f"to begin anew, once the script is mended:  {anew}")
+
+
+def _early(experiment: Experiment, study: Study) -> str:
+    """How many trials were stopped early, and how much sooner than the others."""
+    ended = [study.trials[number] for number in study.ended]
+    early = [trial.work or 0.0 for trial in ended if trial.stop == "pruned" and trial.state is State.STOPPED]
+    full = [trial.work or 0.0 for trial in ended if trial.state is State.COMPLETED]
+    after = f" after {fmean(early):.1f} s on average" if early else ""
+    others = f"; the completed ones took {fmean(full):.1f} s" if full else ""
+    return f"{len(early)} stopped by {experiment.stopper.rule}{after}{others}"
 
 
 def _praise(console: Console, experiment: Experiment, study: Study, best: Trial) -> None:

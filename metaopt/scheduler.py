@@ -8,6 +8,7 @@ import math
 from dataclasses import dataclass
 from typing import assert_never
 
+from metaopt.doubts import doubts
 from metaopt.durations import Durations
 from metaopt.messages import (
     Adopted,
@@ -33,6 +34,7 @@ from metaopt.messages import (
 )
 from metaopt.shortage import wants_memory
 from metaopt.stopping.base import Stopper
+from metaopt.stopping.never import Never
 from metaopt.study import Study
 from metaopt.trial import State, Trial
 
@@ -183,11 +185,14 @@ class Scheduler:
             self._claims.append(Claim(Adopted(new)))
 
     def _finished(self, now: float, event: Finished) -> None:
-        if self._apply(now, event) and event.outcome == "killed":
-            trial = self.study.trials[event.trial]
-            if trial.state is State.WAITING and not trial.stop:
-                why = event.error.partition("\n")[0]
-                self.warnings.append(f"trial {event.trial} was killed, and is run again: {why}")
+        if not self._apply(now, event):
+            return
+        trial = self.study.trials[event.trial]
+        if trial.state is State.COMPLETED and self.study.tally[State.COMPLETED] == 1:
+            self.warnings += doubts(self.study, trial, judged=not isinstance(self.stopper, Never))
+        if event.outcome == "killed" and trial.state is State.WAITING and not trial.stop:
+            why = event.error.partition("\n")[0]
+            self.warnings.append(f"trial {event.trial} was killed, and is run again: {why}")
 
     def _suggested(self, now: float, event: Suggested) -> None:
         """Take points in, and see how many to keep ahead from now on."""

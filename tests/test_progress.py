@@ -9,7 +9,7 @@ from running import Site
 
 from metaopt.experiment import Experiment
 from metaopt.goals import Constraint, Goals
-from metaopt.messages import Assign, Finished, Joined, Lost, Reported, Suggested
+from metaopt.messages import Assign, Finished, Joined, Lost, Reported, Stop, Suggested
 from metaopt.objective import Objective
 from metaopt.progress import Figures, LineView, LiveView, watcher
 from metaopt.scheduler import Limits, Scheduler
@@ -156,3 +156,13 @@ def test_whoever_started_mpirun_says_whether_somebody_looks(experiment, study, m
     if terminal == "1":
         view.close()
     assert os.environ["METAOPT_TERMINAL"] == terminal
+
+
+def test_what_was_stopped_early_and_why_is_in_the_log_and_in_the_summary(experiment, study):
+    why = "asha: 9 at step 1 is number 4 of 4 there, and 2 go on"
+    study.apply(1008.0, Reported(1, 2, 1, ((1, {"loss": 9.0}),)))
+    study.apply(1008.0, Stop(1, 2, 1, "pruned", why))
+    study.apply(1008.5, Finished(1, 2, 1, "stopped"))
+    text = shown(LineView, experiment, study, ended=True)
+    assert f"trial 2 stopped in 2.5 s: {why}" in text
+    assert "early     1 stopped by never after 2.5 s on average; the completed ones took 5.0 s" in text

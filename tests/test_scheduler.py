@@ -264,6 +264,58 @@ def test_the_stopper_sees_values_to_be_minimised():
     assert seen == [(1, -0.5)]
 
 
+def test_the_stopper_sees_the_objective_alone_however_late_it_comes():
+    seen = []
+
+    class Sees:
+        def should_stop(self, trial, points):
+            seen.append(points)
+            return ""
+
+    talk = Talk(stopper=Sees())
+    talk.say(joined(1))
+    talk.say(Suggested(({"x": 0},)))
+    talk.say(Reported(1, 0, 1, ((1, {"accuracy": 0.1}), (2, {"accuracy": 0.2}))))
+    assert seen == []  # there is nothing to judge
+    talk.say(Reported(1, 0, 1, ((2, {"loss": 0.7}), (3, {"accuracy": 0.3}), (3, {"loss": 0.6}))))
+    assert seen == [[(2, 0.7), (3, 0.6)]]
+
+
+def doubted(*points, stopper=None, metrics=("loss",), **settings):
+    """What is told when the first trial completes that has said these points."""
+    talk = Talk(stopper=stopper)
+    about = {"metrics": dict.fromkeys(metrics, "..."), "stopper": {"rule": "asha", "settings": settings}}
+    talk.say(Opened("1", 1, {"name": "x", "objective": {"metric": "loss"}, **about}), joined(1), joined(2))
+    talk.say(Suggested(({"x": 0}, {"x": 1})))
+    for worker, trial in ((1, 0), (2, 1)):
+        talk.say(Reported(worker, trial, 1, points), completed(worker, trial))
+    assert talk.state(0) is talk.state(1) is State.COMPLETED
+    return talk.scheduler.warnings
+
+
+CURVE = tuple((step, {"loss": 1.0}) for step in range(1, 10))
+
+
+@pytest.mark.parametrize(
+    ("points", "settings", "said"),
+    [
+        (CURVE[:1], {}, "with loss at one step only: asha can stop nothing early unless"),
+        (CURVE, {"first": 27}, "first of asha is 27, and trial 0 has completed at step 9: so nothing"),
+        (CURVE, {"max": 5}, "max of asha is 5, and trial 0 has completed at step 9: nothing is stopped beyond it"),
+        (CURVE, {"max": 27}, "max of asha is 27, and trial 0 has completed at step 9: its last report may be judged"),
+        (CURVE, {"metrics": ("loss", "step", "accuracy")}, "the pattern of accuracy was on no line of its output"),
+    ],
+)
+def test_what_the_stopper_or_a_pattern_cannot_do_is_told_with_the_first_completed_trial(points, settings, said):
+    (warning,) = doubted(*points, stopper=StopsAt(99), **settings)
+    assert said in warning
+
+
+def test_nothing_is_told_where_all_is_as_the_file_has_it():
+    assert doubted(*CURVE, stopper=StopsAt(99), first=1, max=9) == []
+    assert doubted(*CURVE[:1]) == []  # nobody would stop it
+
+
 def test_an_interruption_stops_the_running_and_starts_nothing_more(talk):
     assert talk.say(Interrupted("SIGINT")) == [Stop(1, 0, 1, "interrupted", "SIGINT")]
     assert talk.say(joined(2)) == []

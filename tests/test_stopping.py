@@ -1,12 +1,21 @@
 """Every early-stopping rule: the contract, and what it is for."""
 
+import random
+
 import pytest
 
 from metaopt.errors import PluginError
 from metaopt.plugins import STOPPERS, Choice, load
+from metaopt.stopping.asha import Asha
+from metaopt.stopping.curves import Curves, _student
+from metaopt.stopping.hyperband import Hyperband
 from metaopt.stopping.median import Median
 from metaopt.stopping.never import Never
+from metaopt.stopping.pasha import Pasha
+from metaopt.stopping.patience import Patience
+from metaopt.stopping.threshold import Threshold
 from metaopt.testing import StopperContract
+from metaopt.testing.stopping import by_trial, curves, stopped
 
 
 class TestNever(StopperContract):
@@ -19,8 +28,54 @@ class TestMedian(StopperContract):
         return Median()
 
 
-def tell(stopper, trial, values):
-    return [stopper.should_stop(trial, [(step, value)]) for step, value in enumerate(values, start=1)]
+class TestAsha(StopperContract):
+    def make(self):
+        return Asha()
+
+
+class TestAshaToAMaximum(StopperContract):
+    def make(self):
+        return Asha(first=2, reduction=2, max=20)
+
+
+class TestHyperband(StopperContract):
+    def make(self):
+        return Hyperband(brackets=2)
+
+
+class TestPasha(StopperContract):
+    def make(self):
+        return Pasha(reduction=2)
+
+
+class TestCurves(StopperContract):
+    def make(self):
+        return Curves(curves=5)
+
+
+class TestPatience(StopperContract):
+    def make(self):
+        return Patience(reports=2)
+
+
+class TestThreshold(StopperContract):
+    def make(self):
+        return Threshold()
+
+
+RULES = [TestMedian, TestAsha, TestAshaToAMaximum, TestHyperband, TestPasha, TestCurves, TestPatience]
+
+
+@pytest.mark.parametrize("made", RULES)
+def test_the_stories_of_the_contract_make_the_rules_stop_something_and_not_all(made):
+    for seed in range(3):
+        story = curves(seed)
+        ended = {story[index][0] for index in stopped(made().make(), story)}
+        assert 0.1 < len(ended) / len(by_trial(story)) < 1
+
+
+def tell(stopper, trial, values, first=1):
+    return [stopper.should_stop(trial, [(step, value)]) for step, value in enumerate(values, start=first)]
 
 
 def test_the_median_rule_stops_a_trial_whose_best_is_worse_than_the_median_of_means():
@@ -29,7 +84,8 @@ def test_the_median_rule_stops_a_trial_whose_best_is_worse_than_the_median_of_me
         assert tell(rule, trial, [level, level]) == ["", ""]
     assert rule.should_stop(3, [(1, 2.0)]) == ""  # as good as the median
     assert "worse than 2, the median of 4 other means" in rule.should_stop(4, [(1, 2.1)])
-    assert rule.should_stop(5, [(1, 9.0), (2, 0.5)]) == ""  # its best counts, not its last
+    assert rule.should_stop(5, [(1, 9.0)])
+    assert rule.should_stop(6, [(1, 1.0), (2, 9.0)]) == ""  # its best counts, not its last
 
 
 def test_the_median_rule_waits_for_its_warmup_and_for_enough_curves():
@@ -38,7 +94,7 @@ def test_the_median_rule_waits_for_its_warmup_and_for_enough_curves():
     assert tell(rule, 1, [9.0, 9.0]) == ["", ""]  # one curve to compare with
     first, second = tell(rule, 2, [99.0, 99.0])
     assert first == ""
-    assert "at step 2" in second
+    assert "up to step 2" in second
 
 
 def test_nan_is_the_worst_value_to_the_median_rule():
@@ -68,9 +124,135 @@ def test_a_tie_is_no_reason_to_stop():
     assert tell(rule, 1, [-level] * 11) == [""] * 11
 
 
-def test_settings_are_checked():
-    with pytest.raises(PluginError, match="curves"):
-        Median(curves=0)
+def test_asha_lets_the_best_third_pass_each_rung():
+    rule = Asha(max=27)
+    assert [tell(rule, trial, [value]) for trial, value in enumerate([3.0, 2.0])] == [[""], [""]]  # too few to compare
+    assert tell(rule, 2, [1.0]) == [""]
+    assert tell(rule, 3, [1.5]) == [""]  # the second of four; ceil(4 / 3) = 2 go on
+    (why,) = tell(rule, 4, [1.7])
+    assert why == "asha: 1.7 at step 1 is number 3 of 5 there, and 2 go on"
+    assert tell(rule, 2, [1.0, 1.0, 1.0], first=2) == ["", "", ""]
+    assert tell(rule, 3, [9.0, 9.0], first=2) == ["", ""]  # two are too few on the rung at step 3
+
+
+def test_asha_stops_no_trial_with_what_may_be_its_last_report():
+    rule = Asha(reduction=2)
+    assert [tell(rule, trial, [trial]) for trial in range(4)] == [[""]] * 4  # nobody is known to go beyond step 1
+    assert rule.should_stop(3, [(2, 3.0)]) == "asha: 3 at step 1 is number 4 of 4 there, and 2 go on"
+    assert rule.should_stop(4, [(1, 4.0)]) == "asha: 4 at step 1 is number 5 of 5 there, and 3 go on"
+    assert rule.should_stop(0, [(2, 0.0)]) == ""
+
+
+def test_asha_stops_nothing_at_the_maximum_or_beyond():
+    rule = Asha(reduction=2, max=4)
+    for trial in range(4):
+        tell(rule, trial, [0.0] * 8)
+    assert tell(rule, 9, [0.0, 0.0, 0.0, 9.0, 9.0, 9.0, 9.0, 9.0]) == [""] * 8
+    assert rule.should_stop(10, [(1, 9.0)])
+
+
+def test_a_script_that_reports_each_hundredth_step_is_judged_once_a_report():
+    rule = Asha(max=1000)
+    for trial in range(3):
+        rule.should_stop(trial, [(100, trial)])
+    assert rule.should_stop(3, [(100, 3.0)]) == "asha: 3 at step 81 is number 4 of 4 there, and 2 go on"
+
+
+def test_hyperband_compares_trials_of_one_bracket_alone():
+    rule = Hyperband(first=1, reduction=3, brackets=2, max=9)  # three trials in bracket 0, then two in bracket 1, ...
+    whys = [rule.should_stop(trial, [(1, trial)]) for trial in range(10)]
+    assert [bool(why) for why in whys] == [False, False, True, False, False, True, True, True, False, False]
+    assert whys[6] == "hyperband, bracket 0: 6 at step 1 is number 5 of 5 there, and 2 go on"
+    late = [rule.should_stop(trial, [(3, trial)]) for trial in (3, 4, 8, 9)]
+    assert late[3] == "hyperband, bracket 1: 9 at step 3 is number 4 of 4 there, and 2 go on"
+
+
+def test_pasha_goes_no_further_than_to_where_the_ranking_has_settled():
+    rule, asha = Pasha(reduction=2, max=64), Asha(reduction=2, max=64)
+    falling = [[level + 1 / step for step in range(1, 65)] for level in range(8)]  # which never cross
+    depths = []
+    for each in (rule, asha):
+        told = [[step for step, why in enumerate(tell(each, t, falling[t]), start=1) if why] for t in range(8)]
+        depths.append([found[0] if found else 64 for found in told])
+    ours, theirs = depths
+    assert ours[0] == theirs[0] == 64
+    assert max(ours[4:]) <= 2
+    assert any("the ranking is that of step 1," in why for why in tell(rule, 9, [2.5, 2.0]))
+
+
+def test_pasha_climbs_on_while_curves_cross():
+    crossing = [[abs(step - 20 - 7 * trial) for step in range(1, 65)] for trial in range(8)]
+    rule, asha = Pasha(reduction=2, max=64), Asha(reduction=2, max=64)
+    for trial in reversed(range(8)):
+        assert tell(rule, trial, crossing[trial])[:8] == [
+            why.replace("asha", "pasha") for why in tell(asha, trial, crossing[trial])[:8]
+        ]
+
+
+def test_curves_stops_what_will_not_beat_the_best_and_lets_a_slow_starter_be():
+    chance = random.Random(1)
+
+    def curve(level, speed):
+        return [level + chance.gauss(0, 0.003) + (1 - level) * 2 ** (-step / speed) for step in range(1, 33)]
+
+    rule = Curves(max=32)
+    for trial in range(16):  # who ends well learns slowly
+        told = tell(rule, trial, curve(0.2 + 0.02 * trial, 6 - 0.3 * trial))
+        assert any(told) == (trial >= 8), trial  # eight know too little
+    assert not any(tell(rule, 20, curve(0.18, 6.3)))
+    why = next(filter(None, tell(rule, 21, curve(0.6, 3))))
+    assert "to become better than 0.2" in why
+    assert "by 17 others that went to step 32" in why
+
+
+def test_the_distribution_of_student():
+    for freedom, t, known in [(5, -2.015, 0.05), (10, -1.812, 0.05), (30, -2.457, 0.01), (8, 0.0, 0.5)]:
+        assert _student(t, freedom) == pytest.approx(known, abs=2e-3)  # of a printed table
+
+
+def test_patience_ends_with_the_reports_that_better_nothing():
+    rule = Patience(reports=3, least=0.1)
+    assert tell(rule, 0, [1.0, 0.5, 0.45, 0.44, 0.43, 0.42]) == [""] * 6  # it is the best of all
+    told = tell(rule, 1, [1.0, 0.9, 0.8, float("nan"), 0.75, 0.75])
+    assert [bool(why) for why in told] == [False] * 4 + [False, True]
+    assert told[-1] == "patience: 0.8 at step 3, and nothing better in 3 reports; another trial has 0.5"
+
+
+def test_threshold_stops_what_is_worse_than_the_bound_and_what_is_no_number():
+    rule = Threshold(worse_than=2.0, start=3)
+    assert tell(rule, 0, [9.0, float("nan"), 2.0, 2.5])[:3] == ["", "", ""]
+    assert rule.should_stop(1, [(3, 2.5)]) == "threshold: 2.5 at step 3 is worse than 2"
+    assert rule.should_stop(2, [(3, float("nan"))]) == "threshold: nan at step 3"
+    assert Threshold().should_stop(0, [(1, 1e300)]) == ""
+    assert Threshold(worse_than=0.2, goal="maximize").should_stop(0, [(1, -0.1)])  # values are negated there
+
+
+@pytest.mark.parametrize(
+    ("rule", "settings", "said"),
+    [
+        ("asha", {"reduction": 1.5}, "reduction is 1.5"),
+        ("asha", {"reduction": "three"}, "reduction is 'three', which is not a number"),
+        ("asha", {"first": 0}, "first is 0"),
+        ("asha", {"first": 9, "max": 3}, "max is 3"),
+        ("asha", {"max": True}, "max is True"),
+        ("hyperband", {"brackets": 0}, "brackets is 0"),
+        ("hyperband", {"brackets": 1.5}, "not a whole number"),
+        ("pasha", {"reduction": 1}, "reduction is 1"),
+        ("curves", {"chance": 1}, "chance is 1"),
+        ("curves", {"curves": 2}, "curves is 2"),
+        ("patience", {"reports": 0}, "reports is 0"),
+        ("patience", {"least": -1}, "least is -1"),
+        ("threshold", {"worse_than": "high"}, "worse_than is 'high'"),
+        ("median", {"curves": 0}, "curves is 0"),
+    ],
+)
+def test_settings_are_checked(rule, settings, said):
+    with pytest.raises(PluginError, match=said) as raised:
+        load("stopper", Choice(rule, settings))(**settings)
+    assert ": " in raised.value.hint
+
+
+def test_names_are_checked():
     with pytest.raises(PluginError, match="no setting 'warm_up'"):
         load("stopper", Choice("median", {"warm_up": 3}))
     with pytest.raises(PluginError, match="Did you mean 'median'"):

@@ -15,6 +15,7 @@ from metaopt.errors import Interruption, LaunchError, MetaoptError
 VERBS = {
     "run": "search, as an experiment file says",
     "insert": "queue a point of one's own",
+    "simulate": "what an allocation would bring: trials done, workers busy",
     "list": "the studies in a directory or in a database, and how they stand",
     "db": "a history copied to another place, looked through, or exported as a table",
 }

@@ -4,6 +4,8 @@ import argparse
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from metaopt.cli.given import duration, number
+
 if TYPE_CHECKING:
     from metaopt.master import Watch
 
@@ -24,13 +26,13 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument(
         "-w",
         "--workers",
-        type=_positive,
+        type=number,
         metavar="N",
         help="how many trials at once; default: one per GPU, or core",
     )
     parser.add_argument(
         "--walltime",
-        type=_duration,
+        type=duration,
         metavar="TIME",
         help="end well within 90 (seconds), 10m, 2h or 1:30:00; default: when the batch job ends",
     )
@@ -57,20 +59,3 @@ def _watch() -> "Watch":
     from metaopt.progress import watcher  # noqa: PLC0415 - workers draw nothing
 
     return watcher
-
-
-def _duration(text: str) -> float:
-    from metaopt.scalars import duration  # noqa: PLC0415 - help needs nothing of this
-
-    seconds = duration(text)
-    if not seconds:
-        problem = f"90 (seconds), 10m, 2h, 1d or 1:30:00, not {text}"
-        raise argparse.ArgumentTypeError(problem)
-    return seconds
-
-
-def _positive(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        problem = f"a whole number from 1 on, not {text}"
-        raise argparse.ArgumentTypeError(problem)
-    return int(text)

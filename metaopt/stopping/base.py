@@ -7,14 +7,15 @@ from typing import Protocol
 class Stopper(Protocol):
     """Decides from the curves whether a trial is worth going on; built as ``MyStopper(**settings)``.
 
-    It has no clock and no randomness: the same points in the same order give the same decisions, which is how it is
-    brought up to date when a study is resumed.  ``metaopt.testing.StopperContract`` holds an implementation to this.
+    It has no clock and no randomness: the same points in the same order give the same decisions.  What it knows depends
+    on the curves alone, in whatever order trials drew them: when a study is resumed, it is told of them trial by trial.
+    ``metaopt.testing.StopperContract`` holds an implementation to this.
     """
 
     def should_stop(self, trial: int, points: Sequence[tuple[float, float]]) -> str:
         """Take in new ``points`` (step, value; to be minimised) of ``trial``: why it should stop, or an empty string.
 
         Points come in the order in which the script said them; a step may be said more than once.  A step below the
-        last one means that the trial was started again from its beginning.
+        last one means that the trial was started again from its beginning, and what it said before is void.
         """
         ...

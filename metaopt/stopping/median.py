@@ -9,7 +9,7 @@ trials, of their mean value up to s.
 """
 
 import math
-from bisect import insort
+from bisect import bisect_left, insort
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -21,12 +21,14 @@ TIE = 1e-9
 
 @dataclass(slots=True)
 class _Curve:
-    """What is kept of one trial: its last step, the sum, number and best of its values."""
+    """What is kept of one trial: its last step, the sum, number and best of its values, its means and their steps."""
 
     step: float = float("-inf")
     total: float = 0.0
     count: int = 0
     best: float = float("inf")
+    steps: list[float] = field(default_factory=list)
+    means: list[float] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -63,22 +65,36 @@ class Median:
         """Why ``trial`` should stop after these new points, or an empty string."""
         why = ""
         for step, value in points:
-            why = self._take(trial, step, value if value == value else float("inf"))  # noqa: PLR0124 - is it a NaN?
+            found = self._take(trial, step, value if value == value else float("inf"))  # noqa: PLR0124 - is it a NaN?
+            why = why or found
         return why
 
     def _take(self, trial: int, step: float, value: float) -> str:
         curve = self._curves.get(trial)
         if curve is None or step < curve.step:
-            curve = self._curves[trial] = _Curve()
-        again = step == curve.step
+            curve = self._begin(trial)
+        if step == curve.step:  # it counts as it was said first
+            return ""
         curve.step, curve.total, curve.count = step, curve.total + value, curve.count + 1
         curve.best = min(curve.best, value)
-        if again:
-            return ""
         others = self._means.setdefault(step, _Means())
         enough, median = len(others.ordered) >= self.least, others.median if others.ordered else 0.0
-        insort(others.ordered, curve.total / curve.count)
+        mean = curve.total / curve.count
+        mean = float("inf") if mean != mean else mean  # noqa: PLR0124 - infinite both ways
+        insort(others.ordered, mean)
+        curve.steps.append(step)
+        curve.means.append(mean)
         if not enough or step < self.warmup or curve.best <= median or math.isclose(curve.best, median, rel_tol=TIE):
             return ""
         number = len(others.ordered) - 1
-        return f"at step {step:g}: best {curve.best:.6g} is worse than {median:.6g}, the median of {number} other means"
+        what = f"best {curve.best:.6g} up to step {step:g}"
+        return f"median: {what} is worse than {median:.6g}, the median of {number} other means"
+
+    def _begin(self, trial: int) -> _Curve:
+        """Begin a trial's curve; what it said before, if it has begun before, was in vain."""
+        gone = self._curves.get(trial, _Curve())
+        for step, mean in zip(gone.steps, gone.means, strict=True):
+            ordered = self._means[step].ordered
+            del ordered[bisect_left(ordered, mean)]
+        self._curves[trial] = begun = _Curve()
+        return begun

@@ -10,25 +10,49 @@ The tests below then run with it.
 """
 
 import random
+from collections.abc import Sequence
 
 import pytest
 
 from metaopt.stopping.base import Stopper
 
+Point = tuple[float, float]
+Story = Sequence[tuple[int, Point]]
+"""What trials say, in order: (trial, (step, value))."""
 
-def curves(seed: int, trials: int = 12, steps: int = 9) -> list[tuple[int, tuple[float, float]]]:
-    """Falling curves of some trials, told in a random order: (trial, (step, value))."""
+LEADER = 7
+
+
+def curves(seed: int, trials: int = 40, steps: int = 20) -> list[tuple[int, Point]]:
+    """Falling curves of some trials, told in a random order.
+
+    The values are multiples of 1/1024, so that small sums and products of them are exact.
+    """
     chance = random.Random(seed)
     levels = [chance.random() for _ in range(trials)]
     at = dict.fromkeys(range(trials), 0)
     story = []
     while at:
-        trial = chance.choice(list(at))
+        trial = chance.choice([*at][:8])  # so many workers
         at[trial] += 1
-        story.append((trial, (float(at[trial]), levels[trial] + 1.0 / at[trial] + 0.01 * chance.random())))
+        value = levels[trial] + 1.0 / at[trial] + 0.01 * chance.random()
+        story.append((trial, (float(at[trial]), round(1024 * value) / 1024)))
         if at[trial] == steps:
             del at[trial]
     return story
+
+
+def stopped(stopper: Stopper, story: Story) -> list[int]:
+    """Where in ``story``, told a point at a time, ``stopper`` finds a reason."""
+    return [index for index, (trial, point) in enumerate(story) if stopper.should_stop(trial, [point])]
+
+
+def by_trial(story: Story) -> dict[int, list[Point]]:
+    """All that each trial says."""
+    told: dict[int, list[Point]] = {}
+    for trial, point in story:
+        told.setdefault(trial, []).append(point)
+    return told
 
 
 class StopperContract:
@@ -56,7 +80,7 @@ class StopperContract:
         """Scripts report anything."""
         stopper = self.make()
         for trial, (step, usual) in curves(0):
-            stopper.should_stop(trial, [(step, value if trial % 3 == 0 else usual)])
+            stopper.should_stop(trial, [(step, value if trial % 3 == 0 or step == 4 else usual)])  # noqa: PLR2004 - one
 
     def test_steps_may_repeat_and_go_backwards(self) -> None:
         """A trial that is run again begins at its first step."""
@@ -67,3 +91,60 @@ class StopperContract:
     def test_no_points_are_no_reason(self) -> None:
         """A trial that has said nothing goes on."""
         assert self.make().should_stop(0, []) == ""
+
+    @pytest.mark.parametrize("seed", range(3))
+    def test_a_point_that_is_said_again_changes_nothing(self, seed: int) -> None:
+        """A word may be heard twice: the decisions are the same, but for the word itself."""
+        once, twice = self.make(), self.make()
+        for trial, point in curves(seed):
+            why = once.should_stop(trial, [point])
+            assert why == twice.should_stop(trial, [point])
+            twice.should_stop(trial, [point])
+
+    @pytest.mark.parametrize("seed", range(3))
+    def test_points_may_be_told_one_by_one_or_together(self, seed: int) -> None:
+        """How many of them a word carries depends on how busy a worker was."""
+        single, together = self.make(), self.make()
+        for trial, points in by_trial(curves(seed)).items():
+            for first in range(0, len(points), 3):
+                some = points[first : first + 3]
+                whys = [single.should_stop(trial, [point]) for point in some]
+                assert any(whys) == bool(together.should_stop(trial, some))
+
+    @pytest.mark.parametrize("seed", range(3))
+    @pytest.mark.parametrize(("scale", "shift"), [(8.0, 0.0), (0.25, 0.0), (1.0, -64.0), (4.0, 16.0)])
+    def test_the_unit_of_the_metric_does_not_matter(self, seed: int, scale: float, shift: float) -> None:
+        """Seconds or minutes, errors or logarithms of errors from another zero: the decisions are the same."""
+        story = curves(seed)
+        other = [(trial, (step, scale * value + shift)) for trial, (step, value) in story]
+        assert stopped(self.make(), story) == stopped(self.make(), other)
+
+    @pytest.mark.parametrize("seed", range(3))
+    def test_it_is_brought_up_to_date_trial_by_trial(self, seed: int) -> None:
+        """A run that is resumed tells it of each trial in turn: it then decides as if it had been there."""
+        story = curves(seed)
+        half = len(story) // 2
+        there, resumed = self.make(), self.make()
+        stopped(there, story[:half])
+        told = by_trial(story[:half])
+        for trial in sorted(told, reverse=True):
+            resumed.should_stop(trial, told[trial])
+        beyond = [(trial + 1000, point) for trial, point in curves(seed + 10)]
+        assert stopped(there, beyond) == stopped(resumed, beyond)
+
+    @pytest.mark.parametrize("seed", range(3))
+    def test_a_trial_that_begins_again_has_said_nothing_before(self, seed: int) -> None:
+        """Its worker was lost: what the attempt said counts no more, neither for itself nor against others."""
+        story = sorted(curves(seed), key=lambda said: said != (0, said[1]) or said[1][0] > 1)  # trial 0 begins
+        never, again = self.make(), self.make()
+        for step in range(1, 10):
+            again.should_stop(0, [(float(step), -1.0)])
+        assert stopped(never, story) == stopped(again, story)
+
+    @pytest.mark.parametrize("seed", range(3))
+    def test_who_is_better_than_all_others_goes_on(self, seed: int) -> None:
+        """Whatever the rule: somebody has to complete."""
+        stopper = self.make()
+        for trial, (step, value) in curves(seed):
+            why = stopper.should_stop(trial, [(step, value - 3.0 if trial == LEADER else value)])
+            assert not why or trial != LEADER

@@ -5,6 +5,7 @@ it is given, and a day of 4,096 workers takes seconds.  What is said goes throug
 """
 
 import heapq
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import count
 
@@ -23,7 +24,8 @@ DEATH = "its process died"
 class SimulatedHub:
     """``workers`` virtual workers that play ``script``; ``losses`` are (time, worker) at which one dies.
 
-    The clock begins at ``begin``; a script that is stopped ends after ``grace`` seconds.
+    The clock begins at ``begin``; a script that is stopped ends after ``grace`` seconds.  Up to ``leap`` the clock goes
+    to what happens next at once, however long a look at it was meant to last: for who does nothing by the clock before.
     """
 
     def __init__(
@@ -33,8 +35,10 @@ class SimulatedHub:
         losses: Iterable[tuple[float, int]] = (),
         grace: float = 1.0,
         begin: float = 0.0,
+        *,
+        leap: float = -math.inf,
     ) -> None:
-        self._script, self.grace = script, grace
+        self._script, self.grace, self._leap = script, grace, leap
         self._time = begin
         self._tie = count()
         self._coming: list[tuple[float, int, bytes]] = []
@@ -55,6 +59,7 @@ class SimulatedHub:
 
     def receive(self, until: float) -> list[Event]:
         """Everything that happens at the next instant, unless that is after ``until``."""
+        until = max(until, min(self._coming[0][0], self._leap)) if self._coming else until
         if not self._coming or self._coming[0][0] > until:
             self._time = until
             return []

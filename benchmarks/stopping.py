@@ -1,0 +1,262 @@
+"""How much sooner does a search come near the best when a stopper ends trials early, and what does it miss?
+
+    python benchmarks/stopping.py
+
+The real driver, scheduler and stoppers run on the simulator's clock, over tables of learning curves: real trainings of
+scikit-learn's digits (kept on disk), and made ones that cross.  Each trial is one row, in an order that the seed gives.
+Near is a completed trial whose regret is below 10, 1 or 0.1 % of the median row's.  A false stop is one of a trial whose
+row is among the best 1 %.  Then rank 0 alone: 4,096 workers that report once a second, for a minute.
+"""
+
+import argparse
+import json
+import math
+import random
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from statistics import fmean, median
+
+from measure import answer, progress
+from problems import CACHE
+
+from metaopt.driver import Driver
+from metaopt.goals import Goals
+from metaopt.messages import Opened, Params
+from metaopt.objective import Objective
+from metaopt.plugins import Choice, load_stopper
+from metaopt.proposer import InlineProposer
+from metaopt.recorder import Recorder
+from metaopt.scheduler import Limits, Scheduler
+from metaopt.stores.memory import Memory
+from metaopt.study import Study
+from metaopt.transports.simulated import Script, SimulatedHub
+from metaopt.trial import State
+
+ROWS, STEPS, EPOCH = 500, 27, 60.0
+NEAR = (0.1, 0.01, 0.001)
+BEST = 0.01
+WORKERS = (1, 8, 32)
+RULES = ("median", "asha", "hyperband", "pasha", "curves", "patience", "threshold")
+CROWD, MINUTE, LENGTH = 4096, 60.0, 30
+Table = Sequence[Sequence[float]]
+"""The loss of each row at each of its steps."""
+
+
+class Silence:
+    """A view that nobody looks at."""
+
+    def show(self, now: float, scheduler: Scheduler, notes: list[str]) -> None:
+        """Show nothing."""
+
+
+class Anything:
+    """An optimizer that proposes nothing in particular: the trial's number is its row."""
+
+    def ask(self, count: int, pending: Sequence[Params]) -> list[Params]:  # noqa: ARG002 - the interface
+        """So many points."""
+        return [{} for _ in range(count)]
+
+    def tell(self, params: Params, value: float | Sequence[float]) -> None:
+        """It learns nothing."""
+
+
+def crossing() -> Table:
+    """Power laws with noise whose end and speed go together: who ends well begins slowly, more often than not."""
+    chance = random.Random(1)
+    rows = []
+    for _ in range(ROWS):
+        end = 0.05 + 0.6 * chance.betavariate(1.5, 2.5)
+        speed = 0.25 + 1.2 * end + chance.uniform(-0.15, 0.35)
+        start = 0.9 + 0.2 * chance.random()
+        last = STEPS**-speed
+        falling = ((step**-speed - last) / (1 - last) for step in range(1, STEPS + 1))
+        rows.append([end + (start - end) * part + chance.gauss(0, 0.004) for part in falling])
+    return rows
+
+
+def digits() -> Table:
+    """Networks of scikit-learn's digits, trained for some epochs each: the log loss of a third that they do not see."""
+    kept = CACHE / f"digits-curves-{ROWS}-{STEPS}.json"
+    if not kept.exists():
+        rows = []
+        for row in range(ROWS):
+            if row % 50 == 0:
+                progress(f"training row {row} of {ROWS}")
+            rows.append(trained(row))
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        kept.write_text(json.dumps(rows), encoding="ascii")
+    return [[float(value) for value in row] for row in json.loads(kept.read_text(encoding="ascii"))]
+
+
+def trained(row: int) -> list[float]:
+    """The losses of one training."""
+    import numpy as np  # noqa: PLC0415 - only who has no curves yet
+    from sklearn.datasets import load_digits  # noqa: PLC0415 - the same
+    from sklearn.linear_model import SGDClassifier  # noqa: PLC0415 - the same
+    from sklearn.metrics import log_loss  # noqa: PLC0415 - the same
+
+    inputs, targets = load_digits(return_X_y=True)
+    order = np.random.default_rng(0).permutation(len(inputs))
+    inputs, targets = inputs[order] / 16, targets[order]
+    train, held_back = slice(0, 1200), slice(1200, None)
+    chance = random.Random(row)
+    model = SGDClassifier(
+        loss="log_loss",
+        penalty=chance.choice(["l2", "l1", "elasticnet"]),
+        alpha=10 ** chance.uniform(-7, -1),
+        learning_rate=chance.choice(["constant", "invscaling", "optimal"]),
+        eta0=10 ** chance.uniform(-4, 1),
+        power_t=chance.uniform(0.05, 0.8),
+        random_state=row,
+    )
+    said = []
+    for _ in range(STEPS):
+        model.partial_fit(inputs[train], targets[train], classes=np.arange(10))
+        guess = np.clip(np.nan_to_num(model.predict_proba(inputs[held_back]), nan=0.1), 1e-6, 1)
+        said.append(float(log_loss(targets[held_back], guess / guess.sum(axis=1, keepdims=True))))
+    return said
+
+
+TABLES = {"digits": digits, "crossing": crossing}
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """Of one run: seconds until it came near, by how near (infinity: never); the false stops, the best; all seconds."""
+
+    near: tuple[float, ...]
+    false: int
+    best: int
+    took: float
+
+
+def play(table: Table, rule: str, workers: int, seed: int) -> Outcome:
+    """Search the whole table once."""
+    chance = random.Random(seed)
+    order = chance.sample(range(len(table)), len(table))
+    paces = [EPOCH * chance.lognormvariate(0.0, 0.3) for _ in table]
+
+    def script(_: Params, trial: int) -> Iterator[tuple[float, Mapping[str, float]]]:
+        for value in table[order[trial]]:
+            yield paces[order[trial]], {"loss": value}
+
+    study, hub = simulated(script, workers, rule, Limits(len(table), workers))
+    ends = sorted(row[-1] for row in table)
+    best, scale = ends[0], median(ends) - ends[0]
+    completed = [trial for trial in study.trials.values() if trial.state is State.COMPLETED]
+    near = tuple(
+        min((t.ended or 0.0 for t in completed if t.objectives[0] <= best + share * scale), default=math.inf)
+        for share in NEAR
+    )
+    good = {row for row, curve in enumerate(table) if curve[-1] <= ends[math.ceil(BEST * len(ends)) - 1]}
+    stopped = [order[t.number] for t in study.trials.values() if t.state is State.STOPPED]
+    return Outcome(near, len(good.intersection(stopped)), len(good), hub.now())
+
+
+def simulated(script: Script, workers: int, rule: str, limits: Limits) -> tuple[Study, SimulatedHub]:
+    """A whole run; what is known afterwards, and the hub with its clock."""
+    study, hub = Study(Goals((Objective("loss"),))), SimulatedHub(script, workers, leap=limits.end)
+    study.run = 1
+    scheduler = Scheduler(study, limits, load_stopper(Choice(rule), "minimize"))
+    driver = Driver(scheduler, hub, InlineProposer(Anything()), Recorder(Memory(), 1, background=False), Silence())
+    driver.run(Opened("1", 1, {"name": "simulated", "objective": {"metric": "loss"}}))
+    return study, hub
+
+
+def cost(rule: str, minute: float) -> float:
+    """Seconds on a core of rank 0 and of the played workers for a second in which 4,096 workers report."""
+
+    def script(_: Params, trial: int) -> Iterator[tuple[float, Mapping[str, float]]]:
+        chance = random.Random(trial)
+        level = chance.random()
+        for step in range(1, LENGTH + 1):
+            yield chance.uniform(0.5, 1.5), {"loss": level + 1 / step + 0.01 * chance.random()}
+
+    began = time.process_time()
+    simulated(script, CROWD, rule, Limits(1_000_000, CROWD, end=minute))
+    return (time.process_time() - began) / minute
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """Of a rule at a number of workers, over tables and seeds: times over those without a stopper, and what it misses.
+
+    ``times`` are geometric means, by how near, of the runs that came so near; ``missed`` is the share of the others,
+    ``false`` that of the best rows that were stopped.
+    """
+
+    times: tuple[float, ...]
+    missed: tuple[float, ...]
+    false: float
+    whole: float
+
+    @classmethod
+    def of(cls, ours: Sequence[Outcome], never: Sequence[Outcome]) -> "Score":
+        """From runs with the same tables and seeds."""
+        times, missed = [], []
+        for index in range(len(NEAR)):
+            pairs = [(a.near[index], b.near[index]) for a, b in zip(ours, never, strict=True)]
+            logs = [math.log(a / b) for a, b in pairs if a < math.inf]
+            times.append(math.exp(fmean(logs)) if logs else math.inf)
+            missed.append(1 - len(logs) / len(pairs))
+        whole = fmean(a.took / b.took for a, b in zip(ours, never, strict=True))
+        return cls(tuple(times), tuple(missed), sum(a.false for a in ours) / sum(a.best for a in ours), whole)
+
+    def __str__(self) -> str:
+        """Within 10, 1 and 0.1 %, each with what was missed; false stops; the whole table."""
+        near = "/".join(f"{each:.2f}" for each in self.times)
+        missed = "/".join(f"{each:.0%}" for each in self.missed)
+        return f"{near}, missed {missed}, false {self.false:.0%}, all of it {self.whole:.2f}"
+
+
+def main() -> None:
+    """Run it."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--tables", default=",".join(TABLES))
+    parser.add_argument("--rules", default=",".join(RULES))
+    parser.add_argument("--minute", type=float, default=MINUTE, help="simulated seconds of the crowd; 0: none")
+    options = parser.parse_args()
+    tables = {name: TABLES[name]() for name in options.tables.split(",")}
+    scores: dict[str, dict[int, Score]] = {}
+    for workers in WORKERS:
+        never: dict[str, list[Outcome]] = {}
+        for rule in ("never", *options.rules.split(",")):
+            found = {name: [play(t, rule, workers, s) for s in range(options.seeds)] for name, t in tables.items()}
+            never = never or found
+            for name in tables:
+                progress(f"{workers:3} workers, {name:9} {rule:10} {Score.of(found[name], never[name])}")
+            every = Score.of([each for name in tables for each in found[name]], [e for n in tables for e in never[n]])
+            scores.setdefault(rule, {})[workers] = every
+            progress(f"{workers:3} workers, all       {rule:10} {every}")
+    costs = {rule: cost(rule, options.minute) for rule in scores} if options.minute else {}
+    progress(", ".join(f"{rule} {seconds:.3f} s" for rule, seconds in costs.items()))
+    tell(scores, costs, options.seeds, len(tables))
+
+
+def tell(scores: Mapping[str, Mapping[int, Score]], costs: Mapping[str, float], seeds: int, tables: int) -> None:
+    """The answer: at eight workers, and the costs."""
+    middle = {rule: each[WORKERS[1]] for rule, each in scores.items() if rule != "never"}
+    rules = "; ".join(
+        f"{rule} {'/'.join(f'{t:.2f}' for t in each.times)} ({'/'.join(f'{m:.0%}' for m in each.missed)}, "
+        f"{each.false:.0%})"
+        for rule, each in middle.items()
+    )
+    seconds = ", ".join(f"{rule} {each:.2f} s" for rule, each in costs.items())
+    best = min(middle, key=lambda rule: middle[rule].times[0])
+    answer(
+        f"how much sooner do {WORKERS[1]} workers come within 10/1/0.1 % of the best of {tables} tables of {ROWS} curves?",
+        figure=f"{rules} (runs that never did, best 1 % that were stopped); {CROWD} workers reporting once a second "
+        f"cost rank 0, with their players: {seconds}",
+        beside=f"the same {seeds} orders without a stopper: 1",
+        aim="no rule costs rank 0 a tenth more",
+        ratio=middle[best].times[0],
+        ratio_of=f"time within 10 %, {best} over never",
+        scores={rule: {str(w): str(each) for w, each in by.items()} for rule, by in scores.items()},
+        costs={rule: round(each, 4) for rule, each in costs.items()},
+    )
+
+
+if __name__ == "__main__":
+    main()

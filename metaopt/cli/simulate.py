@@ -1,0 +1,106 @@
+"""metaopt simulate: what an allocation would bring, by how long the trials so far have taken."""
+
+import argparse
+from collections.abc import Sequence
+from statistics import median
+from typing import TYPE_CHECKING
+
+from metaopt.cli.given import duration, hours, number
+
+if TYPE_CHECKING:
+    from metaopt.experiment import Experiment
+    from metaopt.forecast import Forecast, Past
+
+EPILOG = """The real scheduler runs on a virtual clock, with trials that go as one of those did that have run to
+their ends in the experiment's history, curves and failures included: so its stopper judges what it would judge.  Not
+counted are the time that the optimizer needs, and lost nodes.  Nothing is run, and nothing written."""
+
+
+def main(argv: Sequence[str]) -> int:
+    """The verb; gives the exit status."""
+    parser = argparse.ArgumentParser(
+        prog="metaopt simulate",
+        description=__doc__,
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("experiment", help="the experiment file, YAML")
+    parser.add_argument("-w", "--workers", type=number, required=True, metavar="N", help="how many trials at once")
+    parser.add_argument("--hours", type=hours, required=True, metavar="H", help="the length of the allocation")
+    parser.add_argument("--trial", type=duration, metavar="TIME", help="how long a trial takes; default: as so far")
+    options = parser.parse_args(argv)
+
+    from metaopt.cli.base import output, say  # noqa: PLC0415 - help needs nothing of this
+    from metaopt.experiment import Experiment  # noqa: PLC0415 - the same
+
+    experiment = Experiment.load(options.experiment)
+    told = _past(experiment, options.trial)
+    with output():
+        for line in _lines(experiment, told, options.workers, options.hours):
+            say(line)
+    return 0
+
+
+def _past(experiment: "Experiment", trial: float | None) -> tuple[Sequence["Past"], str, int]:
+    """How trials go, how that is known, and how many are left to do; raises LaunchError when nobody knows."""
+    from metaopt.errors import HistoryMissing, LaunchError  # noqa: PLC0415 - help needs nothing of this
+    from metaopt.forecast import Past, known  # noqa: PLC0415 - the same
+    from metaopt.history import history_of  # noqa: PLC0415 - the same
+
+    found: Sequence[Past] = []
+    left = experiment.trials
+    try:
+        history = history_of(experiment.location)
+        found = known(history.trials.values())
+        left -= sum(each.ended is not None and not each.outside for each in history.trials.values())
+    except HistoryMissing as error:
+        if trial is None:
+            raise HistoryMissing(
+                error.problem, "Run some trials first, or say how long one takes: --trial 10m"
+            ) from None
+    if trial is not None:
+        each = Past(trial, ((1, {measure.metric: 0.0 for measure in experiment.goals.measures}),))
+        return [each], f"{_clock(trial)} each, as you say", left
+    if not found:
+        problem = f"{experiment.location}: no trial has ended there, so nobody knows how long one takes"
+        raise LaunchError(problem, "Say it: --trial 10m")
+    spread = sorted(each.seconds for each in found)
+    span = f"{_clock(spread[0])} to {_clock(spread[-1])}, median {_clock(median(spread))}"
+    return found, f"{span}, as the {len(found)} that have run to their ends", left
+
+
+def _lines(
+    experiment: "Experiment", told: tuple[Sequence["Past"], str, int], workers: int, seconds: float
+) -> Sequence[str]:
+    from metaopt.forecast import forecast  # noqa: PLC0415 - help needs nothing of this
+
+    past, source, left = told
+    found = forecast(experiment, past, workers, seconds)
+    part = "" if found.simulated == workers else f"; {found.simulated} workers simulated for all"
+    lines = [
+        f"{experiment.name}: {workers} workers for {_clock(seconds)}, trials of {source}{part}",
+        f"room for  {found.ended:,} trials: {_states(experiment, found)}",
+        f"busy      {found.busy:.1%} of the workers' time; {found.useful:.1%} in trials that ended",
+    ]
+    if left <= 0:
+        return [*lines, f"done      already: the study has its {experiment.trials} trials"]
+    if left > found.ended:
+        return [*lines, f"done      not with this: {left} trials are left to do"]
+    with_end = forecast(experiment, past, workers, seconds, left)
+    return [*lines, f"done      after {_clock(with_end.took)}: {left} trials are left to do, {with_end.busy:.1%} busy"]
+
+
+def _states(experiment: "Experiment", found: "Forecast") -> str:
+    parts = [f"{found.completed:,} completed"]
+    parts += [f"{found.stopped:,} stopped by {experiment.stopper.rule}"] if found.stopped else []
+    parts += [f"{found.failed:,} failed"] if found.failed else []
+    parts += [f"and {found.cut:,} cut off by the end"] if found.cut else []
+    return ", ".join(parts)
+
+
+def _clock(seconds: float) -> str:
+    """Hours, minutes and seconds; of a short time the tenths too."""
+    if seconds < 60:  # noqa: PLR2004 - a minute
+        return f"{seconds:.1f} s"
+    hours, rest = divmod(round(seconds), 3600)
+    return f"{hours}:{rest // 60:02}:{rest % 60:02}"
