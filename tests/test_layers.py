@@ -29,7 +29,7 @@ LAYERS = [
     ["space"],
     ["argv", "process", "study", "point", "location", "goalkeys"],
     ["durations", "backlog", "history", "revision", "optimizers", "attempt", "commandline"],
-    ["scheduler", "checkup", "transfer", "rows", "studies"],
+    ["scheduler", "checkup", "transfer", "rows", "studies", "minimizer"],
     ["transports", "worker", "recorder", "thinker"],
     ["experiment", "proposer", "sharing"],
     ["driver", "editing", "warmstart"],
