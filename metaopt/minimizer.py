@@ -18,6 +18,7 @@ from metaopt.errors import FunctionError
 from metaopt.front import Front
 from metaopt.messages import Scalar
 from metaopt.optimizers import make
+from metaopt.point import usual
 from metaopt.space import Space
 
 Function: TypeAlias = Callable[[dict[str, Scalar]], float | Sequence[float]]
@@ -85,10 +86,9 @@ def minimize(  # noqa: D417 - settings are the optimizer's
     Args:
         f: takes the params of a trial as a dict, gives the value to be minimised.  With the settings ``objectives=k``
             or ``constraints=c`` it gives k + c numbers; a constraint holds when its number is 0 or less.
-        space: as in an experiment file: {"lr": "loguniform(1e-4, 1e-1)"}.
+        space: as in an experiment file: {"lr": "loguniform(1e-4, 1e-1)"}; that of its defaults comes first.
         trials: how many calls in all.
-        optimizer: gp, tpe, ..., or one's own package.module:Class; ``settings`` are its own.
-        seed: of all randomness.
+        optimizer: gp, tpe, ..., or one's own package.module:Class; ``settings`` are its own, ``seed`` its randomness.
         give_up_after: so many failures at first, and nothing else, end the search; 0: never.
 
     Raises FunctionError for what cannot be called, or not so often, or when the first calls all failed; SpaceError and
@@ -98,11 +98,13 @@ def minimize(  # noqa: D417 - settings are the optimizer's
     searched = space if isinstance(space, Space) else Space.parse(space)
     proposer = make(optimizer, searched, seed, **settings)
     done: list[Evaluation] = []
-    while len(done) < trials and (points := proposer.ask(1, [])):
+    points = [first] if (first := usual(searched)) else proposer.ask(1, [])
+    while points:
         done.append(_call(f, len(done), dict(points[0]), width))
         proposer.tell(points[0], _told(done[-1]))
         if len(done) == give_up_after and not any(each.values for each in done):
             raise _hopeless(done)
+        points = proposer.ask(1, []) if len(done) < trials else []
     return Result(tuple(done), _pareto(done, objectives))
 
 
