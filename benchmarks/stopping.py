@@ -246,7 +246,7 @@ def tell(scores: Mapping[str, Mapping[int, Score]], costs: Mapping[str, float], 
     seconds = ", ".join(f"{rule} {each:.2f} s" for rule, each in costs.items())
     best = min(middle, key=lambda rule: middle[rule].times[0])
     answer(
-        f"how much sooner do {WORKERS[1]} workers come within 10/1/0.1 % of the best of {tables} tables of {ROWS} curves?",
+        f"how much sooner are {WORKERS[1]} workers within 10/1/0.1 % of the best of {tables} tables of {ROWS} curves?",
         figure=f"{rules} (runs that never did, best 1 % that were stopped); {CROWD} workers reporting once a second "
         f"cost rank 0, with their players: {seconds}",
         beside=f"the same {seeds} orders without a stopper: 1",

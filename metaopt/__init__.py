@@ -2,6 +2,7 @@
 
 In a training script, ``metaopt.report(step=epoch, val_loss=loss)`` says a metric (and does nothing when the script
 runs by itself).  Afterwards, or meanwhile, ``metaopt.history.load("digits.history")`` reads back what happened.
+Without MPI, ``metaopt.minimize(f, space, trials=50)`` searches for the smallest value of a Python function.
 
 Names are loaded when they are first used (PEP 562), so a worker pays for nothing that it does not need.
 """
@@ -13,9 +14,10 @@ if TYPE_CHECKING:
     from typing import Any
 
 __version__ = "0.1.0"
-__all__ = ["checkpoint_dir", "history", "report", "should_stop"]
+__all__ = ["checkpoint_dir", "history", "minimize", "report", "should_stop"]
 
 _HOMES = dict.fromkeys(("checkpoint_dir", "report", "should_stop"), "metaopt.reporting")
+_HOMES["minimize"] = "metaopt.minimizer"
 
 
 def __getattr__(name: str) -> "Any":  # noqa: ANN401 - whatever the name stands for

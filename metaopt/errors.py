@@ -5,6 +5,7 @@
     ├── SpaceError               one parameter of a search space
     ├── GoalError                a constraint
     ├── PluginError              an optimizer, stopper or store that cannot be had
+    ├── FunctionError            what metaopt.minimize() is to call, and how often
     ├── HistoryError             a history that cannot be read or written
     │   ├── HistoryMissing       there is none at this place
     │   ├── HistoryHeld          another run writes to it
@@ -66,6 +67,10 @@ class GoalError(MetaoptError):
 
 class PluginError(MetaoptError):
     """There is no such optimizer, stopper or store, or it lacks a method."""
+
+
+class FunctionError(MetaoptError):
+    """What is to be minimised cannot be called, or so often, or every call fails."""
 
 
 class HistoryError(MetaoptError):

@@ -22,6 +22,7 @@ from metaopt.experiment import Experiment
 from metaopt.history import FORMAT, OUTCOME, check_same, replay, unheard
 from metaopt.messages import Closed, Event, Observe, Opened, Welcome
 from metaopt.plugins import load_stopper
+from metaopt.point import usual
 from metaopt.proposer import ProcessProposer
 from metaopt.recorder import Recorder
 from metaopt.scheduler import Limits, Scheduler
@@ -97,7 +98,7 @@ def lead(
         hub.greet(experiment.welcome())
         with _reached(experiment):
             study, recorder, first = _open(experiment, store, study, past, deadline)
-        scheduler = Scheduler(study, limits, stopper, shared=store.shared)
+        scheduler = Scheduler(study, limits, stopper, shared=store.shared, first=usual(experiment.space))
         scheduler.warnings += [*doubts, *filter(None, [allocation.doubt])]
         scheduler.news += [*notes, *lessons.notes]
         _drive(scheduler, hub, recorder, watch(experiment, study), experiment, *first, told=lessons.observed)

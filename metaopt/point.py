@@ -1,4 +1,4 @@
-"""A point of one's own: what somebody types, as the params of a trial."""
+"""A point of one's own, as the params of a trial: what somebody types, or the defaults of a space."""
 
 from collections.abc import Mapping
 
@@ -28,6 +28,16 @@ def point(space: Space, typed: Mapping[str, str]) -> Params:
         hint = "  ".join(f"--{name} {by_name[name].canonical()}" for name in missing)
         raise SpaceError(" and ".join(missing), "no value is given", f"Choose:  {hint}")
     return params
+
+
+def usual(space: Space) -> Params | None:
+    """The point of ``space`` that its defaults say; None when none of its searched parameters has one that counts.
+
+    A parameter without a default is in the middle of its range, or, when its values have no order, the first of them.
+    """
+    middle = {each.name: each.from_unit(0.0 if each.kind == "category" else 0.5) for each in space.searched}
+    params = space.filled({}, {**middle, **space.defaults})
+    return params if any(name in middle and name in space.defaults for name in params) else None
 
 
 def _read(parameter: Parameter, text: str) -> Scalar:

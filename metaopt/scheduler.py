@@ -24,6 +24,7 @@ from metaopt.messages import (
     Lost,
     Observe,
     Opened,
+    Params,
     Release,
     Reported,
     Silent,
@@ -66,8 +67,13 @@ class Scheduler:
     Where other runs share the study (``shared``), what they might want too is claimed, and done when that is Heard.
     """
 
-    def __init__(self, study: Study, limits: Limits, stopper: Stopper, *, shared: bool = False) -> None:
-        """Go on from ``study``, which may have a past; the stopper and the optimizer are told of it."""
+    def __init__(
+        self, study: Study, limits: Limits, stopper: Stopper, *, shared: bool = False, first: Params | None = None
+    ) -> None:
+        """Go on from ``study``, which may have a past; the stopper and the optimizer are told of it.
+
+        In a study of which no trial has begun, the point ``first`` comes before those of the optimizer.
+        """
         self.shared = shared
         self.study, self.limits, self.stopper = study, limits, stopper
         self.durations = Durations(study)
@@ -78,6 +84,7 @@ class Scheduler:
         self._adopting: set[int] = set()
         self.interrupted = False
         self.exhausted = False
+        self._first = first
         self._asked_at: float | None = None
         self._ahead = 0
         self._observed = 0
@@ -108,7 +115,9 @@ class Scheduler:
         reported: dict[int, None] = {}
         for event in events:
             self._take(now, event, reported)
-        decided = [*self._observations(), *self._stops(now, reported), *self._assignments(now), *self._what_next(now)]
+        decided = [*self._observations(), *self._stops(now, reported)]
+        self._begin(now)
+        decided += [*self._assignments(now), *self._what_next(now)]
         claims, self._claims = self._claims, []
         return [*decided, *claims]
 
@@ -214,6 +223,16 @@ class Scheduler:
         begun = [started for each in running if (started := self.study.trials[each].started) is not None]
         exposed = self.study.spent + now * len(begun) - sum(begun)
         return self.study.tries * len(self.study.workers) / max(exposed, 1e-6)
+
+    def _begin(self, now: float) -> None:
+        """As soon as there is somebody to run it: the first point, unless it is there, or others have begun."""
+        if self._first is None or not self.study.idle or self.draining:
+            return
+        first, self._first = self._first, None
+        others = any(run < self.study.run and not crew.closed for run, crew in self.study.crews.items())
+        if not others and not any(each.attempts or each.params == first for each in self.study.trials.values()):
+            self._suggested(now, Suggested((first,)))
+            self._asked_at = now if self._claims else None
 
     def _observations(self) -> list[Command]:
         """Tell the optimizer of each trial that has ended, in that order, once."""

@@ -28,7 +28,7 @@ LAYERS = [
     ["space", "plugins"],
     ["argv", "process", "study", "point", "location", "goalkeys"],
     ["durations", "doubts", "backlog", "history", "revision", "optimizers", "attempt", "commandline"],
-    ["scheduler", "checkup", "transfer", "rows", "studies"],
+    ["scheduler", "checkup", "transfer", "rows", "studies", "minimizer"],
     ["transports", "worker", "recorder", "thinker"],
     ["experiment", "proposer", "sharing"],
     ["driver", "editing", "warmstart"],

@@ -142,3 +142,17 @@ def begun(site):
     except HistoryError:
         return []
     return [trial for trial in trials if trial.state is State.RUNNING]
+
+
+def test_the_usual_point_is_the_first_after_those_of_ones_own_and_is_not_repeated(site):
+    space = {"x": {"prior": "uniform(0, 1)", "default": 0.3}, "steps": "integer(1, 5)"}
+    write(site, space=space, trials=4)
+    assert done(site, "insert", "exp.yaml", "--x", "0.5", "--steps", "2") == "trial 0 will run next\n"
+    done(site)
+    done(site)
+    write(site, space=space, trials=5)
+    done(site)
+    points = [trial.params for trial in site.load().trials.values()]
+    assert points[:2] == [{"x": 0.5, "steps": 2}, {"x": 0.3, "steps": 3}]
+    assert len(points) == 5
+    assert {"x": 0.3, "steps": 3} not in points[2:]
