@@ -39,7 +39,8 @@ ROWS, STEPS, EPOCH = 500, 27, 60.0
 NEAR = (0.1, 0.01, 0.001)
 BEST = 0.01
 WORKERS = (1, 8, 32)
-RULES = ("median", "asha", "hyperband", "pasha", "curves", "patience", "threshold")
+RULES = {rule: Choice(rule) for rule in ("never", "median", "asha", "hyperband", "pasha", "curves", "patience")}
+RULES["asha from 9"] = Choice("asha", {"first": 9})
 CROWD, MINUTE, LENGTH = 4096, 60.0, 30
 Table = Sequence[Sequence[float]]
 """The loss of each row at each of its steps."""
@@ -143,7 +144,7 @@ def play(table: Table, rule: str, workers: int, seed: int) -> Outcome:
         for value in table[order[trial]]:
             yield paces[order[trial]], {"loss": value}
 
-    study, hub = simulated(script, workers, load_stopper(Choice(rule), "minimize"), Limits(len(table), workers))
+    study, hub = simulated(script, workers, load_stopper(RULES[rule], "minimize"), Limits(len(table), workers))
     ends = sorted(row[-1] for row in table)
     best, scale = ends[0], median(ends) - ends[0]
     completed = [trial for trial in study.trials.values() if trial.state is State.COMPLETED]
@@ -170,7 +171,7 @@ class Timed:
     """A stopper that knows how long it was on a core."""
 
     def __init__(self, rule: str) -> None:
-        self._stopper, self.seconds = load_stopper(Choice(rule), "minimize"), 0.0
+        self._stopper, self.seconds = load_stopper(RULES[rule], "minimize"), 0.0
 
     def should_stop(self, trial: int, points: Sequence[tuple[float, float]]) -> str:
         """What the rule says."""
@@ -231,7 +232,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--tables", default=",".join(TABLES))
-    parser.add_argument("--rules", default=",".join(RULES))
+    parser.add_argument("--rules", default=",".join(rule for rule in RULES if rule != "never"))
     parser.add_argument("--minute", type=float, default=MINUTE, help="simulated seconds of the crowd; 0: none")
     options = parser.parse_args()
     tables = {name: TABLES[name]() for name in options.tables.split(",")}
@@ -242,10 +243,10 @@ def main() -> None:
             found = {name: [play(t, rule, workers, s) for s in range(options.seeds)] for name, t in tables.items()}
             never = never or found
             for name in tables:
-                progress(f"{workers:3} workers, {name:9} {rule:10} {Score.of(found[name], never[name])}")
+                progress(f"{workers:3} workers, {name:9} {rule:11} {Score.of(found[name], never[name])}")
             every = Score.of([each for name in tables for each in found[name]], [e for n in tables for e in never[n]])
             scores.setdefault(rule, {})[workers] = every
-            progress(f"{workers:3} workers, all       {rule:10} {every}")
+            progress(f"{workers:3} workers, all       {rule:11} {every}")
     costs = {rule: cost(rule, options.minute) for rule in scores} if options.minute else {}
     progress(", ".join(f"{rule} {1000 * own:.1f} ms of {rest:.2f} s" for rule, (own, rest) in costs.items()))
     tell(scores, costs, options.seeds, len(tables))
