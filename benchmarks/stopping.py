@@ -79,7 +79,7 @@ def crossing() -> Table:
 
 
 def digits() -> Table:
-    """Networks of scikit-learn's digits, trained for some epochs each: the log loss of a third that they do not see."""
+    """Linear classifiers of scikit-learn's digits, by SGD: the log loss of a third that they do not see."""
     kept = CACHE / f"digits-curves-{ROWS}-{STEPS}.json"
     if not kept.exists():
         rows = []
