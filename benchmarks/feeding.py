@@ -139,7 +139,7 @@ def main() -> None:
         for rule, each in found.items()
     }
     answer(
-        f"how long do {given.workers} workers, trials of {given.mean:g} s, wait for a point after {given.tells} trials?",
+        f"how long do {given.workers} workers of {given.mean:g} s a trial wait for a point after {given.tells} trials?",
         figure=f"gp {words['gp']} (median/99 %/worst)",
         beside=f"random {words['random']}",
         aim=f"99 % < {AIM} ms, 70 a second",

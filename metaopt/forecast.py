@@ -24,7 +24,7 @@ BEGIN = 1.0
 ENDLESS = 1 << 40
 PROMPT = 0.1
 """Seconds in which a script ends that is asked to."""
-MANY = 30_000
+MANY = 20_000
 """Reports that are simulated, at most: of more, those of fewer workers stand for all of them."""
 
 

@@ -175,7 +175,7 @@ def conclude(console: Console, experiment: Experiment, scheduler: Scheduler, fig
     states = [f"{study.tally[state]} {state}" for state in State if study.tally[state]]
     _print(console, f"trials    {', '.join(states) or 'none'}")
     if figures.stopped:
-        _print(console, f"early     {_early(experiment, study)}")
+        _print(console, f"early     {_early(study)}")
     if figures.workers:
         _print(console, f"workers   {figures.workers}, {figures.busy:.1%} of their time busy")
     _print(console, f"history   {experiment.location}")
@@ -192,14 +192,14 @@ def conclude(console: Console, experiment: Experiment, scheduler: Scheduler, fig
         _print(console, f"to begin anew, once the script is mended:  {anew}")
 
 
-def _early(experiment: Experiment, study: Study) -> str:
+def _early(study: Study) -> str:
     """How many trials were stopped early, and how much sooner than the others."""
     ended = [study.trials[number] for number in study.ended]
     early = [trial.work or 0.0 for trial in ended if trial.stop == "pruned" and trial.state is State.STOPPED]
     full = [trial.work or 0.0 for trial in ended if trial.state is State.COMPLETED]
-    after = f" after {fmean(early):.1f} s on average" if early else ""
+    after = f", after {fmean(early):.1f} s on average" if early else ""
     others = f"; the completed ones took {fmean(full):.1f} s" if full else ""
-    return f"{len(early)} stopped by {experiment.stopper.rule}{after}{others}"
+    return f"{len(early)} stopped{after}{others}"
 
 
 def _praise(console: Console, experiment: Experiment, study: Study, best: Trial) -> None:

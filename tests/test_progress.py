@@ -165,4 +165,4 @@ def test_what_was_stopped_early_and_why_is_in_the_log_and_in_the_summary(experim
     study.apply(1008.5, Finished(1, 2, 1, "stopped"))
     text = shown(LineView, experiment, study, ended=True)
     assert f"trial 2 stopped in 2.5 s: {why}" in text
-    assert "early     1 stopped by never after 2.5 s on average; the completed ones took 5.0 s" in text
+    assert "early     1 stopped, after 2.5 s on average; the completed ones took 5.0 s" in text

@@ -55,7 +55,7 @@ def test_asha_stops_scripts_and_each_decision_can_be_made_again_from_the_journal
         assert trial.objective is None
         assert 1 <= len(trial.curve("loss")) < 27  # what it had said is kept
     assert site.load().best.state is State.COMPLETED
-    assert f"{len(stopped)} stopped by asha after" in output
+    assert f"early     {len(stopped)} stopped, after" in output
     assert "max of asha" not in output  # nor is anything else in doubt
     assert "pattern of" not in output
     whys = {record["body"]["trial"]: record["body"]["why"] for record in site.records() if record["kind"] == "Stop"}
