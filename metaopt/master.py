@@ -8,6 +8,7 @@ import signal
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Protocol
@@ -17,7 +18,7 @@ from metaopt.allocations import detect
 from metaopt.driver import Driver, View
 from metaopt.durations import Durations
 from metaopt.editing import change_space
-from metaopt.errors import HistoryError, HistoryIncomplete, WalltimeShort
+from metaopt.errors import HistoryError, HistoryIncomplete, LaunchError, WalltimeShort
 from metaopt.experiment import Experiment
 from metaopt.history import FORMAT, OUTCOME, check_same, replay, unheard
 from metaopt.messages import Closed, Event, Observe, Opened, Welcome
@@ -26,6 +27,7 @@ from metaopt.proposer import ProcessProposer
 from metaopt.recorder import Recorder
 from metaopt.scheduler import Limits, Scheduler
 from metaopt.sharing import SharedRecorder, join
+from metaopt.stopping.base import Stopper
 from metaopt.stores import Store, open_store
 from metaopt.study import Study
 from metaopt.transports.base import Hub
@@ -73,11 +75,12 @@ def lead(
     walltime: float | None = None,
     doubts: Sequence[str] = (),
     keep: bool = False,
+    allow_cpu: bool = False,
 ) -> int:
     """Search as ``file`` says, with ``workers`` workers behind ``hub``; gives the exit status.
 
-    ``walltime`` is how many seconds there are from now on, if not until the end of the allocation; ``doubts`` are
-    things to say before anything else.  When the space has changed, ``keep`` says to go on with the trials that fit it.
+    ``walltime`` is how many seconds there are from now on, if not until the end of the allocation; ``doubts`` are to be
+    said first; ``keep`` is to go on with the trials that fit a changed space, ``allow_cpu`` without GPUs if need be.
 
     Raises MetaoptError when the experiment or its history does not allow it, before anything has started.
     """
@@ -93,11 +96,10 @@ def lead(
         end = deadline - experiment.grace - SLACK
         check_time(study, experiment, end, now)
         limits = Limits(experiment.trials, workers, experiment.give_up_after, now, end)
-        stopper = load("stopper", experiment.stopper)(**experiment.stopper.settings)
-        hub.greet(experiment.welcome())
+        hub.greet(replace(experiment.welcome(), allow_cpu=allow_cpu))
         with _reached(experiment):
             study, recorder, first = _open(experiment, store, study, past, deadline)
-        scheduler = Scheduler(study, limits, stopper, shared=store.shared)
+        scheduler = Scheduler(study, limits, _stopper(experiment), shared=store.shared)
         scheduler.warnings += [*doubts, *filter(None, [allocation.doubt])]
         scheduler.news += [*notes, *lessons.notes]
         _drive(scheduler, hub, recorder, watch(experiment, study), experiment, *first, told=lessons.observed)
@@ -235,7 +237,14 @@ def _is_kept(directory: Path, attempt: int) -> bool:
         return False
 
 
+def _stopper(experiment: Experiment) -> Stopper:
+    stopper: Stopper = load("stopper", experiment.stopper)(**experiment.stopper.settings)
+    return stopper
+
+
 def _status(scheduler: Scheduler) -> int:
+    if scheduler.refused:
+        raise LaunchError(scheduler.refused, "Nothing has been run: once it is mended, the same command goes on.")
     if scheduler.complete:
         return FINISHED if scheduler.study.best is not None else FAILED
     return INTERRUPTED if scheduler.interrupted else FAILED

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import assert_never
 
 from metaopt.durations import Durations
+from metaopt.evidence import Evidence
 from metaopt.messages import (
     Adopted,
     Assign,
@@ -27,10 +28,12 @@ from metaopt.messages import (
     Reported,
     Silent,
     Started,
+    StoodDown,
     Stop,
     Suggest,
     Suggested,
 )
+from metaopt.placement import in_words, next_pair, on_ill_gpus
 from metaopt.shortage import wants_memory
 from metaopt.stopping.base import Stopper
 from metaopt.study import Study
@@ -80,6 +83,8 @@ class Scheduler:
         self._past = len(study.ended)
         self._hopeful = False
         self._gone: set[int] = set()
+        self._standing_by: dict[int, str] = {}
+        self._evidence, self._suspects = Evidence(), dict[str, str]()
         self._seen: dict[int, int] = {}
         self._claims: list[Claim] = []
         for number in [*study.open, *study.ended]:
@@ -96,6 +101,12 @@ class Scheduler:
         return not self.study.busy and (bool(self.draining) or self.complete)
 
     @property
+    def refused(self) -> str:
+        """Why nobody could run anything, if that is so: no worker has ever had a device."""
+        never = len(self._standing_by) >= self.limits.workers and not self.study.tries and not self.study.workers
+        return next(iter(self._standing_by.values())) if never else ""
+
+    @property
     def _missing(self) -> int:
         return self.limits.trials - self.study.counted
 
@@ -104,7 +115,10 @@ class Scheduler:
         reported: dict[int, None] = {}
         for event in events:
             self._take(now, event, reported)
-        decided = [*self._observations(), *self._stops(now, reported), *self._assignments(now), *self._what_next(now)]
+        decided = [*self._observations(), *self._stops(now, reported)]
+        for ill in on_ill_gpus(self.study, self._suspects):
+            self._stood_down(now, ill)
+        decided += [*self._assignments(now), *self._what_next(now)]
         claims, self._claims = self._claims, []
         return [*decided, *claims]
 
@@ -128,6 +142,8 @@ class Scheduler:
                 self._drain(reason)
             case Joined():
                 self._joined(now, event)
+            case StoodDown():
+                self._stood_down(now, event)
             case Finished():
                 self._finished(now, event)
             case Started() | Opened():
@@ -143,7 +159,18 @@ class Scheduler:
         if event.worker in self._gone and self._apply(now, event):
             self.news.append(f"worker {event.worker} is back")
         self._gone.discard(event.worker)
+        self._standing_by.pop(event.worker, None)
         self._apply(now, event)
+        if event.doubt:
+            self.warnings.append(f"{event.host}: {event.doubt}")
+
+    def _stood_down(self, now: float, event: StoodDown) -> None:
+        """A worker runs no trials any more; the same reason is told once a node."""
+        told, said = self._standing_by.values(), f"{event.host}: {event.why}"
+        self.warnings += [] if said in told else [in_words(self.study, event)]
+        self._standing_by[event.worker] = said
+        self._apply(now, event)
+        self._check_workers(event.why)
 
     def _lost(self, now: float, event: Lost) -> None:
         """A worker has gone; somebody else runs its trial."""
@@ -153,9 +180,13 @@ class Scheduler:
             trial = None if worker.trial is None else self.study.trials[worker.trial]
             again = "" if trial is None or trial.state is not State.WAITING else f"; trial {trial.number} is run again"
             self.warnings.append(f"worker {event.worker} on {worker.host} is lost: {event.why}{again}")
-        if len(self._gone) >= self.limits.workers and not self.finished:
+        self._check_workers("no worker is left")
+
+    def _check_workers(self, why: str) -> None:
+        """End the run when there is nobody to run a trial."""
+        if len(self._gone | self._standing_by.keys()) >= self.limits.workers and not self.finished:
             self.interrupted = True
-            self._drain("no worker is left")
+            self._drain("no worker is left" if self._gone else f"no worker has a device: {why}")
 
     def _heard(self, event: Heard, reported: dict[int, None]) -> None:
         """What stands in the common history is so: what others have said, and what was claimed and granted."""
@@ -202,7 +233,13 @@ class Scheduler:
             self._apply(now, Suggested(wanted))
 
     def _observations(self) -> list[Command]:
-        """Tell the optimizer of each trial that has ended, in that order, once."""
+        """Tell the optimizer of each trial that has ended, in that order, once; see which GPUs that proves to be ill.
+
+        What earlier runs have found out proves nothing: a GPU may have been mended since.
+        """
+        for number in self.study.ended[max(self._observed, self._past) :]:
+            for gpu, why in self._evidence.weigh(self.study.trials[number]).items():
+                self._suspects.setdefault(gpu, why)
         ended = [self.study.trials[number] for number in self.study.ended[self._observed :]]
         self._observed += len(ended)
         self._hopeful = self._hopeful or any(trial.state is not State.FAILED for trial in ended)
@@ -248,8 +285,10 @@ class Scheduler:
         """Give the waiting trials to the idle workers, first come, first served."""
         commands: list[Command] = []
         while self.study.idle and self.study.waiting and not self.draining and self._fits(now):
-            worker = next(iter(self.study.idle))
-            trial = self.study.trials[self.study.waiting[0]]
+            pair = next_pair(self.study)
+            if pair is None:
+                break
+            worker, trial = pair
             assign = Assign(worker, trial.number, trial.attempts + 1, trial.params)
             self._apply(now, assign)
             self._seen.pop(trial.number, None)
@@ -271,14 +310,15 @@ class Scheduler:
             return [Release(worker) for worker in self._leave()]
         if self.study.idle and not self.study.waiting and not self.draining:
             self._adopt(*(run for run, crew in self.study.crews.items() if crew.closed and crew.waiting))
-        missing = min(len(self.study.idle) + self._ahead - len(self.study.waiting), self._missing)
+        waiting = len(self.study.waiting) if not self.study.idle or next_pair(self.study) is not None else 0
+        missing = min(len(self.study.idle) + self._ahead - waiting, self._missing)
         if missing <= 0 or self._asked_at is not None or self.draining or self.exhausted:
             return []
         self._asked_at = now
         return [Suggest(missing, tuple(self.study.trials[number].params for number in self.study.open))]
 
     def _leave(self) -> list[int]:
-        leaving = [worker for worker in self.study.workers if worker not in self._gone]
+        leaving = [worker for worker in (*self.study.workers, *self._standing_by) if worker not in self._gone]
         self._gone.update(leaving)
         return leaving
 
