@@ -167,6 +167,8 @@ class Scheduler:
     def _stood_down(self, now: float, event: StoodDown) -> None:
         """A worker runs no trials any more; the same reason is told once a node."""
         told, said = self._standing_by.values(), f"{event.host}: {event.why}"
+        if not self.finished:
+            self._gone.discard(event.worker)
         self.warnings += [] if said in told else [in_words(self.study, event)]
         self._standing_by[event.worker] = said
         self._apply(now, event)

@@ -275,6 +275,7 @@ def test_a_welcome_survives_the_wire(load, tmp_path):
         timeout=5400,
         grace=30,
         cores=4,
+        gpus=0.5,
         seed=7,
         signal=10,
         heartbeat=300,

@@ -9,7 +9,7 @@ from metaopt.devices.base import Device, Gpu, Offer
 from metaopt.devices.visible import visible
 from metaopt.errors import DeviceError
 
-DRIVERS = (Path("/dev/nvidiactl"), Path("/dev/dxg"))
+DRIVERS: tuple[Path, ...] = (Path("/dev/nvidiactl"), Path("/dev/dxg"))
 """One is there on every machine whose NVIDIA driver is loaded (the second in WSL); else nothing more is imported."""
 SHOWN = 12  # characters of a UUID that people are shown
 

@@ -258,7 +258,7 @@ class MpiHub:
             self._homes[rank] = (event.host, event.pid)
             self._greeted.discard(rank)
         if rank in self._silent:
-            if not isinstance(event, Joined):
+            if not isinstance(event, Joined | StoodDown):
                 if rank not in self._greeted:
                     self._mail.send(self._welcome, rank, TO_WORKER)
                 self._greeted.add(rank)
