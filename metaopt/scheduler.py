@@ -162,7 +162,7 @@ class Scheduler:
         self._standing_by.pop(event.worker, None)
         self._apply(now, event)
         if event.doubt:
-            self.warnings.append(f"{event.host}: {event.doubt}")
+            self.news.append(f"{event.host}: {event.doubt}")
 
     def _stood_down(self, now: float, event: StoodDown) -> None:
         """A worker runs no trials any more; the same reason is told once a node."""

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from metaopt.devices.allot import allot, share_out
 from metaopt.devices.base import Device, Gpu, Offer
+from metaopt.devices.claim import Claims
 from metaopt.devices.cpu import share_near, usable_cores
 from metaopt.devices.gpu import give
 from metaopt.messages import Welcome
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from metaopt.devices.monitor import Monitor
 
 PATIENCE = 30.0  # seconds until the memory of the last trial must be free
+QUIET = 5.0  # seconds in which nothing is said of that
 HIDDEN = {"CUDA_VISIBLE_DEVICES": "", "HIP_VISIBLE_DEVICES": "-1"}
 """What scripts are told that are to use no GPU."""
 
@@ -39,7 +41,8 @@ class Station:
         self._monitor: Monitor | None = None
         self._trials = ""
         self._share = 1.0
-        self._until: float | None = None
+        self._until, self._told = 0.0, False
+        self._claims = Claims()
         self.device = Device("", (), {})
         self.doubt = self.remark = ""
 
@@ -69,26 +72,29 @@ class Station:
 
             self._monitor = Monitor(gpus, self._share)
 
-    def check(self) -> None:
-        """Raise Unfit when a trial should not begin: the device is ill, or memory of the last trial is still there."""
+    def check(self, *, first: bool) -> None:
+        """Raise Unfit when a trial should not begin: the device is ill, or somebody has it, or memory of it, still.
+
+        ``first``: this trial has not been waiting for that.  A ``remark`` is to be told, once.
+        """
         self.remark = ""
-        if self._monitor is None:
-            return
-        if fault := self._monitor.fault():
+        if first:
+            self._until, self._told = time.monotonic() + PATIENCE, False
+        if fault := self.fault():
             raise Unfit(fault, now=False)
-        held = self._monitor.held()
-        if held is None:
-            self._until = None
-            return
-        self._until = self._until or time.monotonic() + PATIENCE
-        if self._share >= 1:
+        held = None if self._monitor is None else self._monitor.held()
+        if held is not None and self._share >= 1:
             kill_leftovers(held.pids, self._trials)
-        if time.monotonic() < self._until:
-            raise Unfit(held.what, now=True)
-        self._until = None
-        if self._share >= 1:
-            raise Unfit(held.what, now=False)
-        self.remark = f"{held.what}: those that share it use more than their part"
+        claimed = self._claims.claim(self.device.gpus, self._share)
+        why, left = claimed or ("" if held is None else held.what), self._until - time.monotonic()
+        if why and left > 0:
+            self.remark = why if PATIENCE - left > QUIET and not self._told else ""
+            self._told = self._told or bool(self.remark)
+            raise Unfit(why, now=True)
+        if why and (claimed or self._share >= 1):
+            raise Unfit(why, now=False)
+        if why:
+            self.remark = f"{why}: those that share it use more than their part"
 
     def fault(self) -> str:
         """Why nothing should run here any more; empty while all is in order."""

@@ -29,7 +29,7 @@ DISK = {
     *(errno.ESHUTDOWN, errno.ENOTCONN, errno.ETIMEDOUT),
 }
 """What is wrong with a disk, and not with a trial: the trial waits until it is over."""
-AGAIN = 1.0  # seconds until it is tried again
+AGAIN, SOON = 1.0, 0.2  # seconds until it is tried again, with a disk and with a device
 WINDOW = 32  # words that rank 0 has not taken in before this worker says no more
 
 
@@ -130,11 +130,13 @@ class Worker:
     def _stand_by(self, why: str, gpus: tuple[str, ...] = ()) -> None:
         """Run no trials any more, and say why; ``gpus`` are ill."""
         self._standing_by, self._postponed = True, None
-        self._link.send(StoodDown(self._worker, socket.gethostname(), why, gpus))
+        ill = tuple(gpu for gpu in gpus if gpu in why) or gpus
+        self._link.send(StoodDown(self._worker, socket.gethostname(), why, ill))
 
     def _drop(self) -> None:
         """Let go of what runs here: nobody counts on it any more."""
         if self._attempt is not None:
+            self._station.end()
             self._attempt.abandon()
             self._guard.close()
             self._guard, self._attempt = Guard(), None
@@ -165,10 +167,10 @@ class Worker:
     def _is_fit(self, assign: Assign, *, first: bool) -> bool:
         """Whether the device is fit for a trial; else that waits, or this worker stands by."""
         try:
-            self._station.check()
+            self._station.check(first=first)
         except Unfit as unfit:
             if unfit.now:
-                self._postpone(assign, unfit.why if first else "")
+                self._postpone(assign, self._station.remark, SOON)
             else:
                 self._stand_by(unfit.why, self._station.gpus)
             return False
@@ -176,9 +178,9 @@ class Worker:
             warn(f"warning: trial {assign.trial}: {self._station.remark}")
         return True
 
-    def _postpone(self, assign: Assign, why: str) -> None:
+    def _postpone(self, assign: Assign, why: str, pause: float = AGAIN) -> None:
         """Try again soon; say ``why``, if there is anything to say."""
-        self._postponed, self._again_at = assign, time.monotonic() + AGAIN
+        self._postponed, self._again_at = assign, time.monotonic() + pause
         if why:
             warn(f"warning: trial {assign.trial} waits, since {why}")
 

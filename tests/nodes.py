@@ -2,6 +2,7 @@
 
 import json
 import os
+import zlib
 from pathlib import Path
 
 FAKE = Path(__file__).parent / "fake_gpus"
@@ -13,7 +14,8 @@ class Node:
 
     def __init__(self, directory, count=4, **about):
         self.path = directory / "gpus.json"
-        gpus = [{"uuid": f"GPU-{n}{n}{n}{n}aaaa-0000", "memory": 40 * GIB, "ecc": 0} for n in range(count)]
+        here = f"{zlib.crc32(str(directory).encode()):08x}"  # two tests on one machine have not the same GPUs
+        gpus = [{"uuid": f"GPU-{n}{n}{n}{n}aaaa-{here}", "memory": 40 * GIB, "ecc": 0} for n in range(count)]
         self.said = {"gpus": gpus, **about}
         self.write()
 

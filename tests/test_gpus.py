@@ -15,13 +15,15 @@ from metaopt.devices import amd
 from metaopt.devices import gpu as gpus
 from metaopt.devices.allot import allot, check, fits, share_out
 from metaopt.devices.base import Device, Gpu, Offer
+from metaopt.devices.claim import Claims
 from metaopt.devices.cpu import share_near
 from metaopt.devices.gpu import give, offer, usable_gpus
 from metaopt.devices.monitor import Meter, Monitor, within
 from metaopt.devices.nvml import Nvml, Reading, opened
 from metaopt.devices.visible import visible
 from metaopt.errors import DeviceError
-from metaopt.station import kill_leftovers
+from metaopt.messages import Welcome
+from metaopt.station import Station, Unfit, kill_leftovers
 
 NODE = [[Gpu(uuid)] for uuid in ("GPU-aaaa1111", "GPU-aaaa2222", "GPU-bbbb3333", "GPU-cccc4444")]
 DIVIDED = [[Gpu("MIG-1", whole="GPU-aa"), Gpu("MIG-2", whole="GPU-aa")], [Gpu("GPU-bb")]]
@@ -243,8 +245,8 @@ def test_without_a_driver_nothing_is_imported(monkeypatch, tmp_path):
     [
         ({}, ""),
         ({"ecc": 2}, "2 uncorrected ECC errors"),
-        ({"xid": 79}, "Xid 79"),
-        ({"xid": 13}, ""),  # a program's own fault
+        ({"xids": [31, 79]}, "Xid 79"),
+        ({"xids": [13, 31]}, ""),  # a program's own fault
         ({"error": "GPU_IS_LOST"}, "GPU is lost"),
         ({"error": "RESET_REQUIRED"}, "GPU requires restart"),
         ({"error": "NO_PERMISSION"}, ""),
@@ -281,6 +283,52 @@ def test_a_part_of_a_gpu_is_free_when_the_others_keep_to_theirs(node):
     assert monitor.held() is None
     node.change(0, used=30 * GIB)
     assert monitor.held() is not None
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "both"), [(1, 1, False), (1, 0.5, False), (0.5, 1, False), (0.5, 0.5, True), (0.3, 0.3, True)]
+)
+def test_another_run_keeps_away_from_a_gpu_that_is_claimed(tmp_path, first, second, both):
+    gpu = [Gpu(f"GPU-{tmp_path}")]
+    ours, theirs = Claims(), Claims()
+    assert ours.claim(gpu, first) == ours.claim(gpu, first) == ""
+    assert (theirs.claim(gpu, second) == "") == both
+    del ours
+    assert theirs.claim(gpu, second) == ""
+
+
+def station(trials, gpus, gpus_per_trial=1):
+    made = Station([Offer(tuple(gpus))], 0)
+    made.settle(Welcome(("true",), "/", str(trials), {}, None, 1.0, None, 1, gpus=gpus_per_trial))
+    return made
+
+
+def test_a_trial_waits_for_memory_and_a_worker_whose_gpu_is_not_freed_stands_by(node, tmp_path, monkeypatch):
+    place = station(tmp_path, usable_gpus()[:1])
+    place.check(first=True)
+    with subprocess.Popen(["sleep", "60"]) as process:
+        node.change(0, processes={str(process.pid): 20 * GIB})
+        with pytest.raises(Unfit, match=f"20.0 of 40.0 GiB of {node.uuids[0]} are in use") as caught:
+            place.check(first=True)
+        assert caught.value.now
+        monkeypatch.setattr("metaopt.station.PATIENCE", 0)
+        with pytest.raises(Unfit) as caught:
+            place.check(first=True)
+        assert not caught.value.now
+        assert process.poll() is None  # it is nobody's that we know
+        process.kill()
+    place.check(first=True)
+
+
+def test_leftovers_of_our_own_are_killed_for_the_next_trial(node, tmp_path):
+    place = station(tmp_path, usable_gpus()[:1])
+    place.check(first=True)
+    with subprocess.Popen(["sleep", "60"], env={**os.environ, "METAOPT_TRIAL_DIR": f"{tmp_path}/3"}) as process:
+        node.change(0, processes={str(process.pid): 20 * GIB})
+        with pytest.raises(Unfit):
+            place.check(first=True)
+        assert process.wait(10) == -9
+    place.check(first=False)
 
 
 def test_only_what_our_trials_have_left_behind_is_killed(tmp_path):

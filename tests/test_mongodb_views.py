@@ -21,6 +21,7 @@ from metaopt.messages import (
     Renewed,
     Reported,
     Started,
+    StoodDown,
     Stop,
     Suggested,
 )
@@ -209,7 +210,7 @@ def tell(seed, scheduler):
                 *(Joined(worker, "host", "core"), Joined(worker, "host", "core"), Started(worker, trial, attempt, 1)),
                 *(loss(worker, trial, attempt, chance.random(), first=chance.randint(1, 5)),) * 3,
                 *(ended, ended, Suggested(({"x": 0},) * chance.randint(0, 2))),
-                Lost(worker, "gone") if chance.random() < 0.5 else ended,
+                chance.choice([Lost(worker, "gone"), StoodDown(worker, "host", "ill"), ended, ended]),
             ]
         )
 

@@ -100,6 +100,7 @@ class Monitor:
 
     def watch(self) -> None:
         """A trial begins: sample what the GPUs do, in a thread of its own, since a driver may hang."""
+        self._done.set()
         self._done, self._meter = threading.Event(), Meter(self._gpus, self._share)
         self._thread = threading.Thread(target=self._sample, args=(self._done, self._meter), daemon=True)
         self._thread.start()

@@ -33,8 +33,9 @@ TROUBLE = {
     ),
 }
 """What is wrong when NVML cannot be used, by the error's name, and what to do about it."""
-GONE = ("GPU_IS_LOST", "RESET_REQUIRED", "IRQ_ISSUE", "UNKNOWN", "NOT_FOUND")
-"""Errors that a GPU in order does not give."""
+LOST = ("GPU_IS_LOST", "RESET_REQUIRED")
+GONE = (*LOST, "IRQ_ISSUE", "UNKNOWN", "NOT_FOUND")
+"""Errors that a GPU in order does not give; all but the first two also mean that a question is not for it."""
 
 
 class Reading(NamedTuple):
@@ -154,18 +155,23 @@ class Nvml:
         try:
             return getattr(self._nvml, name)(*arguments)
         except self._nvml.NVMLError as error:
-            if _is(self._nvml, error, *GONE):
+            if _is(self._nvml, error, *LOST):
                 raise
             return None
 
     def _xid(self, uuid: str, handle: Any) -> int:  # noqa: ANN401 - as above
-        """The Xid of the last critical error since somebody asked first; 0 when there is none."""
+        """The Xid of a critical error since somebody asked last, a fatal one if there is; 0 when there is none."""
         if uuid not in self._events:
             self._events[uuid] = events = self._ask("nvmlEventSetCreate")
             if events is not None:
                 self._ask("nvmlDeviceRegisterEvents", handle, self._nvml.nvmlEventTypeXidCriticalError, events)
-        said = self._ask("nvmlEventSetWait", self._events[uuid], 0) if self._events[uuid] is not None else None
-        return int(said.eventData) if said is not None else 0
+        xid = 0
+        while xid not in FATAL_XIDS and self._events[uuid] is not None:
+            said = self._ask("nvmlEventSetWait", self._events[uuid], 0)
+            if said is None:
+                break
+            xid = int(said.eventData)
+        return xid
 
 
 @contextmanager

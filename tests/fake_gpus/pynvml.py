@@ -2,7 +2,8 @@
 
     {"init": "DRIVER_NOT_LOADED",            # what nvmlInit raises, if anything
      "gpus": [{"uuid": "GPU-...", "memory": 40e9, "used": 0, "cores": [0, 1], "mode": 0, "ecc": 0, "busy": 31,
-               "watts": 200, "xid": 0, "error": "GPU_IS_LOST", "hidden": false, "mig": [{"uuid": "MIG-...", ...}],
+               "watts": 200, "xids": [79],
+               "error": "GPU_IS_LOST", "hidden": false, "mig": [{"uuid": "MIG-...", ...}],
                "processes": {"4711": 1e9}}]}
 
 Memory of a process is in use as long as it lives, as it is in a GPU.  The file is read anew for each question.
@@ -171,5 +172,6 @@ def nvmlDeviceRegisterEvents(handle, kinds, events):
 
 
 def nvmlEventSetWait(events, timeout):
-    xid = _look(events[0]).get("xid", 0)
-    return SimpleNamespace(eventData=xid) if xid else _raise("TIMEOUT")
+    new = _look(events[0]).get("xids", [])[len(events) - 1 :]
+    events += new[:1]
+    return SimpleNamespace(eventData=new[0]) if new else _raise("TIMEOUT")
