@@ -8,13 +8,14 @@ from typing import Any
 
 @dataclass(slots=True)
 class Worker:
-    """A worker that is there, and the trial that it runs."""
+    """A worker that is there, and the trial that it runs; ``blamed`` are those that may have failed for its GPUs."""
 
     host: str
     device: str
     joined: float
     trial: int | None = None
     gpus: tuple[str, ...] = ()
+    blamed: list[int] = field(default_factory=list)
 
 
 @dataclass(slots=True)

@@ -2,9 +2,13 @@
 
 from collections.abc import Iterator, Mapping
 
+from metaopt.crew import Worker
 from metaopt.messages import StoodDown
 from metaopt.study import Study
 from metaopt.trial import Trial
+
+MANY = 2
+"""So many trials that blame a GPU make it suspicious, until they have ended."""
 
 
 def next_pair(study: Study) -> tuple[int, Trial] | None:
@@ -13,11 +17,25 @@ def next_pair(study: Study) -> tuple[int, Trial] | None:
     return next((pair for pair in pairs if _may_run(study, *pair)), None)
 
 
+def hungry(study: Study) -> int:
+    """How many idle workers may be given new trials."""
+    return sum(not _is_suspicious(study, study.workers[worker]) for worker in study.idle)
+
+
 def _may_run(study: Study, worker: int, trial: Trial) -> bool:
-    """Whether it has not failed there, as it seemed for the GPU; where there is no other one, that is no matter."""
-    if not trial.shunned or not set(trial.shunned) & set(study.workers[worker].gpus):
+    """Whether its GPU is beyond suspicion; where there is no better one, that is no matter."""
+    if not _is_bad(study, study.workers[worker], trial):
         return True
-    return all(set(trial.shunned) & set(other.gpus) for other in study.workers.values())
+    return all(_is_bad(study, other, trial) for other in study.workers.values())
+
+
+def _is_bad(study: Study, worker: Worker, trial: Trial) -> bool:
+    return bool(trial.shunned and set(trial.shunned) & set(worker.gpus)) or _is_suspicious(study, worker)
+
+
+def _is_suspicious(study: Study, worker: Worker) -> bool:
+    """Whether some trials have blamed its GPUs that are still to be tried elsewhere: it would soon fail all others."""
+    return len(worker.blamed) >= MANY and sum(number in study.open for number in worker.blamed) >= MANY
 
 
 def on_ill_gpus(study: Study, suspects: Mapping[str, str]) -> Iterator[StoodDown]:

@@ -33,7 +33,7 @@ from metaopt.messages import (
     Suggest,
     Suggested,
 )
-from metaopt.placement import in_words, next_pair, on_ill_gpus
+from metaopt.placement import hungry, in_words, next_pair, on_ill_gpus
 from metaopt.shortage import wants_memory
 from metaopt.stopping.base import Stopper
 from metaopt.study import Study
@@ -312,8 +312,9 @@ class Scheduler:
             return [Release(worker) for worker in self._leave()]
         if self.study.idle and not self.study.waiting and not self.draining:
             self._adopt(*(run for run, crew in self.study.crews.items() if crew.closed and crew.waiting))
-        waiting = len(self.study.waiting) if not self.study.idle or next_pair(self.study) is not None else 0
-        missing = min(len(self.study.idle) + self._ahead - waiting, self._missing)
+        free = hungry(self.study)
+        waiting = len(self.study.waiting) if not free or next_pair(self.study) is not None else 0
+        missing = min(free + self._ahead - waiting, self._missing)
         if missing <= 0 or self._asked_at is not None or self.draining or self.exhausted:
             return []
         self._asked_at = now

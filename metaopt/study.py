@@ -206,9 +206,9 @@ class Study:
         else:
             self._completed(time, trial, fact.error)
         crew = self.crews[trial.run]
-        if fact.worker in crew.workers:
-            crew.workers[fact.worker].trial = None
-            crew.idle[fact.worker] = None
+        if (worker := crew.workers.get(fact.worker)) is not None:
+            worker.trial, crew.idle[fact.worker] = None, None
+            worker.blamed += [fact.trial] if blamed else []
 
     def _completed(self, time: float, trial: Trial, error: str) -> None:
         outcome = self.goals.outcome(trial.points)

@@ -75,6 +75,17 @@ def test_a_trial_that_blamed_its_gpu_waits_for_another_one_and_the_ill_one_stand
     assert "a is in quarantine: trial 0 failed here, and was completed elsewhere" in talk.scheduler.warnings[-1]
 
 
+def test_a_gpu_that_two_trials_blame_gets_no_more_until_they_have_ended():
+    talk = Talk(trials=9)
+    talk.say(on(1, "a"), on(2, "b"))
+    talk.say(Suggested(tuple({"x": n} for n in range(4))))
+    assert Assign(1, 2, 1, {"x": 2}) in talk.say(Finished(1, 0, 1, "killed", FAULT))
+    assert talk.say(Finished(1, 2, 1, "killed", FAULT)) == []
+    assert Assign(2, 2, 2, {"x": 2}) in talk.say(Finished(2, 1, 1, "failed", "its own fault"))
+    commands = talk.say(Finished(2, 2, 2, "failed", "its own fault"))  # so it was not the GPU
+    assert Assign(1, 3, 1, {"x": 3}) in commands
+
+
 def test_where_there_is_no_other_gpu_it_is_run_there_again():
     talk = Talk(trials=1, workers=1)
     talk.say(on(1, "a"))
