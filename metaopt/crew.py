@@ -8,14 +8,13 @@ from typing import Any
 
 @dataclass(slots=True)
 class Worker:
-    """A worker that is there, and the trial that it runs; ``blamed`` are those that may have failed for its GPUs."""
+    """A worker that is there, and the trial that it runs."""
 
     host: str
     device: str
     joined: float
     trial: int | None = None
     gpus: tuple[str, ...] = ()
-    blamed: list[int] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -24,7 +23,7 @@ class Crew:
 
     ``experiment`` is what its own file says; ``lost`` are the nodes that died before it.  When it is ``closed``, the
     run has ended, and what waits is to be had by others.  ``quarantined`` are the GPUs that no trial is run on any
-    more, and why.
+    more, and why; ``blamed`` has, by worker, the trials that may have failed for its GPUs.
     """
 
     experiment: Mapping[str, Any] = field(default_factory=dict)
@@ -34,6 +33,7 @@ class Crew:
     closed: bool = False
     lost: tuple[str, ...] = ()
     quarantined: dict[str, str] = field(default_factory=dict)
+    blamed: dict[int, list[int]] = field(default_factory=dict)
 
     @property
     def attempts(self) -> int:

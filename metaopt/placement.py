@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Mapping
 
-from metaopt.crew import Worker
 from metaopt.messages import StoodDown
 from metaopt.study import Study
 from metaopt.trial import Trial
@@ -19,23 +18,24 @@ def next_pair(study: Study) -> tuple[int, Trial] | None:
 
 def hungry(study: Study) -> int:
     """How many idle workers may be given new trials."""
-    return sum(not _is_suspicious(study, study.workers[worker]) for worker in study.idle)
+    suspicious = [worker for worker in study.crews[study.run].blamed if _is_suspicious(study, worker)]
+    return len(study.idle) - sum(worker in study.idle for worker in suspicious)
 
 
 def _may_run(study: Study, worker: int, trial: Trial) -> bool:
     """Whether its GPU is beyond suspicion; where there is no better one, that is no matter."""
-    if not _is_bad(study, study.workers[worker], trial):
-        return True
-    return all(_is_bad(study, other, trial) for other in study.workers.values())
+    return not _is_bad(study, worker, trial) or all(_is_bad(study, other, trial) for other in study.workers)
 
 
-def _is_bad(study: Study, worker: Worker, trial: Trial) -> bool:
-    return bool(trial.shunned and set(trial.shunned) & set(worker.gpus)) or _is_suspicious(study, worker)
+def _is_bad(study: Study, worker: int, trial: Trial) -> bool:
+    failed = trial.shunned and set(trial.shunned) & set(study.workers[worker].gpus)
+    return bool(failed) or _is_suspicious(study, worker)
 
 
-def _is_suspicious(study: Study, worker: Worker) -> bool:
+def _is_suspicious(study: Study, worker: int) -> bool:
     """Whether some trials have blamed its GPUs that are still to be tried elsewhere: it would soon fail all others."""
-    return len(worker.blamed) >= MANY and sum(number in study.open for number in worker.blamed) >= MANY
+    blamed = study.crews[study.run].blamed.get(worker, ())
+    return len(blamed) >= MANY and sum(number in study.open for number in blamed) >= MANY
 
 
 def on_ill_gpus(study: Study, suspects: Mapping[str, str]) -> Iterator[StoodDown]:

@@ -208,7 +208,8 @@ class Study:
         crew = self.crews[trial.run]
         if (worker := crew.workers.get(fact.worker)) is not None:
             worker.trial, crew.idle[fact.worker] = None, None
-            worker.blamed += [fact.trial] if blamed else []
+            if blamed:
+                crew.blamed.setdefault(fact.worker, []).append(fact.trial)
 
     def _completed(self, time: float, trial: Trial, error: str) -> None:
         outcome = self.goals.outcome(trial.points)
