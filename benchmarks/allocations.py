@@ -22,13 +22,14 @@ from measure import answer, progress
 from metaopt.driver import Driver
 from metaopt.goals import Goals
 from metaopt.history import replay
+from metaopt.limits import Limits
 from metaopt.master import SLACK
 from metaopt.messages import Event, Opened, Params
 from metaopt.objective import Objective
 from metaopt.optimizers import make
 from metaopt.proposer import InlineProposer
 from metaopt.recorder import Recorder
-from metaopt.scheduler import Limits, Scheduler
+from metaopt.scheduler import Scheduler
 from metaopt.stopping.never import Never
 from metaopt.stores.memory import Memory
 from metaopt.study import Study

@@ -17,13 +17,14 @@ from problems import PROBLEMS
 
 from metaopt.driver import Driver
 from metaopt.goals import Goals
+from metaopt.limits import Limits
 from metaopt.messages import Assign, Command, Event, Finished, Observe, Opened, Params
 from metaopt.objective import Objective
 from metaopt.optimizers import make
 from metaopt.plugins import Choice
 from metaopt.proposer import ProcessProposer
 from metaopt.recorder import Recorder
-from metaopt.scheduler import Limits, Scheduler
+from metaopt.scheduler import Scheduler
 from metaopt.space import Space
 from metaopt.stopping.never import Never
 from metaopt.stores.memory import Memory

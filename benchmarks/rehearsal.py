@@ -16,10 +16,11 @@ from collections import deque
 from metaopt import __version__
 from metaopt.driver import Driver
 from metaopt.history import FORMAT
+from metaopt.limits import Limits
 from metaopt.messages import Assign, Command, Event, Finished, Joined, Opened, Reported, Started, Stop
 from metaopt.optimizers import make
 from metaopt.proposer import InlineProposer
-from metaopt.scheduler import Limits, Scheduler
+from metaopt.scheduler import Scheduler
 from metaopt.sharing import SharedRecorder, join
 from metaopt.stopping.never import Never
 from metaopt.stores import Store, open_store

@@ -23,12 +23,13 @@ from problems import CACHE
 
 from metaopt.driver import Driver
 from metaopt.goals import Goals
+from metaopt.limits import Limits
 from metaopt.messages import Opened, Params
 from metaopt.objective import Objective
 from metaopt.plugins import Choice, load_stopper
 from metaopt.proposer import InlineProposer
 from metaopt.recorder import Recorder
-from metaopt.scheduler import Limits, Scheduler
+from metaopt.scheduler import Scheduler
 from metaopt.stopping.base import Stopper
 from metaopt.stores.memory import Memory
 from metaopt.study import Study

@@ -21,7 +21,7 @@ from measure import progress
 HERE = Path(__file__).parent
 BENCHMARKS = (
     *("overhead", "utilisation", "idle", "reaction", "death", "start", "resume", "simulate", "allocations", "stores"),
-    *("away", "regret", "parallel", "ask_cost", "stopping"),
+    *("away", "devices", "regret", "parallel", "ask_cost", "feeding", "stopping"),
 )
 COLUMNS = ("question", "figure", "beside", "ratio", "aim", "machine")
 BEGIN, END = "<!-- figures -->", "<!-- end of figures -->"

@@ -14,9 +14,11 @@ from pathlib import Path
 from metaopt.argv import fill
 from metaopt.devices.base import Device
 from metaopt.errors import WireError
+from metaopt.faults import blames_gpu
 from metaopt.messages import Assign, Event, Finished, Point, Reported, Scalar, Welcome
 from metaopt.process import LEFT_BEHIND, Guard, environment, tail_of
 from metaopt.reporting import FILE, SIGNAL, TRIAL_DIR
+from metaopt.shortage import GPU_MEMORY, lacks_gpu_memory
 from metaopt.tail import Lines, Patterns, Reports, Tail, points_in
 from metaopt.trial import extends
 from metaopt.wire import reported_fields, to_plain
@@ -37,6 +39,7 @@ class Attempt:
     def __init__(self, worker: int, assign: Assign, welcome: Welcome, guard: Guard, device: Device) -> None:
         self.key = (assign.trial, assign.attempt)
         self._run, self._params, self._guard = (worker, *self.key), assign.params, guard
+        self._gpus = device.gpus
         self._directory = _own(Path(welcome.trials, str(assign.trial)).absolute(), assign.params)
         self._keep(PARAMS, assign.params, durable=False)  # the journal has them
         if (self._directory / OUTCOME).exists():  # of another attempt, which must not be taken for this one
@@ -120,15 +123,16 @@ class Attempt:
         """Nobody wants to know how it ends."""
         os.close(self._process.report)
 
-    def conclude(self, *, warned: bool = False) -> Finished:
+    def conclude(self, *, warned: bool = False, usage: Mapping[str, float] | None = None) -> Finished:
         """How it ended; kept in its directory before anybody hears of it.  Rank 0 hears of it in any case.
 
         ``warned``: the batch system has sent SIGUSR1 to every process here; a script that died of it was interrupted.
+        ``usage`` is what its GPUs did.
         """
         os.close(self._process.report)
         if warned and self._code in {-signal.SIGUSR1, 128 + signal.SIGUSR1}:
             self._stopping = self._stopping or "interrupted"
-        finished = Finished(*self._run, *self._outcome())
+        finished = Finished(*self._run, *self._outcome(), usage=usage or {})
         said, ended = to_plain(Reported(*self._run, tuple(self._points))), to_plain(finished)
         when = {"started": self._began, "ended": time.time()}
         trouble = self._keep(OUTCOME, {**said, **ended, "params": self._params, **when})
@@ -182,7 +186,12 @@ class Attempt:
         if self._code == 0:
             return "completed", "\n".join([*self._patterns.unheard(), stderr])
         killed = self._code in KILLED and self._process.error != LEFT_BEHIND
-        return "killed" if killed else "failed", f"{self._process.error}\n{stderr}"
+        error = f"{self._process.error}\n{stderr}"
+        if self._gpus and lacks_gpu_memory(error):
+            return "failed", f"{GPU_MEMORY} ({self._process.error})\n{stderr}"
+        if self._gpus and (said := blames_gpu(stderr)):
+            return "killed", f"its GPU may be ill: {said}\n{error}"
+        return "killed" if killed else "failed", error
 
 
 def known(worker: int, assign: Assign, welcome: Welcome) -> list[Event]:
@@ -198,7 +207,7 @@ def known(worker: int, assign: Assign, welcome: Welcome) -> list[Event]:
     except (OSError, ValueError, KeyError, TypeError, WireError):
         return []
     words = [Reported(*run, points[first : first + BATCH]) for first in range(0, len(points), BATCH)]
-    return [*words, Finished(*run, "completed", outcome["error"], outcome.get("ended"))]
+    return [*words, Finished(*run, "completed", outcome["error"], outcome.get("ended"), outcome.get("usage", {}))]
 
 
 def _own(directory: Path, params: Mapping[str, Scalar]) -> Path:

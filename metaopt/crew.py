@@ -14,6 +14,7 @@ class Worker:
     device: str
     joined: float
     trial: int | None = None
+    gpus: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
@@ -21,7 +22,8 @@ class Crew:
     """The workers of one run, those of them without a trial, and the trials that wait for them, in order.
 
     ``experiment`` is what its own file says; ``lost`` are the nodes that died before it.  When it is ``closed``, the
-    run has ended, and what waits is to be had by others.
+    run has ended, and what waits is to be had by others.  ``quarantined`` are the GPUs that no trial is run on any
+    more, and why; ``blamed`` has, by worker, the trials that may have failed for its GPUs.
     """
 
     experiment: Mapping[str, Any] = field(default_factory=dict)
@@ -30,6 +32,8 @@ class Crew:
     waiting: deque[int] = field(default_factory=deque)
     closed: bool = False
     lost: tuple[str, ...] = ()
+    quarantined: dict[str, str] = field(default_factory=dict)
+    blamed: dict[int, list[int]] = field(default_factory=dict)
 
     @property
     def attempts(self) -> int:

@@ -10,6 +10,12 @@ SHARE = 0.25
 """A trial fits when this share of the completed ones would have.  A larger one leaves more workers idle at the end,
 which is worth no more than an attempt in vain; a smaller one begins what has next to no chance."""
 
+WORTHWHILE = 0.25
+"""So many workers must come free while the optimizer thinks for points to be kept ahead: they know a little less.
+
+Then twice as many are kept: for those that come free until the answer is there, and until the next one is.
+A worker that is alone waits: each of its points knows all others, and the same seed gives the same ones."""
+
 
 class Durations:
     """The work, in seconds, of the trials of ``study`` that have completed."""
@@ -24,6 +30,18 @@ class Durations:
         """The least that a trial took; None as long as none has completed."""
         self._learn()
         return self._work[0] if self._work else None
+
+    def ahead(self, thinking: float, now: float) -> int:
+        """How many points to keep ahead of the workers while the optimizer thinks for so many seconds.
+
+        Trials that still run count too: else only short ones would, at first.
+        """
+        study = self._study
+        running = [worker.trial for worker in study.workers.values() if worker.trial is not None]
+        begun = [started for each in running if (started := study.trials[each].started) is not None]
+        exposed = study.spent + now * len(begun) - sum(begun)
+        expected = thinking * len(study.workers) * study.tries / max(exposed, 1e-6)
+        return math.ceil(2 * expected) if expected > WORTHWHILE and len(study.workers) > 1 else 0
 
     def fits(self, left: float, span: float) -> bool:
         """Whether a trial has a fair chance to complete in the ``left`` of ``span`` seconds, or can go on later.

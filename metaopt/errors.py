@@ -13,6 +13,7 @@
     │   ├── Overtaken            others have written to it meanwhile
     │   ├── HistoryDiffers       it belongs to another experiment
     │   └── HistoryIncomplete    the run has ended, and not all of it could be written
+    ├── DeviceError              GPUs or cores that cannot be had
     ├── OptimizerGone            neither the optimizer nor random search can be run
     ├── LaunchError              started in a way that cannot work
     ├── Interruption             somebody has ended it
@@ -101,6 +102,10 @@ class HistoryIncomplete(HistoryError):
     """The run has ended, and not all of it could be written."""
 
     exit_status = 1
+
+
+class DeviceError(MetaoptError):
+    """The GPUs or cores that a trial needs cannot be had on a node."""
 
 
 class OptimizerGone(MetaoptError):

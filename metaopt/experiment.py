@@ -18,6 +18,7 @@ from metaopt.goals import Goals
 from metaopt.keys import KEYS, REQUIRED
 from metaopt.location import Location, written_history, written_name
 from metaopt.messages import Params, Welcome
+from metaopt.resources import Resources, read_resources
 from metaopt.scalars import duration
 from metaopt.space import ITSELF, Space
 from metaopt.yamlfile import YamlFile, shown
@@ -50,7 +51,7 @@ class Experiment:
     heartbeat: float
     attempts: int
     give_up_after: int
-    cores_per_trial: int
+    resources: Resources
     metrics: Mapping[str, str]
     history: str
     warm_start: tuple[str, ...]
@@ -82,7 +83,7 @@ class Experiment:
             heartbeat=_heartbeat(file),
             attempts=_integer(file, "attempts", least=1),
             give_up_after=_integer(file, "give_up_after", least=0),
-            cores_per_trial=_integer(file, "resources.cores_per_trial", least=1),
+            resources=read_resources(file),
             metrics=_metrics(file),
             history=written_history(file, name),
             warm_start=_warm_start(file, name),
@@ -98,7 +99,8 @@ class Experiment:
         about = ("name", "directory", "trials", "seed", "resumes", "attempts", "give_up_after")
         times = ("timeout", "grace", "heartbeat")
         return {
-            **{key: getattr(self, key) for key in (*about, *times, "cores_per_trial")},
+            **{key: getattr(self, key) for key in (*about, *times)},
+            **self.resources.describe(),
             "command": list(self.command),
             **self.goals.describe(),
             "space": self.space.canonical(),
@@ -116,10 +118,11 @@ class Experiment:
             metrics=self.metrics,
             timeout=self.timeout,
             grace=self.grace,
-            cores=self.cores_per_trial,
+            cores=self.resources.cores,
             seed=self.seed,
             signal=self.signal,
             heartbeat=self.heartbeat,
+            gpus=self.resources.gpus,
         )
 
     @property
@@ -149,11 +152,6 @@ class Experiment:
 def _check_keys(file: YamlFile) -> None:
     """Every key is known, and those that must be there are."""
     file.check_keys("", [key for key in KEYS if "." not in key])
-    if file.has("resources") and not isinstance(file.get("resources"), dict):
-        example = f"Write resources: {KEYS['resources'].example}"
-        file.refuse("resources", f"{shown(file.get('resources'))} has no keys", example)
-    if isinstance(file.get("resources"), dict):
-        file.check_keys("resources", [_last(key) for key in KEYS if key.startswith("resources.")])
     for key, (default, example, _) in KEYS.items():
         if default == REQUIRED and "." not in key and not file.has(key):
             file.refuse(key, "it is missing", f"Add a line: {key}: {example}")

@@ -9,12 +9,13 @@ from metaopt.driver import Driver
 from metaopt.errors import WalltimeShort
 from metaopt.experiment import Experiment
 from metaopt.history import FORMAT
+from metaopt.limits import Limits
 from metaopt.master import SLACK
 from metaopt.messages import Assign, Opened, Params, Point
 from metaopt.plugins import load_stopper
 from metaopt.proposer import InlineProposer
 from metaopt.recorder import Recorder
-from metaopt.scheduler import Limits, Scheduler
+from metaopt.scheduler import Scheduler
 from metaopt.stores.memory import Memory
 from metaopt.study import Study
 from metaopt.transports.simulated import Points, SimulatedHub

@@ -107,6 +107,7 @@ class History:
                 **{name: getattr(trial, name) for name in before},
                 **self.goals.row(trial.objectives, trial.excess),
                 **{name: getattr(trial, name) for name in after},
+                **trial.usage,
                 "state": str(trial.state),
             }
             for trial in self.trials.values()
@@ -283,7 +284,9 @@ def _ended(trial: Trial, worker: int, outcome: Mapping[str, Any]) -> list[Report
     return [
         from_plain("Reported", {**run, "points": new}),
         from_plain(
-            "Finished", {**run, "outcome": outcome["outcome"], "error": outcome["error"], "ended": outcome.get("ended")}
+            "Finished",
+            {**run, "outcome": outcome["outcome"], "error": outcome["error"], "ended": outcome.get("ended")}
+            | {"usage": outcome.get("usage", {})},
         ),
     ]
 

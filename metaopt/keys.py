@@ -39,6 +39,8 @@ KEYS: Mapping[str, Key] = {
     "give_up_after": Key("5", "20", "stop when the first so many trials have all failed; 0: never"),
     "resources": Key("none", "{cores_per_trial: 4}", "what a trial needs"),
     "resources.cores_per_trial": Key("1", "4", "CPU cores of a trial"),
+    "resources.gpus_per_trial": Key("1", "0.5", "GPUs of a trial: several, one, or a part of one; 0 for none"),
+    "resources.nodes_per_trial": Key("1", "1", "nodes of a trial"),
     "metrics": Key("none", r"{val_loss: 'val_loss=(\S+)'}", "patterns with one group, over what the script prints"),
     "history": Key("<name>.history", "/scratch/digits", "a directory, from the file's own, or a URL"),
     "warm_start": Key("none", "[other.history]", "histories of other studies whose trials the optimizer is told of"),

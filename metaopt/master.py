@@ -8,6 +8,7 @@ import signal
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Protocol
@@ -17,15 +18,16 @@ from metaopt.allocations import detect
 from metaopt.driver import Driver, View
 from metaopt.durations import Durations
 from metaopt.editing import change_space
-from metaopt.errors import HistoryError, HistoryIncomplete, WalltimeShort
+from metaopt.errors import HistoryError, HistoryIncomplete, LaunchError, WalltimeShort
 from metaopt.experiment import Experiment
 from metaopt.history import FORMAT, OUTCOME, check_same, replay, unheard
+from metaopt.limits import Limits
 from metaopt.messages import Closed, Event, Observe, Opened, Welcome
 from metaopt.plugins import load_stopper
 from metaopt.point import usual
 from metaopt.proposer import ProcessProposer
 from metaopt.recorder import Recorder
-from metaopt.scheduler import Limits, Scheduler
+from metaopt.scheduler import Scheduler
 from metaopt.sharing import SharedRecorder, join
 from metaopt.stores import Store, open_store
 from metaopt.study import Study
@@ -74,16 +76,17 @@ def lead(
     walltime: float | None = None,
     doubts: Sequence[str] = (),
     keep: bool = False,
+    allow_cpu: bool = False,
 ) -> int:
     """Search as ``file`` says, with ``workers`` workers behind ``hub``; gives the exit status.
 
-    ``walltime`` is how many seconds there are from now on, if not until the end of the allocation; ``doubts`` are
-    things to say before anything else.  When the space has changed, ``keep`` says to go on with the trials that fit it.
-
+    ``walltime`` is how many seconds there are from now on, if not until the end of the allocation; ``doubts`` are to be
+    said first; ``keep`` is to go on with the trials that fit a changed space, ``allow_cpu`` without GPUs if need be.
     Raises MetaoptError when the experiment or its history does not allow it, before anything has started.
     """
     experiment = Experiment.load(file)
     lessons = learn(experiment)
+    stopper = load_stopper(experiment.stopper, experiment.goals.objectives[0].goal)
     allocation, now = detect(os.environ, time.time()), time.time()
     deadline = min(allocation.deadline or math.inf, now + (walltime or math.inf))
     store = open_store(experiment.history, create=True, study=experiment.name)
@@ -93,11 +96,10 @@ def lead(
             study, past = resume(experiment, store)
         end = deadline - experiment.grace - SLACK
         check_time(study, experiment, end, now)
-        limits = Limits(experiment.trials, workers, experiment.give_up_after, now, end)
-        stopper = load_stopper(experiment.stopper, experiment.goals.objectives[0].goal)
-        hub.greet(experiment.welcome())
+        hub.greet(replace(experiment.welcome(), allow_cpu=allow_cpu))
         with _reached(experiment):
             study, recorder, first = _open(experiment, store, study, past, deadline)
+        limits = Limits(experiment.trials, workers, experiment.give_up_after, now, end)
         scheduler = Scheduler(study, limits, stopper, shared=store.shared, first=usual(experiment.space))
         scheduler.warnings += [*doubts, *filter(None, [allocation.doubt])]
         scheduler.news += [*notes, *lessons.notes]
@@ -237,6 +239,8 @@ def _is_kept(directory: Path, attempt: int) -> bool:
 
 
 def _status(scheduler: Scheduler) -> int:
+    if scheduler.refused:
+        raise LaunchError(scheduler.refused, "Nothing has been run: once it is mended, the same command goes on.")
     if scheduler.complete:
         return FINISHED if scheduler.study.best is not None else FAILED
     return INTERRUPTED if scheduler.interrupted else FAILED

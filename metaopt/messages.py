@@ -9,7 +9,7 @@ Times are seconds since the epoch, durations seconds; ``worker`` is an MPI rank 
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 Scalar: TypeAlias = str | int | float | bool | None
@@ -37,12 +37,17 @@ class Opened:
 
 @dataclass(frozen=True, slots=True)
 class Joined:
-    """A worker is there and free, with this device; it is process ``pid`` of its host."""
+    """A worker is there and free, with this device; it is process ``pid`` of its host.
+
+    ``gpus`` are the UUIDs of its GPUs; ``doubt`` is what is to be said of how its node's are shared out.
+    """
 
     worker: int
     host: str
     device: str
     pid: int = 0
+    gpus: tuple[str, ...] = ()
+    doubt: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +75,9 @@ class Finished:
     """A script has ended: ``outcome`` is completed, failed, killed or stopped; ``error`` says why it failed.
 
     Killed means that SIGKILL came from somewhere else: for want of memory, or because its node goes down.
-    ``ended`` is when, in seconds since the epoch, if that was some time before this is said.
+    So do failures that may be those of its GPU (``faults.py``).
+    ``ended`` is when, in seconds since the epoch, if that was some time before this is said.  ``usage`` is what the
+    trial's GPUs did meanwhile: see ``usage.py``.
     """
 
     worker: int
@@ -79,6 +86,7 @@ class Finished:
     outcome: str
     error: str = ""
     ended: float | None = None
+    usage: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +95,19 @@ class Lost:
 
     worker: int
     why: str
+
+
+@dataclass(frozen=True, slots=True)
+class StoodDown:
+    """A worker is there and runs no trials, any more or at all, for this reason; what it ran is run elsewhere.
+
+    It has no device, or one that is ill: ``gpus`` are those that are in quarantine from now on, by their UUIDs.
+    """
+
+    worker: int
+    host: str
+    why: str
+    gpus: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,8 +178,9 @@ class Welcome:
 
     ``command`` is an argv list with placeholders, ``directory`` where it runs, ``trials`` the directory of the trials'
     directories, ``metrics`` patterns over stdout by metric, ``timeout`` and ``grace`` seconds, ``cores`` how many a
-    trial gets.  ``signal`` is the number of the one that asks a script to end.  Who is silent for ``heartbeat`` seconds
-    is lost.  ``host`` is where rank 0 runs, which needs none of the cores there.
+    trial gets (None: as many as its GPUs have near, else 1), ``gpus`` how many GPUs (None: 1 where there are any; less
+    than 1: a part of one), and ``allow_cpu`` whether none will do.  ``signal`` is the number of the one that asks a
+    script to end.  Who is silent for ``heartbeat`` seconds is lost.
 
     A worker that hears it again, because it was thought lost, kills what it runs and joins anew.
     """
@@ -169,11 +191,12 @@ class Welcome:
     metrics: Mapping[str, str]
     timeout: float | None
     grace: float
-    cores: int
+    cores: int | None
     seed: int
     signal: int = 15
     heartbeat: float = 60.0
-    host: str = ""
+    gpus: float | None = None
+    allow_cpu: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,7 +265,9 @@ class Claim:
     fact: Suggested | Adopted
 
 
-Event: TypeAlias = Opened | Joined | Started | Reported | Finished | Lost | Suggested | Interrupted | Heard | Silent
+Event: TypeAlias = (
+    Opened | Joined | Started | Reported | Finished | Lost | StoodDown | Suggested | Interrupted | Heard | Silent
+)
 Command: TypeAlias = Welcome | Assign | Stop | Fence | Release | Suggest | Observe | Claim
 Fact: TypeAlias = (
     Opened
@@ -251,6 +276,7 @@ Fact: TypeAlias = (
     | Reported
     | Finished
     | Lost
+    | StoodDown
     | Suggested
     | Interrupted
     | Assign

@@ -10,11 +10,14 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from metaopt.devices.allot import allot, fits
+from metaopt.devices.base import Offer
 from metaopt.devices.cpu import usable_cores
-from metaopt.devices.gpu import usable_gpus
-from metaopt.errors import Interruption, LaunchError
+from metaopt.devices.gpu import offer
+from metaopt.errors import DeviceError, Interruption, LaunchError
 from metaopt.experiment import Experiment
 from metaopt.launch import STATUS_FILE, TERMINAL
+from metaopt.resources import Resources
 
 SURVIVE = {  # makes Open MPI 5 outlive the death of a rank; other MPIs do not know the names
     "OMPI_MCA_mpi_ft_enable": "1",
@@ -36,20 +39,24 @@ LEASH = "import ctypes, os, sys; ctypes.CDLL(None).prctl(1, 15); os.execv(sys.ar
 """Turns into the command that follows; SIGTERM (15) comes when the parent is killed (PR_SET_PDEATHSIG, 1)."""
 
 
-def run(file: str, workers: int | None, walltime: float | None = None, *, keep: bool = False) -> int:
+def run(
+    file: str, workers: int | None, walltime: float | None = None, *, keep: bool = False, allow_cpu: bool = False
+) -> int:
     """Search as ``file`` says with ``workers`` workers (else one per GPU, or core) for ``walltime`` seconds at most.
 
-    Gives the exit status.  With ``keep`` a study goes on in a space that has changed.
+    Gives the exit status.  With ``keep`` a study goes on in a space that has changed; ``allow_cpu`` lets it do
+    without GPUs that cannot be had.
 
-    Raises MetaoptError before anything starts when the experiment is wrong or there is no mpirun.
+    Raises MetaoptError before anything starts when the experiment is wrong, or there is no mpirun, or not enough GPUs.
     """
     experiment = Experiment.load(file)
-    count = workers or len(usable_gpus()) or max(1, len(usable_cores()) // experiment.cores_per_trial)
+    count = _workers(experiment.resources, workers, allow_cpu=allow_cpu)
     with tempfile.TemporaryDirectory(prefix="metaopt-") as directory:
         status = Path(directory, "status")
         command = [_mpirun(), "-n", str(count + 1), sys.executable, "-m", "metaopt", "run", file]
         command += [] if walltime is None else ["--walltime", f"{walltime:.0f}"]
         command += ["--space-changed=keep"] if keep else []
+        command += ["--allow-cpu"] if allow_cpu else []
         environment = {**ANYWHERE, **SURVIVE, **os.environ, STATUS_FILE: str(status), **_terminal()}
         code, interrupted = _attend(command, environment)
         if not status.exists() and interrupted:
@@ -62,6 +69,20 @@ def run(file: str, workers: int | None, walltime: float | None = None, *, keep: 
             problem = f"mpirun ended ({code}) before rank 0 could say how the study stands"
             raise LaunchError(problem, "What has finished is kept: the same command goes on from there.")
         return int(status.read_text(encoding="ascii"))
+
+
+def _workers(resources: Resources, wanted: int | None, *, allow_cpu: bool) -> int:
+    """How many workers: as many as there is room for, unless somebody has said how many are ``wanted``."""
+    cores = max(1, len(usable_cores()) // (resources.cores or 1))
+    mine = Offer() if resources.gpus == 0 else offer()
+    if not allot([mine], 0, resources.gpus, allow_cpu=allow_cpu).gpus:
+        return wanted or cores
+    room = fits(len(mine.gpus), resources.gpus or 1)
+    if wanted is not None and wanted > room:
+        problem = f"{wanted} workers (-w), and this machine has GPUs for {room}"
+        hint = f"Write -w {room}, or have trials share them (resources: {{gpus_per_trial: 0.5}}) or use none (0)."
+        raise DeviceError(problem, hint)
+    return wanted or room
 
 
 def _mpirun() -> str:

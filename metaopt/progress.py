@@ -22,6 +22,7 @@ from metaopt.master import Watcher
 from metaopt.scheduler import Scheduler
 from metaopt.study import Study
 from metaopt.trial import State, Trial
+from metaopt.usage import in_words
 
 REFRESH = 0.25
 SUMMARY = 60.0
@@ -178,6 +179,8 @@ def conclude(console: Console, experiment: Experiment, scheduler: Scheduler, fig
         _print(console, f"early     {_early(study)}")
     if figures.workers:
         _print(console, f"workers   {figures.workers}, {figures.busy:.1%} of their time busy")
+    if used := in_words(map(study.trials.__getitem__, study.ended), experiment.resources.gpus):
+        _print(console, f"devices   {used}")
     _print(console, f"history   {experiment.location}")
     _print(console, f"outputs   {experiment.welcome().trials}/<trial>/")
     failed = [study.trials[number] for number in study.ended if study.trials[number].state is State.FAILED]

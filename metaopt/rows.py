@@ -11,6 +11,7 @@ from metaopt.errors import HistoryError
 from metaopt.goals import Goals
 from metaopt.history import History
 from metaopt.trial import Trial
+from metaopt.usage import FIGURES
 
 PREFIX = "param."
 """Before the name of a parameter, which may be that of any other column."""
@@ -32,6 +33,7 @@ def trials(history: History) -> Table:
     """A row per trial: what it is, its parameters, and what became of it; times are seconds since the epoch."""
     params = dict.fromkeys(name for trial in history.trials.values() for name in trial.params)
     names = [*BEFORE, *history.goals.row((), ()), *(f"{PREFIX}{name}" for name in params), *AFTER]
+    names += [name for name in FIGURES if any(name in trial.usage for trial in history.trials.values())]
     return Table(names, (_row(trial, history.goals) for trial in history.trials.values()))
 
 
@@ -50,7 +52,7 @@ def _row(trial: Trial, goals: Goals) -> Row:
     params = {f"{PREFIX}{name}": value for name, value in trial.params.items()}
     about = {"trial": trial.number, "state": str(trial.state), "objective": trial.objective}
     more = goals.row(trial.objectives, trial.excess)
-    return {**about, **more, **params, **{name: getattr(trial, name) for name in AFTER}}
+    return {**about, **more, **params, **{name: getattr(trial, name) for name in AFTER}, **trial.usage}
 
 
 def write_csv(table: Table, file: TextIO) -> None:
@@ -92,6 +94,7 @@ FORMATS: Mapping[str, Callable[[Table, Any], None]] = {
 TYPES = {
     **dict.fromkeys(("trial", "attempts", "worker"), "int64"),
     **dict.fromkeys(("objective", "started", "ended", "duration", "step", "value"), "float64"),
+    **dict.fromkeys(FIGURES, "float64"),
     **dict.fromkeys(("outside", "feasible"), "bool"),
     **dict.fromkeys(("state", "device", "error", "why", "metric"), "string"),
 }

@@ -5,11 +5,12 @@ applied stands in ``facts`` until the driver takes it away to be journalled.
 """
 
 import math
-from dataclasses import dataclass
 from typing import assert_never
 
 from metaopt.doubts import doubts
 from metaopt.durations import Durations
+from metaopt.evidence import Evidence
+from metaopt.limits import Limits
 from metaopt.messages import (
     Adopted,
     Assign,
@@ -29,36 +30,17 @@ from metaopt.messages import (
     Reported,
     Silent,
     Started,
+    StoodDown,
     Stop,
     Suggest,
     Suggested,
 )
+from metaopt.placement import hungry, in_words, next_pair, on_ill_gpus
 from metaopt.shortage import wants_memory
 from metaopt.stopping.base import Stopper
 from metaopt.stopping.never import Never
 from metaopt.study import Study
 from metaopt.trial import State, Trial
-
-WORTHWHILE = 0.25
-"""So many workers must come free while the optimizer thinks for points to be kept ahead: they know a little less.
-
-Then twice as many are kept: for those that come free until the answer is there, and until the next one is.
-
-A worker that is alone waits: each of its points knows all others, and the same seed gives the same ones."""
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """How far a run goes: ``trials`` in all; ``workers`` that may join; up to ``give_up_after`` failures at first.
-
-    The run has begun at ``begin``, and by ``end`` the scripts must have ended: some time before the allocation does.
-    """
-
-    trials: int
-    workers: int
-    give_up_after: int = 5
-    begin: float = 0.0
-    end: float = math.inf
 
 
 class Scheduler:
@@ -78,19 +60,18 @@ class Scheduler:
         self.study, self.limits, self.stopper = study, limits, stopper
         self.durations = Durations(study)
         self.facts: list[Fact] = []
-        self.warnings: list[str] = []
-        self.news: list[str] = []
-        self.draining = ""
+        self.warnings, self.news, self.draining = list[str](), list[str](), ""
         self._adopting: set[int] = set()
         self.interrupted = False
         self.exhausted = False
         self._first = first
         self._asked_at: float | None = None
-        self._ahead = 0
-        self._observed = 0
+        self._ahead = self._observed = 0
         self._past = len(study.ended)
         self._hopeful = False
         self._gone: set[int] = set()
+        self._standing_by: dict[int, str] = {}
+        self._evidence, self._suspects = Evidence(), dict[str, str]()
         self._seen: dict[int, int] = {}
         self._claims: list[Claim] = []
         for number in [*study.open, *study.ended]:
@@ -107,6 +88,12 @@ class Scheduler:
         return not self.study.busy and (bool(self.draining) or self.complete)
 
     @property
+    def refused(self) -> str:
+        """Why nobody could run anything, if that is so: no worker has ever had a device."""
+        never = len(self._standing_by) >= self.limits.workers and not self.study.tries and not self.study.workers
+        return next(iter(self._standing_by.values())) if never else ""
+
+    @property
     def _missing(self) -> int:
         return self.limits.trials - self.study.counted
 
@@ -117,6 +104,8 @@ class Scheduler:
             self._take(now, event, reported)
         decided = [*self._observations(), *self._stops(now, reported)]
         self._begin(now)
+        for ill in on_ill_gpus(self.study, self._suspects):
+            self._stood_down(now, ill)
         decided += [*self._assignments(now), *self._what_next(now)]
         claims, self._claims = self._claims, []
         return [*decided, *claims]
@@ -141,6 +130,8 @@ class Scheduler:
                 self._drain(reason)
             case Joined():
                 self._joined(now, event)
+            case StoodDown():
+                self._stood_down(now, event)
             case Finished():
                 self._finished(now, event)
             case Started() | Opened():
@@ -156,7 +147,20 @@ class Scheduler:
         if event.worker in self._gone and self._apply(now, event):
             self.news.append(f"worker {event.worker} is back")
         self._gone.discard(event.worker)
+        self._standing_by.pop(event.worker, None)
         self._apply(now, event)
+        if event.doubt:
+            self.news.append(f"{event.host}: {event.doubt}")
+
+    def _stood_down(self, now: float, event: StoodDown) -> None:
+        """A worker runs no trials any more; the same reason is told once a node."""
+        told, said = self._standing_by.values(), f"{event.host}: {event.why}"
+        if not self.finished:
+            self._gone.discard(event.worker)
+        self.warnings += [] if said in told else [in_words(self.study, event)]
+        self._standing_by[event.worker] = said
+        self._apply(now, event)
+        self._check_workers(event.why)
 
     def _lost(self, now: float, event: Lost) -> None:
         """A worker has gone; somebody else runs its trial."""
@@ -166,9 +170,13 @@ class Scheduler:
             trial = None if worker.trial is None else self.study.trials[worker.trial]
             again = "" if trial is None or trial.state is not State.WAITING else f"; trial {trial.number} is run again"
             self.warnings.append(f"worker {event.worker} on {worker.host} is lost: {event.why}{again}")
-        if len(self._gone) >= self.limits.workers and not self.finished:
+        self._check_workers("no worker is left")
+
+    def _check_workers(self, why: str) -> None:
+        """End the run when there is nobody to run a trial."""
+        if len(self._gone | self._standing_by.keys()) >= self.limits.workers and not self.finished:
             self.interrupted = True
-            self._drain("no worker is left")
+            self._drain("no worker is left" if self._gone else f"no worker has a device: {why}")
 
     def _heard(self, event: Heard, reported: dict[int, None]) -> None:
         """What stands in the common history is so: what others have said, and what was claimed and granted."""
@@ -206,8 +214,7 @@ class Scheduler:
     def _suggested(self, now: float, event: Suggested) -> None:
         """Take points in, and see how many to keep ahead from now on."""
         if self._asked_at is not None:
-            expected = (now - self._asked_at) * self._ends_a_second(now)
-            self._ahead = math.ceil(2 * expected) if expected > WORTHWHILE and len(self.study.workers) > 1 else 0
+            self._ahead = self.durations.ahead(now - self._asked_at, now)
         self.exhausted = self.exhausted or not event.params
         wanted = event.params[: max(self._missing, 0)]
         if wanted and self.shared:
@@ -216,13 +223,6 @@ class Scheduler:
         self._asked_at = None
         if wanted:
             self._apply(now, Suggested(wanted))
-
-    def _ends_a_second(self, now: float) -> float:
-        """How many workers come free in a second: those that still run count too, or only short trials would."""
-        running = [worker.trial for worker in self.study.workers.values() if worker.trial is not None]
-        begun = [started for each in running if (started := self.study.trials[each].started) is not None]
-        exposed = self.study.spent + now * len(begun) - sum(begun)
-        return self.study.tries * len(self.study.workers) / max(exposed, 1e-6)
 
     def _begin(self, now: float) -> None:
         """As soon as there is somebody to run it: the first point, unless it is there, or others have begun."""
@@ -235,7 +235,13 @@ class Scheduler:
             self._asked_at = now if self._claims else None
 
     def _observations(self) -> list[Command]:
-        """Tell the optimizer of each trial that has ended, in that order, once."""
+        """Tell the optimizer of each trial that has ended, in that order, once; see which GPUs that proves to be ill.
+
+        What earlier runs have found out proves nothing: a GPU may have been mended since.
+        """
+        for number in self.study.ended[max(self._observed, self._past) :]:
+            for gpu, why in self._evidence.weigh(self.study.trials[number]).items():
+                self._suspects.setdefault(gpu, why)
         ended = [self.study.trials[number] for number in self.study.ended[self._observed :]]
         self._observed += len(ended)
         self._hopeful = self._hopeful or any(trial.state is not State.FAILED for trial in ended)
@@ -281,8 +287,10 @@ class Scheduler:
         """Give the waiting trials to the idle workers, first come, first served."""
         commands: list[Command] = []
         while self.study.idle and self.study.waiting and not self.draining and self._fits(now):
-            worker = next(iter(self.study.idle))
-            trial = self.study.trials[self.study.waiting[0]]
+            pair = next_pair(self.study)
+            if pair is None:
+                break
+            worker, trial = pair
             assign = Assign(worker, trial.number, trial.attempts + 1, trial.params)
             self._apply(now, assign)
             self._seen.pop(trial.number, None)
@@ -304,14 +312,16 @@ class Scheduler:
             return [Release(worker) for worker in self._leave()]
         if self.study.idle and not self.study.waiting and not self.draining:
             self._adopt(*(run for run, crew in self.study.crews.items() if crew.closed and crew.waiting))
-        missing = min(len(self.study.idle) + self._ahead - len(self.study.waiting), self._missing)
+        free = hungry(self.study)
+        waiting = len(self.study.waiting) if not free or next_pair(self.study) is not None else 0
+        missing = min(free + self._ahead - waiting, self._missing)
         if missing <= 0 or self._asked_at is not None or self.draining or self.exhausted:
             return []
         self._asked_at = now
         return [Suggest(missing, tuple(self.study.trials[number].params for number in self.study.open))]
 
     def _leave(self) -> list[int]:
-        leaving = [worker for worker in self.study.workers if worker not in self._gone]
+        leaving = [worker for worker in (*self.study.workers, *self._standing_by) if worker not in self._gone]
         self._gone.update(leaving)
         return leaving
 

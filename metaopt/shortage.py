@@ -11,8 +11,20 @@ _SAID = re.compile(
     r"|worker \(pid\S* \d+\) is killed by signal: Killed",  # PyTorch's DataLoader
     re.IGNORECASE,
 )
+GPU_MEMORY = "out of memory on its GPU: this point needs more than there is"
+"""How the error of a trial begins whose script said so."""
+_GPU = re.compile(
+    r"(?:CUDA|HIP)[ _](?:error: )?(?:ERROR_)?out[ _]of[ _]memory|cudaErrorMemoryAllocation"
+    r"|CU(?:BLAS|DNN)_STATUS_ALLOC_FAILED|RESOURCE_EXHAUSTED: Out of memory|OOM when allocating",
+    re.IGNORECASE,
+)
 _NO_FAILURE = "not a failure"
 """TensorFlow says so of memory that it does without."""
+
+
+def lacks_gpu_memory(error: str) -> bool:
+    """Whether ``error``, that of a failed script, says that its GPU had too little memory for it."""
+    return any(_GPU.search(line) for line in error.splitlines() if _NO_FAILURE not in line)
 
 
 def wants_memory(error: str) -> bool:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, assert_never
 
 from metaopt.crew import Crew, Worker
+from metaopt.faults import blames_gpu
 from metaopt.front import Front
 from metaopt.goals import Goals
 from metaopt.messages import (
@@ -29,6 +30,7 @@ from metaopt.messages import (
     Reported,
     Revised,
     Started,
+    StoodDown,
     Stop,
     Suggested,
 )
@@ -124,11 +126,7 @@ class Study:
         """Take in what a Reported says; False when it is late.  For who folds a million of them without a message."""
         if self.is_late(worker, number, attempt):
             return False
-        trial = self.trials[number]
-        if trial.earlier and trial.earlier == len(trial.points) and points:
-            trial.points = [point for point in trial.points if point[0] < points[0][0]]  # it says the others again
-            trial.earlier = len(trial.points)
-        trial.points += points
+        self.trials[number].take(points)
         return True
 
     def apply(self, time: float, fact: Fact, run: int | None = None) -> bool:  # noqa: C901, PLR0912 - one case a fact
@@ -152,10 +150,12 @@ class Study:
                 self._suggested(params, run)
             case Joined(worker, host, device):
                 self._lost(time, self.crews[run], worker, "joined anew")
-                self.crews[run].workers[worker] = Worker(host, device, time)
+                self.crews[run].workers[worker] = Worker(host, device, time, gpus=fact.gpus)
                 self.crews[run].idle[worker] = None
             case Lost(worker, why):
                 return self._lost(time, self.crews[run], worker, why)
+            case StoodDown():
+                self._stood_down(time, self.crews[run], fact)
             case Opened():
                 self._opened(time, fact, run)
             case Closed():
@@ -181,20 +181,18 @@ class Study:
     def _assigned(self, time: float, fact: Assign) -> None:
         trial = self.trials[fact.trial]
         self._move(trial, State.RUNNING)
-        trial.worker, trial.attempts, trial.started, trial.ended = fact.worker, fact.attempt, time, None
-        trial.stop = trial.why = trial.error = ""
-        if not self.crews[trial.run].resumes:
-            trial.points = []
-        trial.earlier = len(trial.points)
         crew = self.crews[trial.run]
+        trial.begin(time, fact.worker, fact.attempt, resumes=crew.resumes)
         crew.waiting.remove(fact.trial)
         crew.idle.pop(fact.worker, None)
-        if fact.worker in crew.workers:
-            crew.workers[fact.worker].trial = fact.trial
-            trial.device = crew.workers[fact.worker].device
+        if (worker := crew.workers.get(fact.worker)) is not None:
+            worker.trial = fact.trial
+            trial.device, trial.gpus = worker.device, worker.gpus
 
     def _finished(self, time: float, fact: Finished) -> None:
         trial = self.trials[fact.trial]
+        trial.usage, blamed = fact.usage, fact.outcome == "killed" and blames_gpu(fact.error)
+        trial.shunned += trial.gpus if blamed else ()
         time = time if fact.ended is None else min(time, max(fact.ended, trial.started or fact.ended))
         if trial.run == self.run:
             self.spent += time - (trial.started or time)
@@ -208,9 +206,10 @@ class Study:
         else:
             self._completed(time, trial, fact.error)
         crew = self.crews[trial.run]
-        if fact.worker in crew.workers:
-            crew.workers[fact.worker].trial = None
-            crew.idle[fact.worker] = None
+        if (worker := crew.workers.get(fact.worker)) is not None:
+            worker.trial, crew.idle[fact.worker] = None, None
+            if blamed:
+                crew.blamed.setdefault(fact.worker, []).append(fact.trial)
 
     def _completed(self, time: float, trial: Trial, error: str) -> None:
         outcome = self.goals.outcome(trial.points)
@@ -224,11 +223,18 @@ class Study:
         """Forget ``worker``, and what it ran is lost with it."""
         gone = crew.workers.pop(worker, None)
         crew.idle.pop(worker, None)
-        if gone is None:
-            return False
-        if gone.trial is not None:
+        if gone is not None and gone.trial is not None:
             self._lose(time, self.trials[gone.trial], f"worker {worker} was lost with it: {why}")
-        return True
+        return gone is not None
+
+    def _stood_down(self, time: float, crew: Crew, fact: StoodDown) -> None:
+        """Forget a worker that goes on living; a trial that it had not begun yet has nothing to do with it."""
+        crew.quarantined |= dict.fromkeys(fact.gpus, fact.why)
+        gone = crew.workers.get(fact.worker)
+        if gone is not None and gone.trial is not None and self.trials[gone.trial].pid is None:
+            self._give_back(time, self.trials[gone.trial])
+            gone.trial = None
+        self._lost(time, crew, fact.worker, fact.why)
 
     def _lose(self, time: float, trial: Trial, why: str) -> None:
         """Run a trial again that somebody has killed, unless it happens too often to have nothing to do with it."""

@@ -39,9 +39,10 @@ class Trial:
 
     It is up to ``run`` to run it.  ``started`` and ``ended`` are seconds since the epoch, ``attempts`` how often it was
     begun.  ``earlier`` is how many of its points, ``saved`` how many seconds of its work, an attempt that goes on from
-    a checkpoint has inherited.  One that is ``outside`` the space, as that is now, counts for nothing.  When it has
-    completed, ``objectives`` are its values, and ``excess`` is by how much it exceeds each constraint (0 or less: it
-    keeps to it).
+    a checkpoint has inherited.  One that is ``outside`` the space, as that is now, counts for nothing.  ``gpus`` are
+    those that it had last, ``shunned`` those that may have failed under it, ``usage`` is what they did (``usage.py``).
+    When it has completed, ``objectives`` are its values, and ``excess`` is by how much it exceeds each constraint (0 or
+    less: it keeps to it).
     """
 
     number: int
@@ -64,6 +65,9 @@ class Trial:
     earlier: int = 0
     saved: float = 0.0
     outside: bool = False
+    gpus: tuple[str, ...] = ()
+    shunned: tuple[str, ...] = ()
+    usage: Mapping[str, float] = field(default_factory=dict)
 
     def curve(self, metric: str) -> list[tuple[float, float]]:
         """The values of ``metric`` as the script reported them: (step, value) pairs."""
@@ -88,6 +92,22 @@ class Trial:
     def duration(self) -> float | None:
         """How many seconds its last attempt took, once it has ended."""
         return None if self.started is None or self.ended is None else self.ended - self.started
+
+    def begin(self, time: float, worker: int, attempt: int, *, resumes: bool) -> None:
+        """Another attempt begins; one that ``resumes`` goes on from the points of the last one."""
+        self.worker, self.attempts, self.started, self.ended = worker, attempt, time, None
+        self.stop = self.why = self.error = ""
+        self.gpus, self.usage = (), {}
+        if not resumes:
+            self.points = []
+        self.earlier = len(self.points)
+
+    def take(self, points: tuple[Point, ...]) -> None:
+        """Its script has said these; one that goes on from a checkpoint says some again."""
+        if self.earlier and self.earlier == len(self.points) and points:
+            self.points = [point for point in self.points if point[0] < points[0][0]]
+            self.earlier = len(self.points)
+        self.points += points
 
     def move(self, state: State) -> None:
         """Go on to ``state``, which must be a next one."""

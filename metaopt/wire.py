@@ -26,6 +26,7 @@ from metaopt.messages import (
     Reported,
     Revised,
     Started,
+    StoodDown,
     Stop,
     Suggest,
     Suggested,
@@ -36,6 +37,7 @@ KINDS: dict[str, type[Any]] = {
     kind.__name__: kind
     for kind in (
         *(Opened, Joined, Started, Reported, Finished, Lost, Suggested, Interrupted, Renewed, Closed, Adopted, Revised),
+        StoodDown,
         *(Welcome, Assign, Stop, Fence, Release, Suggest, Observe),
     )
 }
@@ -48,6 +50,8 @@ _TUPLES = {
     Suggested: "params",
     Suggest: "pending",
     Welcome: "command",
+    Joined: "gpus",
+    StoodDown: "gpus",
 }
 _REPORTED = itemgetter(*_NAMES[Reported])
 NOT_PLAIN = (KeyError, TypeError, ValueError, AttributeError)

@@ -9,15 +9,16 @@ import signal
 import socket
 import time
 import traceback
+from collections.abc import Sequence
 from contextlib import suppress
 
 from metaopt.attempt import Attempt, known, warn
-from metaopt.devices.base import Device
-from metaopt.devices.cpu import share, usable_cores
-from metaopt.devices.gpu import give, usable_gpus
+from metaopt.devices.base import Offer
+from metaopt.errors import DeviceError
 from metaopt.fence import fence
-from metaopt.messages import Assign, Command, Fence, Finished, Joined, Lost, Release, Started, Stop, Welcome
+from metaopt.messages import Assign, Command, Fence, Finished, Joined, Lost, Release, Started, StoodDown, Stop, Welcome
 from metaopt.process import CannotStart, Guard
+from metaopt.station import Station, Unfit
 from metaopt.transports.base import Link, MasterLost
 
 PAUSE = 0.05  # seconds between two looks at rank 0 while a child trains
@@ -28,14 +29,17 @@ DISK = {
     *(errno.ESHUTDOWN, errno.ENOTCONN, errno.ETIMEDOUT),
 }
 """What is wrong with a disk, and not with a trial: the trial waits until it is over."""
-AGAIN = 1.0  # seconds until it is tried again
+AGAIN, SOON = 1.0, 0.2  # seconds until it is tried again, with a disk and with a device
 WINDOW = 32  # words that rank 0 has not taken in before this worker says no more
 
 
-def serve(link: Link, worker: int, place: int) -> None:
-    """Work until released; ``place`` is this rank's number (0, 1, ...) on its node.  Never raises: it leaves."""
+def serve(link: Link, worker: int, neighbours: Sequence[Offer], place: int) -> None:
+    """Work until released; ``neighbours`` are what the workers of this node may use, this one's being at ``place``.
+
+    Never raises: it leaves.
+    """
     try:
-        Worker(link, worker, place).work()
+        Worker(link, worker, Station(neighbours, place)).work()
     except MasterLost as error:
         warn(f"worker {worker}: {error}; leaving")
     except Exception as error:  # noqa: BLE001 - the others go on without this one
@@ -48,15 +52,14 @@ def serve(link: Link, worker: int, place: int) -> None:
 class Worker:
     """What one worker rank does."""
 
-    def __init__(self, link: Link, worker: int, place: int) -> None:
-        self._link, self._worker, self._place = link, worker, place
+    def __init__(self, link: Link, worker: int, station: Station) -> None:
+        self._link, self._worker, self._station = link, worker, station
         self._guard = Guard()
         self._welcome: Welcome | None = None
-        self._device = Device("", (), {})
         self._attempt: Attempt | None = None
         self._postponed: Assign | None = None
         self._again_at = 0.0
-        self._released = self._warned = False
+        self._released = self._warned = self._standing_by = False
         self._busy_at = time.monotonic()
 
     def work(self) -> None:
@@ -106,26 +109,40 @@ class Worker:
                 self._released = True
 
     def _join(self, welcome: Welcome) -> None:
-        """Find out what this worker owns: its share of the node's cores and GPUs, of which rank 0 needs none.
+        """Find out what this worker owns: its share of the node's cores and GPUs.
 
         Who hears this again was given up, and what it ran is run elsewhere.
         """
         self._drop()
-        self._welcome, self._postponed = welcome, None
-        host = socket.gethostname()
-        rank = self._place - 1 if host == welcome.host else self._place
-        self._device = give(usable_gpus(), rank, share(usable_cores(), rank, welcome.cores))
-        self._link.send(Joined(self._worker, host, self._device.name, os.getpid()))
+        self._welcome, self._postponed, self._standing_by = welcome, None, False
+        station = self._station
+        try:
+            station.settle(welcome)
+        except DeviceError as error:
+            self._stand_by(str(error))
+            return
+        if fault := station.fault():
+            self._stand_by(fault, station.gpus)
+            return
+        host, device = socket.gethostname(), station.device.name
+        self._link.send(Joined(self._worker, host, device, os.getpid(), station.gpus, station.doubt))
+
+    def _stand_by(self, why: str, gpus: tuple[str, ...] = ()) -> None:
+        """Run no trials any more, and say why; ``gpus`` are ill."""
+        self._standing_by, self._postponed = True, None
+        ill = tuple(gpu for gpu in gpus if gpu in why) or gpus
+        self._link.send(StoodDown(self._worker, socket.gethostname(), why, ill))
 
     def _drop(self) -> None:
         """Let go of what runs here: nobody counts on it any more."""
         if self._attempt is not None:
+            self._station.end()
             self._attempt.abandon()
             self._guard.close()
             self._guard, self._attempt = Guard(), None
 
     def _start(self, assign: Assign) -> None:
-        if self._welcome is None:
+        if self._welcome is None or self._standing_by:
             return
         self._drop()  # for rank 0 this worker is idle: so what it runs is run elsewhere
         run, first, self._postponed = (self._worker, assign.trial, assign.attempt), self._postponed is None, None
@@ -133,18 +150,39 @@ class Worker:
             for word in words:
                 self._link.send(word)
             return
+        if not self._is_fit(assign, first=first):
+            return
         try:
-            self._attempt = Attempt(self._worker, assign, self._welcome, self._guard, self._device)
+            self._attempt = Attempt(self._worker, assign, self._welcome, self._guard, self._station.device)
         except (CannotStart, OSError, ValueError) as error:
             cause = error.__cause__ or error
             if isinstance(cause, OSError) and cause.errno in DISK:
-                self._postponed, self._again_at = assign, time.monotonic() + AGAIN
-                if first:
-                    warn(f"warning: trial {assign.trial} waits, since its directory cannot be written: {cause}")
+                self._postpone(assign, f"its directory cannot be written: {cause}" if first else "")
             else:
                 self._link.send(Finished(*run, "failed", f"it cannot be started: {error}"))
         else:
+            self._station.begin()
             self._link.send(Started(*run, self._attempt.pid))
+
+    def _is_fit(self, assign: Assign, *, first: bool) -> bool:
+        """Whether the device is fit for a trial; else that waits, or this worker stands by."""
+        try:
+            self._station.check(first=first)
+        except Unfit as unfit:
+            if unfit.now:
+                self._postpone(assign, self._station.remark, SOON)
+            else:
+                self._stand_by(unfit.why, self._station.gpus)
+            return False
+        if self._station.remark:
+            warn(f"warning: trial {assign.trial}: {self._station.remark}")
+        return True
+
+    def _postpone(self, assign: Assign, why: str, pause: float = AGAIN) -> None:
+        """Try again soon; say ``why``, if there is anything to say."""
+        self._postponed, self._again_at = assign, time.monotonic() + pause
+        if why:
+            warn(f"warning: trial {assign.trial} waits, since {why}")
 
     def _warn(self, *_: object) -> None:
         """The end is near; rank 0 has heard it too, and says what to do.  A batch system may tell the script itself."""
@@ -168,6 +206,11 @@ class Worker:
         while self._link.unread() < WINDOW and (word := attempt.next_word()) is not None:
             self._link.send(word)
         if attempt.over:
-            self._link.send(attempt.conclude(warned=self._warned))
+            finished = attempt.conclude(warned=self._warned, usage=self._station.end())
             self._attempt = None
+            fault = self._station.fault() if finished.outcome in {"failed", "killed"} else ""
+            if fault:  # so it may have been that, and not the trial
+                self._stand_by(fault, self._station.gpus)
+            else:
+                self._link.send(finished)
             self._busy_at = time.monotonic()

@@ -7,12 +7,13 @@ import random
 
 from metaopt.driver import Driver
 from metaopt.goals import Goals
+from metaopt.limits import Limits
 from metaopt.messages import Opened
 from metaopt.objective import Objective
 from metaopt.optimizers import make
 from metaopt.proposer import InlineProposer
 from metaopt.recorder import Recorder
-from metaopt.scheduler import Limits, Scheduler
+from metaopt.scheduler import Scheduler
 from metaopt.stopping.never import Never
 from metaopt.stores.memory import Memory
 from metaopt.study import Study

@@ -13,8 +13,9 @@ from chaos import HEARTBEAT, Chaos, Directories, Impatient, Killed, Moody, SlowD
 from metaopt.driver import Driver
 from metaopt.goals import Goals
 from metaopt.history import replay, unheard
+from metaopt.limits import Limits
 from metaopt.messages import Opened
-from metaopt.scheduler import Limits, Scheduler
+from metaopt.scheduler import Scheduler
 from metaopt.stores.memory import Memory
 from metaopt.study import Study
 from metaopt.trial import State

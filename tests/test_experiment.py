@@ -13,6 +13,7 @@ from metaopt.keys import KEYS, REQUIRED
 from metaopt.messages import Welcome
 from metaopt.objective import Objective
 from metaopt.plugins import Choice
+from metaopt.resources import Resources
 from metaopt.scalars import duration
 from metaopt.space import Categorical, Integer, Real
 from metaopt.wire import decode, encode
@@ -52,7 +53,7 @@ resumes: true
 heartbeat_timeout: 5m
 attempts: 3
 give_up_after: 0
-resources: {cores_per_trial: 4}
+resources: {cores_per_trial: 4, gpus_per_trial: 0.5, nodes_per_trial: 1}
 metrics: {accuracy: 'acc=(\S+)'}
 history: ../kept
 warm_start: [one.history, 'mongodb://host/db#two']
@@ -143,7 +144,7 @@ def test_what_is_left_out_has_the_defaults_of_the_table(load, tmp_path):
     assert experiment.grace == duration(KEYS["grace"].default) == 10
     assert experiment.metrics == {}
     assert experiment.history == str(tmp_path / "digits.history")
-    for key in ("seed", "attempts", "give_up_after", "resources.cores_per_trial"):
+    for key in ("seed", "attempts", "give_up_after"):
         assert getattr(experiment, key.rpartition(".")[2]) == int(KEYS[key].default)
 
 
@@ -158,7 +159,7 @@ def test_everything_can_be_said(load, tmp_path):
     assert experiment.optimizer == Choice("gp", {"start": 12})
     assert experiment.stopper == Choice("median", {"warmup": 5})
     assert (experiment.trials, experiment.seed, experiment.attempts, experiment.give_up_after) == (200, 7, 3, 0)
-    assert (experiment.timeout, experiment.grace, experiment.cores_per_trial) == (5400, 30, 4)
+    assert (experiment.timeout, experiment.grace, experiment.resources) == (5400, 30, Resources(4, 0.5))
     assert experiment.metrics == {"accuracy": r"acc=(\S+)"}
     assert Path(experiment.history).resolve() == tmp_path.parent / "kept"
     assert experiment.warm_start == (str(tmp_path / "one.history"), "mongodb://host/db#two")
@@ -274,6 +275,7 @@ def test_a_welcome_survives_the_wire(load, tmp_path):
         timeout=5400,
         grace=30,
         cores=4,
+        gpus=0.5,
         seed=7,
         signal=10,
         heartbeat=300,

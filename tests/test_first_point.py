@@ -5,10 +5,11 @@ from simulation import Simulation, script
 
 import metaopt
 from metaopt.goals import Goals
+from metaopt.limits import Limits
 from metaopt.messages import Assign, Claim, Finished, Heard, Interrupted, Joined, Opened, Reported, Suggest, Suggested
 from metaopt.objective import Objective
 from metaopt.point import usual
-from metaopt.scheduler import Limits, Scheduler
+from metaopt.scheduler import Scheduler
 from metaopt.space import Space
 from metaopt.stopping.never import Never
 from metaopt.study import Study

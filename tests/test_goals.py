@@ -10,10 +10,11 @@ from metaopt.errors import GoalError, WireError
 from metaopt.front import Front, no_worse
 from metaopt.goals import Constraint, Goals
 from metaopt.history import History, check_same
+from metaopt.limits import Limits
 from metaopt.messages import Assign, Finished, Joined, Observe, Opened, Reported, Revised, Suggested
 from metaopt.objective import Objective
 from metaopt.rows import trials
-from metaopt.scheduler import Limits, Scheduler
+from metaopt.scheduler import Scheduler
 from metaopt.stopping.never import Never
 from metaopt.study import Study
 from metaopt.trial import State

@@ -9,10 +9,11 @@ from metaopt.cli import main
 from metaopt.errors import HistoryError, SpaceError
 from metaopt.experiment import Experiment
 from metaopt.history import replay
+from metaopt.limits import Limits
 from metaopt.messages import Adopted, Assign, Claim, Joined, Opened, Suggest, Suggested
 from metaopt.point import point
 from metaopt.recorder import Recorder
-from metaopt.scheduler import Limits, Scheduler
+from metaopt.scheduler import Scheduler
 from metaopt.sharing import SharedRecorder, join
 from metaopt.space import Space
 from metaopt.stopping.never import Never

@@ -10,6 +10,7 @@ import pytest
 from mongo import mongod, standing
 
 from metaopt.history import replay
+from metaopt.limits import Limits
 from metaopt.messages import (
     Adopted,
     Assign,
@@ -21,10 +22,11 @@ from metaopt.messages import (
     Renewed,
     Reported,
     Started,
+    StoodDown,
     Stop,
     Suggested,
 )
-from metaopt.scheduler import Limits, Scheduler
+from metaopt.scheduler import Scheduler
 from metaopt.stopping.median import Median
 from metaopt.stores import Record
 from metaopt.stores.mongodb import MongoDB
@@ -209,7 +211,7 @@ def tell(seed, scheduler):
                 *(Joined(worker, "host", "core"), Joined(worker, "host", "core"), Started(worker, trial, attempt, 1)),
                 *(loss(worker, trial, attempt, chance.random(), first=chance.randint(1, 5)),) * 3,
                 *(ended, ended, Suggested(({"x": 0},) * chance.randint(0, 2))),
-                Lost(worker, "gone") if chance.random() < 0.5 else ended,
+                chance.choice([Lost(worker, "gone"), StoodDown(worker, "host", "ill"), ended, ended]),
             ]
         )
 

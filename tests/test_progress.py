@@ -9,10 +9,11 @@ from running import Site
 
 from metaopt.experiment import Experiment
 from metaopt.goals import Constraint, Goals
+from metaopt.limits import Limits
 from metaopt.messages import Assign, Finished, Joined, Lost, Reported, Stop, Suggested
 from metaopt.objective import Objective
 from metaopt.progress import Figures, LineView, LiveView, watcher
-from metaopt.scheduler import Limits, Scheduler
+from metaopt.scheduler import Scheduler
 from metaopt.stopping.never import Never
 from metaopt.study import Study
 

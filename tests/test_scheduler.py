@@ -5,6 +5,7 @@ import math
 import pytest
 
 from metaopt.goals import Goals
+from metaopt.limits import Limits
 from metaopt.messages import (
     Assign,
     Finished,
@@ -21,7 +22,7 @@ from metaopt.messages import (
     Suggested,
 )
 from metaopt.objective import Objective
-from metaopt.scheduler import Limits, Scheduler
+from metaopt.scheduler import Scheduler
 from metaopt.stopping.never import Never
 from metaopt.study import Study
 from metaopt.trial import ENDED, NEXT, State, Trial

@@ -9,9 +9,22 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from metaopt.goals import Goals
-from metaopt.messages import Finished, Interrupted, Joined, Lost, Observe, Opened, Release, Reported, Started, Suggested
+from metaopt.limits import Limits
+from metaopt.messages import (
+    Finished,
+    Interrupted,
+    Joined,
+    Lost,
+    Observe,
+    Opened,
+    Release,
+    Reported,
+    Started,
+    StoodDown,
+    Suggested,
+)
 from metaopt.objective import Objective
-from metaopt.scheduler import Limits, Scheduler
+from metaopt.scheduler import Scheduler
 from metaopt.stopping.median import Median
 from metaopt.study import Study
 from metaopt.trial import ACTIVE, ENDED, State
@@ -22,6 +35,7 @@ EXPERIMENT = {"name": "anything"}
 workers = st.integers(1, WORKERS)
 trials = st.integers(0, TRIALS)
 attempts = st.integers(1, 3)
+gpus = st.sampled_from([(), ("a",), ("b",)])
 outcomes = st.sampled_from(["completed", "failed", "killed", "stopped"])
 
 
@@ -47,9 +61,13 @@ class Anything(RuleBasedStateMachine):
         self.journal += [(self.now, fact) for fact in self.scheduler.facts]
         self.scheduler.facts = []
 
-    @rule(worker=workers)
-    def join(self, worker):
-        self.say(Joined(worker, "host", "core"))
+    @rule(worker=workers, gpu=gpus)
+    def join(self, worker, gpu):
+        self.say(Joined(worker, "host", "core", gpus=gpu))
+
+    @rule(worker=workers, gpu=gpus)
+    def stand_down(self, worker, gpu):
+        self.say(StoodDown(worker, "host", "ill", gpu))
 
     @rule(worker=workers)
     def lose(self, worker):
@@ -65,7 +83,8 @@ class Anything(RuleBasedStateMachine):
 
     @rule(worker=workers, trial=trials, attempt=attempts, outcome=outcomes)
     def finish(self, worker, trial, attempt, outcome):
-        self.say(Finished(worker, trial, attempt, outcome))
+        error = "CUDA error: unspecified launch failure" if outcome == "killed" else ""
+        self.say(Finished(worker, trial, attempt, outcome, error))
 
     @rule(worker=workers, loss=st.floats(-10, 10), outcome=outcomes)
     def finish_well(self, worker, loss, outcome):

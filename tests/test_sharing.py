@@ -10,10 +10,11 @@ from simulation import SPACE, script
 
 from metaopt.driver import Driver
 from metaopt.history import replay
+from metaopt.limits import Limits
 from metaopt.messages import Adopted, Claim, Closed, Joined, Opened, Silent, Suggested
 from metaopt.optimizers import make
 from metaopt.proposer import InlineProposer
-from metaopt.scheduler import Limits, Scheduler
+from metaopt.scheduler import Scheduler
 from metaopt.sharing import PATIENCE, POLL, RENEWALS, STALE, Peers, Place, SharedRecorder, join, patience
 from metaopt.stopping.never import Never
 from metaopt.stores.base import Record

@@ -14,10 +14,11 @@ from metaopt.errors import HistoryDiffers, HistoryHeld, SpaceError
 from metaopt.experiment import Experiment
 from metaopt.goals import Goals
 from metaopt.history import check_same, replay
+from metaopt.limits import Limits
 from metaopt.messages import Adopted, Assign, Closed, Finished, Joined, Opened, Reported, Revised, Suggested, Welcome
 from metaopt.objective import Objective
 from metaopt.revision import revise
-from metaopt.scheduler import Limits, Scheduler
+from metaopt.scheduler import Scheduler
 from metaopt.sharing import STALE, SharedRecorder, join
 from metaopt.space import Space
 from metaopt.stopping.never import Never

@@ -7,9 +7,10 @@ from simulation import Simulation
 
 from metaopt.goals import Goals
 from metaopt.history import replay
+from metaopt.limits import Limits
 from metaopt.messages import Assign, Finished, Joined, Opened, Reported, Stop, Suggested
 from metaopt.objective import Objective
-from metaopt.scheduler import Limits, Scheduler
+from metaopt.scheduler import Scheduler
 from metaopt.stopping.never import Never
 from metaopt.study import Study
 from metaopt.trial import State

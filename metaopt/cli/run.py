@@ -16,6 +16,19 @@ Exit status: 0 finished with a result, 1 not, 2 the request was wrong, 130 inter
 
 def main(argv: Sequence[str]) -> int:
     """The verb; gives the exit status."""
+    options = _parser().parse_args(argv)
+    keep = options.space_changed == "keep"
+
+    from metaopt import launch  # noqa: PLC0415 - help needs nothing of this
+
+    if launch.under_mpi():
+        return launch.rank(options.experiment, _watch, options.walltime, keep=keep, allow_cpu=options.allow_cpu)
+    from metaopt import mpirun  # noqa: PLC0415 - a rank needs nothing of this
+
+    return mpirun.run(options.experiment, options.workers, options.walltime, keep=keep, allow_cpu=options.allow_cpu)
+
+
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="metaopt run",
         description=__doc__,
@@ -42,16 +55,12 @@ def main(argv: Sequence[str]) -> int:
         default="refuse",
         help="when the space: is not the study's: refuse it, or keep the trials that fit; default: refuse",
     )
-    options = parser.parse_args(argv)
-    keep = options.space_changed == "keep"
-
-    from metaopt import launch  # noqa: PLC0415 - help needs nothing of this
-
-    if launch.under_mpi():
-        return launch.rank(options.experiment, _watch, options.walltime, keep=keep)
-    from metaopt import mpirun  # noqa: PLC0415 - a rank needs nothing of this
-
-    return mpirun.run(options.experiment, options.workers, options.walltime, keep=keep)
+    parser.add_argument(
+        "--allow-cpu",
+        action="store_true",
+        help="run trials on CPUs alone where GPUs are asked for, or there, and cannot be had",
+    )
+    return parser
 
 
 def _watch() -> "Watch":

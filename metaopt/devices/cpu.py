@@ -4,7 +4,7 @@ import os
 from collections.abc import Sequence
 from contextlib import suppress
 
-from metaopt.devices.base import Device
+from metaopt.devices.base import Device, Gpu
 
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 
@@ -35,6 +35,25 @@ def share(cores: Sequence[int], rank: int, cores_per_trial: int) -> Device:
     first = rank * count
     mine = tuple(sorted(cores[(first + i) % len(cores)] for i in range(count)))
     return Device(f"cpu {_ranges(mine)}", mine, dict.fromkeys(THREADS, str(count)))
+
+
+def near(cores: Sequence[int], gpus: Sequence[Gpu]) -> tuple[int, ...]:
+    """Those of ``cores`` that are near one of these ``gpus``; all of them when none is, or nobody knows."""
+    beside = {core for gpu in gpus for core in gpu.cores}
+    return tuple(core for core in cores if core in beside) or tuple(cores)
+
+
+def share_near(cores: Sequence[int], given: Sequence[Sequence[Gpu]], place: int, cores_per_trial: int | None) -> Device:
+    """The cores of the worker at ``place`` of a node, whose workers have the GPUs in ``given``.
+
+    Those of the workers with GPUs that have the same cores near share these; others share all.  Without
+    ``cores_per_trial`` a worker with GPUs gets an equal part of them, another one core.
+    """
+    beside = [(bool(gpus), near(cores, gpus)) for gpus in given]
+    mine = [other for other, each in enumerate(beside) if each == beside[place]]
+    has_gpus, theirs = beside[place]
+    count = cores_per_trial or (max(1, len(theirs) // len(mine)) if has_gpus else 1)
+    return share(theirs, mine.index(place), count)
 
 
 def _ranges(numbers: Sequence[int]) -> str:

@@ -1,66 +1,52 @@
-"""NVIDIA GPUs: those that this job may use on this node, one for each worker."""
+"""The GPUs that this job may use on this node, and what a script must be told to see its own ones alone."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from metaopt.devices.base import Device
+from metaopt.devices import amd
+from metaopt.devices.base import Device, Gpu, Offer
+from metaopt.devices.visible import visible
+from metaopt.errors import DeviceError
 
-DRIVER = Path("/dev/nvidiactl")
-"""There on every machine whose NVIDIA driver is loaded; without it, nothing more is imported."""
-NONE = {"", "-1", "NoDevFiles"}
-
-
-def usable_gpus() -> list[str]:
-    """The UUIDs of the GPUs that CUDA_VISIBLE_DEVICES leaves to this job; none when there is no driver."""
-    if not DRIVER.exists():
-        return []
-    import pynvml  # noqa: PLC0415 - thousands of lines, for machines with GPUs
-
-    try:
-        pynvml.nvmlInit()
-    except pynvml.NVMLError:
-        return []
-    try:
-        handles = [pynvml.nvmlDeviceGetHandleByIndex(index) for index in range(pynvml.nvmlDeviceGetCount())]
-        uuids = [pynvml.nvmlDeviceGetUUID(handle) for handle in handles]
-    finally:
-        pynvml.nvmlShutdown()
-    return visible(uuids, os.environ.get("CUDA_VISIBLE_DEVICES"))
+DRIVERS: tuple[Path, ...] = (Path("/dev/nvidiactl"), Path("/dev/dxg"))
+"""One is there on every machine whose NVIDIA driver is loaded (the second in WSL); else nothing more is imported."""
+SHOWN = 12  # characters of a UUID that people are shown
 
 
-def visible(uuids: Sequence[str], said: str | None) -> list[str]:
-    """Those of a node's GPUs that ``said``, the value of CUDA_VISIBLE_DEVICES, names by index, UUID or its beginning.
+def usable_gpus() -> list[Gpu]:
+    """The GPUs that the environment leaves to this process; none on a machine without any.
 
-    As in CUDA, nothing counts after the first name that is not known, and no variable means all (CUDA C++ Programming
-    Guide, "CUDA Environment Variables").
+    Raises DeviceError when there are some, and none can be had.
     """
-    if said is None:
-        return list(uuids)
-    chosen: list[str] = []
-    for name in said.split(","):
-        found = _named(uuids, name.strip())
-        if found is None:
-            break
-        chosen.append(found)
-    return chosen
+    if any(path.exists() for path in DRIVERS):
+        from metaopt.devices.nvml import opened  # noqa: PLC0415 - for machines with GPUs
+
+        with opened() as nvml:
+            node = nvml.gpus()
+        return visible(node, os.environ.get("CUDA_VISIBLE_DEVICES"))
+    said = "ROCR_VISIBLE_DEVICES" if "ROCR_VISIBLE_DEVICES" in os.environ else "HIP_VISIBLE_DEVICES"
+    return visible(amd.gpus(), os.environ.get(said), said)
 
 
-def give(gpus: Sequence[str], worker: int, cpu: Device) -> Device:
-    """The GPU of the ``worker``-th worker (0, 1, ...) of a node beside its cores; too few are shared in turn."""
+def offer() -> Offer:
+    """What this process may use, or why it may not, for its neighbours to know."""
+    try:
+        return Offer(tuple(usable_gpus()))
+    except DeviceError as error:
+        return Offer((), error.problem, error.hint)
+
+
+def give(gpus: Sequence[Gpu], cpu: Device) -> Device:
+    """``gpus`` beside the cores of ``cpu``; without any, that alone."""
     if not gpus:
         return cpu
-    gpu = gpus[worker % len(gpus)]
-    chosen = {"CUDA_VISIBLE_DEVICES": gpu, "CUDA_DEVICE_ORDER": "PCI_BUS_ID"}
-    return Device(f"{gpu[:12]}, {cpu.name}", cpu.cores, cpu.defaults, chosen)
+    name = " + ".join(gpu.uuid[:SHOWN] for gpu in gpus)
+    return Device(f"{name}, {cpu.name}", cpu.cores, cpu.defaults, _environment(gpus), tuple(gpus))
 
 
-def _named(uuids: Sequence[str], name: str) -> str | None:
-    if name in NONE:
-        return None
-    if name.isdigit():
-        return uuids[int(name)] if int(name) < len(uuids) else None
-    matching = [uuid for uuid in uuids if uuid.startswith(name)]
-    if name.startswith("MIG-"):
-        return name
-    return matching[0] if len(matching) == 1 else None
+def _environment(gpus: Sequence[Gpu]) -> Mapping[str, str]:
+    uuids = ",".join(gpu.uuid for gpu in gpus)
+    if gpus[0].maker == "amd":  # HIP counts what ROCr leaves to it
+        return {"ROCR_VISIBLE_DEVICES": uuids, "HIP_VISIBLE_DEVICES": ",".join(map(str, range(len(gpus))))}
+    return {"CUDA_VISIBLE_DEVICES": uuids, "CUDA_DEVICE_ORDER": "PCI_BUS_ID"}

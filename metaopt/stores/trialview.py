@@ -40,7 +40,7 @@ def _in_order() -> list[Expression]:
         "limit": "$facts.experiment.attempts",
         "resumes": "$facts.experiment.resumes",
     }
-    gone = {"order": "$order", "time": "$time", "why": {"$ifNull": ["$why", "joined anew"]}}
+    gone = {"order": "$order", "time": "$time", "kind": "$kind", "why": {"$ifNull": ["$why", "joined anew"]}}
     whole = {"documents": ["unbounded", "current"]}
     is_new = _is("$kind", "Suggested")
     return [
@@ -50,7 +50,7 @@ def _in_order() -> list[Expression]:
             {"study": "$study", "run": "$run", "worker": "$worker"},
             host={"$locf": "$host"},
             gone={
-                "$min": _if({"$in": ["$kind", ["Lost", "Joined"]]}, gone, None),
+                "$min": _if({"$in": ["$kind", ["Lost", "Joined", "StoodDown"]]}, gone, None),
                 "window": {"documents": [1, "unbounded"]},
             },
         ),
@@ -163,8 +163,10 @@ def _outcome() -> Expression:
     """How the attempt ``a`` has ended, given what is known of its ``end``, and when its run was ``over``."""
     node = _at({"$split": ["$$a.host", "."]}, 0)
     lost = {"$and": ["$$a.gone", {"$or": [{"$not": "$$over"}, {"$lt": ["$$a.gone.order", "$$over.order"]}]}]}
+    unbegun = {"$and": [lost, _is("$$a.gone.kind", "StoodDown"), {"$not": "$$start"}]}
     how = [
         ("$$end", {"how": "$$end.outcome", "time": "$$end.time", "error": "$$end.error", "ended": "$$end.ended"}),
+        (unbegun, {"how": "cut", "time": "$$a.gone.time", "error": ""}),
         (lost, {"how": "lost", "time": "$$a.gone.time", "error": _lost("$$a.gone.why")}),
         (
             {"$in": [node, _list("$$over.lost")]},

@@ -10,8 +10,8 @@ import socket
 import sys
 import threading
 import time
-from dataclasses import replace
 
+from metaopt.devices.base import Offer
 from metaopt.errors import LaunchError, WireError
 from metaopt.fence import end_launcher, fence, launcher
 from metaopt.messages import (
@@ -27,6 +27,7 @@ from metaopt.messages import (
     Release,
     Reported,
     Started,
+    StoodDown,
     Suggest,
     Welcome,
 )
@@ -69,12 +70,10 @@ def world() -> MPI.Intracomm:
     return comm
 
 
-def place(comm: MPI.Intracomm) -> int:
-    """The number of this rank on its node (0, 1, ...); Slurm's own is wrong under mpirun."""
-    for name in ("OMPI_COMM_WORLD_LOCAL_RANK", "MPI_LOCALRANKID"):
-        if name in os.environ:
-            return int(os.environ[name])
-    return comm.Split_type(MPI.COMM_TYPE_SHARED).rank
+def neighbours(comm: MPI.Intracomm, said: Offer | None) -> tuple[list[Offer | None], int]:
+    """What each rank of this node has ``said``, and which of them this one is; Slurm's own number lies under mpirun."""
+    node = comm.Split_type(MPI.COMM_TYPE_SHARED)
+    return node.allgather(said), node.rank
 
 
 def _threads() -> bool:
@@ -117,7 +116,7 @@ def doubts() -> list[str]:
 def _event(word: bytearray, rank: int) -> Event:
     """What a worker has said; raises WireError when that is nothing that it may say."""
     event = decode(word)
-    if isinstance(event, Joined | Started | Reported | Finished | Lost) and event.worker == rank:
+    if isinstance(event, Joined | Started | Reported | Finished | Lost | StoodDown) and event.worker == rank:
         return event
     problem = f"not a message of worker {rank}: {bytes(word[:200])!r}"
     raise WireError(problem)
@@ -143,7 +142,7 @@ class MpiHub:
     def greet(self, welcome: Welcome) -> None:
         """The first word to every worker; from now on nobody may be silent for long."""
         self._heart = Heart(self._beat, welcome.heartbeat, threads=_threads())
-        self._welcome = encode(replace(welcome, host=socket.gethostname()))
+        self._welcome = encode(welcome)
         self._pulse = Pulse(self._workers, welcome.heartbeat, time.monotonic())
         self._greeted.update(self._workers)
         for rank in self._workers:
@@ -259,7 +258,7 @@ class MpiHub:
             self._homes[rank] = (event.host, event.pid)
             self._greeted.discard(rank)
         if rank in self._silent:
-            if not isinstance(event, Joined):
+            if not isinstance(event, Joined | StoodDown):
                 if rank not in self._greeted:
                     self._mail.send(self._welcome, rank, TO_WORKER)
                 self._greeted.add(rank)

@@ -5,6 +5,7 @@ import signal
 import sys
 
 from metaopt import launch
+from metaopt.devices.base import Offer
 from metaopt.messages import Welcome
 from metaopt.testing.transports import check_hub
 from metaopt.transports import mpi
@@ -23,9 +24,9 @@ def lead(directory):
 
 comm = mpi.world()
 pids = comm.gather(os.getpid())
-place = mpi.place(comm)
+said, place = mpi.neighbours(comm, Offer() if comm.rank else None)
 if comm.rank == 0:
     lead(sys.argv[1])
 else:
-    serve(mpi.MpiLink(comm), comm.rank, place)
+    serve(mpi.MpiLink(comm), comm.rank, [each for each in said if each], place - 1)
 launch.leave(0)

@@ -1,0 +1,56 @@
+"""Which trial may be run by which worker.  Pure; the scheduler acts on it."""
+
+from collections.abc import Iterator, Mapping
+
+from metaopt.messages import StoodDown
+from metaopt.study import Study
+from metaopt.trial import Trial
+
+MANY = 2
+"""So many trials that blame a GPU make it suspicious, until they have ended."""
+
+
+def next_pair(study: Study) -> tuple[int, Trial] | None:
+    """The first idle worker, and the first waiting trial that may be run by it."""
+    pairs = ((worker, study.trials[number]) for worker in study.idle for number in study.waiting)
+    return next((pair for pair in pairs if _may_run(study, *pair)), None)
+
+
+def hungry(study: Study) -> int:
+    """How many idle workers may be given new trials."""
+    suspicious = [worker for worker in study.crews[study.run].blamed if _is_suspicious(study, worker)]
+    return len(study.idle) - sum(worker in study.idle for worker in suspicious)
+
+
+def _may_run(study: Study, worker: int, trial: Trial) -> bool:
+    """Whether its GPU is beyond suspicion; where there is no better one, that is no matter."""
+    return not _is_bad(study, worker, trial) or all(_is_bad(study, other, trial) for other in study.workers)
+
+
+def _is_bad(study: Study, worker: int, trial: Trial) -> bool:
+    failed = trial.shunned and set(trial.shunned) & set(study.workers[worker].gpus)
+    return bool(failed) or _is_suspicious(study, worker)
+
+
+def _is_suspicious(study: Study, worker: int) -> bool:
+    """Whether some trials have blamed its GPUs that are still to be tried elsewhere: it would soon fail all others."""
+    blamed = study.crews[study.run].blamed.get(worker, ())
+    return len(blamed) >= MANY and sum(number in study.open for number in blamed) >= MANY
+
+
+def on_ill_gpus(study: Study, suspects: Mapping[str, str]) -> Iterator[StoodDown]:
+    """The idle workers whose GPUs are in quarantine, or among ``suspects``, which has the reasons by UUID."""
+    ill = {**suspects, **study.crews[study.run].quarantined}
+    for number in list(study.idle) if ill else ():
+        worker = study.workers[number]
+        if bad := tuple(gpu for gpu in worker.gpus if gpu in ill):
+            yield StoodDown(number, worker.host, ill[bad[0]], bad)
+
+
+def in_words(study: Study, event: StoodDown) -> str:
+    """What a person is to know of ``event`` before it is applied."""
+    worker = study.workers.get(event.worker)
+    quarantine = f"{', '.join(event.gpus)} is in quarantine: " if event.gpus else ""
+    standing_by = f"; worker {event.worker} stands by" if event.gpus else ""
+    again = f"; trial {worker.trial} is run again" if worker is not None and worker.trial is not None else ""
+    return f"{event.host}: {quarantine}{event.why}{standing_by}{again}"
