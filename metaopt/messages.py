@@ -226,7 +226,8 @@ class Observe:
     """What a trial is worth: a value, to be minimised, or of several goals (objectives..., constraints...).
 
     Then each objective is to be minimised, and each constraint holds up to 0.  NaN is the value of a trial that has
-    none (it failed, or was stopped), infinity that of one that has failed for want of memory.
+    none (it failed, or was stopped), infinity that of one that has failed for want of memory.  A negative ``trial`` is
+    none of this study, but of the other one that bears this number.
     """
 
     trial: int

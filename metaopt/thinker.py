@@ -12,7 +12,7 @@ import sys
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, Any
 
 from metaopt.errors import WireError
 from metaopt.messages import Command, Event, Observe, Params, Suggest, Suggested
@@ -20,9 +20,6 @@ from metaopt.plugins import Choice, load
 from metaopt.process import environment
 from metaopt.space import Space
 from metaopt.wire import decode, encode
-
-if TYPE_CHECKING:
-    from metaopt.optimizers.base import Optimizer
 
 CHUNK_BYTES = 1 << 16
 ENDED = b"!"
@@ -122,10 +119,15 @@ def serve(lines: IO[bytes], answer: Callable[[bytes], None]) -> None:
     """The process: what is searched, then Observe and Suggest, until ``lines`` end."""
     task = json.loads(lines.readline())
     try:
+        from metaopt.optimizers.advised import Advised  # noqa: PLC0415 - rank 0 imports this file, and loads no numpy
+
         made = load("optimizer", Choice(task["rule"], task["settings"]))
-        optimizer: Optimizer = made(Space.parse(task["space"]), task["seed"], **task["settings"])
+        space = Space.parse(task["space"])
+        optimizer = Advised(lambda: made(space, task["seed"], **task["settings"]), space)
         for line in lines:
             match decode(line):
+                case Observe(number, params, value) if number < 0:
+                    optimizer.learn(number, params, value)
                 case Observe(_, params, value):
                     optimizer.tell(params, value)
                 case Suggest(count, pending):

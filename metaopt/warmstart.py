@@ -13,9 +13,6 @@ from metaopt.space import Space
 from metaopt.stores.urls import shown
 from metaopt.trial import State, Trial
 
-NO_TRIAL = -1
-"""In the place of the number of a trial: it is none of this study's."""
-
 
 @dataclass(frozen=True, slots=True)
 class Lessons:
@@ -32,11 +29,11 @@ def learn(experiment: Experiment) -> Lessons:
     """
     observed: list[Observe] = []
     notes: list[str] = []
-    for url in experiment.warm_start:
+    for source, url in enumerate(experiment.warm_start, start=1):
         trials = _trials(url)
         reasons = {number: _reason(trial, experiment.space, experiment.goals) for number, trial in trials.items()}
         used = [trial for number, trial in trials.items() if not reasons[number]]
-        observed += [_observe(trial, experiment.space, experiment.goals) for trial in used]
+        observed += [_observe(-source, trial, experiment.space, experiment.goals) for trial in used]
         notes.append(_note(url, len(used), [reason for reason in reasons.values() if reason]))
     return Lessons(tuple(observed), tuple(notes))
 
@@ -69,10 +66,11 @@ def _reason(trial: Trial, space: Space, goals: Goals) -> str:
     return f"with other parameters ({', '.join(other)})" if other else f"outside the space ({', '.join(wrong)})"
 
 
-def _observe(trial: Trial, space: Space, goals: Goals) -> Observe:
+def _observe(source: int, trial: Trial, space: Space, goals: Goals) -> Observe:
+    """With the ``source``, -1, -2, ..., in the place of a number: it is none of this study's trials."""
     outcome = goals.outcome(trial.points)
     params = space.filled(trial.params, space.defaults)
-    return Observe(NO_TRIAL, params, goals.told(outcome.objectives, outcome.excess))
+    return Observe(source, params, goals.told(outcome.objectives, outcome.excess))
 
 
 def _note(url: str, used: int, reasons: list[str]) -> str:
