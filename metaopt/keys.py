@@ -38,6 +38,7 @@ KEYS: Mapping[str, Key] = {
     "resources": Key("none", "{cores_per_trial: 4}", "what a trial needs"),
     "resources.cores_per_trial": Key("1", "4", "CPU cores of a trial"),
     "metrics": Key("none", r"{val_loss: 'val_loss=(\S+)'}", "patterns with one group, over what the script prints"),
+    "best": Key("observed", "model", "which trial the end of a run names: the best observed, or the best by a model"),
     "history": Key("<name>.history", "/scratch/digits", "a directory, from the file's own, or a URL"),
     "warm_start": Key("none", "[other.history]", "histories of other studies whose trials the optimizer is told of"),
 }
