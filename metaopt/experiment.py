@@ -24,6 +24,7 @@ from metaopt.space import ITSELF, Space
 from metaopt.yamlfile import YamlFile, shown
 
 SIGNALS = ("SIGTERM", "SIGINT", "SIGHUP", "SIGUSR1", "SIGUSR2")
+BESTS = ("observed", "model")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +54,7 @@ class Experiment:
     give_up_after: int
     resources: Resources
     metrics: Mapping[str, str]
+    best: str
     history: str
     warm_start: tuple[str, ...]
 
@@ -85,6 +87,7 @@ class Experiment:
             give_up_after=_integer(file, "give_up_after", least=0),
             resources=read_resources(file),
             metrics=_metrics(file),
+            best=_best(file),
             history=written_history(file, name),
             warm_start=_warm_start(file, name),
         )
@@ -274,6 +277,13 @@ def _check_pattern(file: YamlFile, key: str, pattern: object) -> None:
     if groups != 1:
         problem = f"{pattern!r} has {groups} groups"
         file.refuse(key, problem, f"Put ( ) around the number, and (?: ) elsewhere.  {example}")
+
+
+def _best(file: YamlFile) -> str:
+    written = file.get("best") if file.has("best") else KEYS["best"].default
+    if written not in BESTS:
+        file.refuse("best", f"{shown(written)} is no way to choose", f"Write one of {', '.join(BESTS)}.")
+    return str(written)
 
 
 def _warm_start(file: YamlFile, name: str) -> tuple[str, ...]:

@@ -17,6 +17,7 @@ from metaopt.goals import Constraint, Goals
 from metaopt.location import Location, locate
 from metaopt.messages import Finished, Opened, Reported
 from metaopt.objective import Objective
+from metaopt.space import Space
 from metaopt.stores import Record, Store
 from metaopt.study import Study
 from metaopt.trial import ACTIVE, Trial, extends
@@ -64,6 +65,21 @@ class History:
         They are in the order of the first objective; of trials with equal values it is the first by number.
         """
         return self._study.pareto
+
+    def best_by_model(self) -> Trial | None:
+        """Of the trials of which ``best`` is one that with the lowest posterior mean of its (first) objective.
+
+        That of a Gaussian process fitted to all completed trials, which estimates the noise: where a script gives
+        another value each time, the best observed value is the luckiest.  None as long as ``best`` is.
+        """
+        from metaopt.optimizers.incumbent import lowest_mean  # noqa: PLC0415 - nothing else of a history needs numpy
+
+        trials = [trial for _, trial in sorted(self.trials.items()) if trial.objectives and not trial.outside]
+        feasible = [index for index, trial in enumerate(trials) if trial.feasible]
+        if not feasible:
+            return None
+        tried = [(trial.params, self.goals.worth(trial.objectives)[0]) for trial in trials]
+        return trials[lowest_mean(Space.parse(self.experiment["space"]), tried, feasible)]
 
     @property
     def experiment(self) -> Mapping[str, Any]:

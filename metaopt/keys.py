@@ -42,6 +42,7 @@ KEYS: Mapping[str, Key] = {
     "resources.gpus_per_trial": Key("1", "0.5", "GPUs of a trial: several, one, or a part of one; 0 for none"),
     "resources.nodes_per_trial": Key("1", "1", "nodes of a trial"),
     "metrics": Key("none", r"{val_loss: 'val_loss=(\S+)'}", "patterns with one group, over what the script prints"),
+    "best": Key("observed", "model", "which trial the end of a run names: the best observed, or the best by a model"),
     "history": Key("<name>.history", "/scratch/digits", "a directory, from the file's own, or a URL"),
     "warm_start": Key("none", "[other.history]", "histories of other studies whose trials the optimizer is told of"),
 }

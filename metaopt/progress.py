@@ -17,6 +17,7 @@ from rich.text import Text
 
 from metaopt.driver import WARNING
 from metaopt.experiment import Experiment
+from metaopt.history import History
 from metaopt.launch import TERMINAL
 from metaopt.master import Watcher
 from metaopt.scheduler import Scheduler
@@ -208,7 +209,14 @@ def _early(study: Study) -> str:
 def _praise(console: Console, experiment: Experiment, study: Study, best: Trial) -> None:
     """The best trial, and with several objectives those that are no worse."""
     first = f", with the best {study.objective.metric}" if study.goals.several else ""
-    _print(console, f"best: trial {best.number}, {study.goals.said(best.objectives)}{first}", "green")
+    observed = f"trial {best.number}, {study.goals.said(best.objectives)}{first}"
+    if experiment.best == "model":
+        best = History(study).best_by_model() or best
+        said = study.goals.said(best.objectives)
+        _print(console, f"best by the model: trial {best.number}, observed with {said}", "green")
+        _print(console, f"best observed: {observed}")
+    else:
+        _print(console, f"best: {observed}", "green")
     console.print(_table(best))
     _print(console, f"run it again, in {experiment.directory}:")
     _print(console, f"  {experiment.line(best.number, best.params)}")

@@ -6,7 +6,7 @@
     optimizer:  choice(sgd, adam)                                      Categorical
     batch:      ordinal(16, 32, 256)                                   Ordinal, values in their order
     momentum:   {prior: "uniform(0, 1)", when: "optimizer == sgd"}     with a condition
-    decay:      {prior: "uniform(0, 1)", default: 0}                   what trials had that know nothing of it
+    decay:      {prior: "uniform(0, 1)", default: 0}                   its usual value
     epochs:     20                                                     Fixed, also fixed("a text (with brackets)")
 
 An optimizer sees one coordinate in [0, 1] for each parameter that is not fixed.  A parameter with n values shares its
@@ -58,7 +58,7 @@ class Space:
     """Parameters in the order in which they were declared; raises SpaceError when their conditions make no sense.
 
     A parameter is active when its condition holds and its parent is active too; only active ones have a value.
-    ``defaults`` are the values that trials had which know nothing of a parameter; those of fixed ones are among them.
+    ``defaults`` are usual values, with which a search begins, and which trials had that know nothing of a parameter.
     """
 
     parameters: tuple[Parameter, ...]

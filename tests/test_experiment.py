@@ -55,6 +55,7 @@ attempts: 3
 give_up_after: 0
 resources: {cores_per_trial: 4, gpus_per_trial: 0.5, nodes_per_trial: 1}
 metrics: {accuracy: 'acc=(\S+)'}
+best: model
 history: ../kept
 warm_start: [one.history, 'mongodb://host/db#two']
 """
@@ -462,3 +463,12 @@ def test_the_line_to_run_a_trial_again_can_be_typed(load, tmp_path):
     experiment = load(SMALLEST.replace("pass {lr}", "'a b' {lr} {seed} {trial_dir}") + "seed: 40\n")
     where = tmp_path / "digits.history" / "trials" / "3"
     assert experiment.line(3, {"lr": 0.5}) == f"python -c 'a b' 0.5 43 {where}"
+
+
+def test_best_is_observed_or_model(site):
+    assert Experiment.load(site.directory / "exp.yaml").best == "observed"
+    site.experiment(best="model")
+    assert Experiment.load(site.directory / "exp.yaml").best == "model"
+    site.experiment(best="guess")
+    with pytest.raises(ExperimentError, match=r"best: .*guess.* is no way to choose(.|\n)*observed, model"):
+        Experiment.load(site.directory / "exp.yaml")

@@ -5,6 +5,7 @@ import json
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 from simulation import Simulation, script
 
@@ -213,3 +214,41 @@ def test_it_is_all_there_from_a_plain_python(url):
     program = f"import metaopt; h = metaopt.history.load({url!r}); print(h.best.number, len(h.trials))"
     said = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout.split()
     assert said == [str(history.load(url).best.number), "20"]
+
+
+def bowl(params):
+    return 0.5 * ((params["x"] - 2.0) ** 2 + (params["y"] - 3.0) ** 2)
+
+
+def noisy(seed):
+    """A history of 80 trials of a bowl, and noise."""
+    rng = np.random.default_rng(seed)
+    study = Study(Goals((Objective("loss"),)), experiment={"space": dict.fromkeys("xy", "uniform(0, 5)")})
+    study.apply(0.0, Joined(1, "host", ""))
+    for number, (x, y) in enumerate(rng.uniform(0.0, 5.0, (80, 2)).tolist()):
+        params = {"x": x, "y": y}
+        value = bowl(params) + 0.5 * rng.standard_normal()
+        study.apply(0.0, Suggested((params,)))
+        study.apply(1.0, Assign(1, number, 1, params))
+        study.apply(2.0, Reported(1, number, 1, ((1, {"loss": value}),)))
+        study.apply(3.0, Finished(1, number, 1, "completed"))
+    return history.History(study)
+
+
+def test_the_best_by_the_model_is_nearer_to_the_truth_than_the_luckiest_one():
+    loaded = [noisy(seed) for seed in range(24)]
+    observed = sum(bowl(each.best.params) for each in loaded)
+    assert sum(bowl(each.best_by_model().params) for each in loaded) < 0.6 * observed
+
+
+def test_there_is_a_best_by_the_model_when_there_is_a_best():
+    study = Study(Goals((Objective("loss", "maximize"),)), experiment={"space": {"x": "uniform(0, 5)"}})
+    study.apply(0.0, Joined(1, "host", ""))
+    loaded = history.History(study)
+    assert loaded.best_by_model() is None
+    for number, value in enumerate((1.0, 4.0, 2.0)):
+        study.apply(0.0, Suggested(({"x": number},)))
+        study.apply(1.0, Assign(1, number, 1, {"x": number}))
+        study.apply(2.0, Reported(1, number, 1, ((1, {"loss": value}),)))
+        study.apply(3.0, Finished(1, number, 1, "completed"))
+    assert loaded.best_by_model() is loaded.best is loaded.trials[1]

@@ -167,3 +167,22 @@ def test_what_was_stopped_early_and_why_is_in_the_log_and_in_the_summary(experim
     text = shown(LineView, experiment, study, ended=True)
     assert f"trial 2 stopped in 2.5 s: {why}" in text
     assert "early     1 stopped, after 2.5 s on average; the completed ones took 5.0 s" in text
+
+
+def test_with_best_model_the_end_names_the_trial_that_a_model_takes_for_the_best(tmp_path):
+    Site(tmp_path).experiment(best="model", space={"x": "uniform(0, 5)"})
+    experiment = Experiment.load(tmp_path / "exp.yaml")
+    study = Study(experiment.goals, experiment=experiment.describe())
+    study.apply(0.0, Joined(1, "host", ""))
+    values = {0.5: 3.0, 1.0: 2.0, 1.5: 1.4, 2.0: 1.2, 2.1: 1.0, 2.05: 1.1, 2.9: 1.2, 3.0: 1.3, 4.0: 2.0, 4.01: 0.9}
+    values |= {4.02: 2.1, 3.99: 2.0, 4.05: 1.9}
+    for number, (x, value) in enumerate(values.items()):
+        study.apply(0.0, Suggested(({"x": x},)))
+        study.apply(1.0, Assign(1, number, 1, {"x": x}))
+        study.apply(2.0, Reported(1, number, 1, ((1, {"loss": value}),)))
+        study.apply(3.0, Finished(1, number, 1, "completed"))
+    text = shown(LineView, experiment, study, ended=True)
+    assert "best observed: trial 9, loss = 0.9" in text
+    (named,) = [line for line in text.splitlines() if line.startswith("best by the model: trial ")]
+    assert int(named.split()[5].strip(",")) in {4, 5}
+    assert "--x 2." in text

@@ -118,8 +118,9 @@ class Advised:
 
 def _predictions(points: Array, known: Array, values: Array) -> Array:
     """Means (n, k) of the ``values`` (m, k) at the points nearest to ``points`` (n, d) of those ``known`` (m, d)."""
-    distances, nearest = KDTree(known).query(points, k=range(1, min(NEIGHBOURS, len(known)) + 1))
-    weights = 1.0 / (np.asarray(distances) ** 2 + 1e-6)
+    query = KDTree(known).query(points, k=range(1, min(NEIGHBOURS, len(known)) + 1))
+    distances, nearest = map(np.asarray, query)
+    weights = 1.0 / (distances**2 + 1e-6)
     weighted: Array = (weights[:, :, None] * values[nearest]).sum(axis=1) / weights.sum(axis=1)[:, None]
     return weighted
 

@@ -46,6 +46,8 @@ class OptimizerContract:
         "all equal": [1.0],
         "all failed": [math.nan],
         "infinite": [math.inf, 1.0, -math.inf, 2.0],
+        "nothing but infinite": [math.inf, -math.inf],
+        "all huge": [1e300],
         "huge": [1e300, -1e300, 0.0, 1.7e308, -1.7e308],
         "tiny": [0.0, 5e-324, 1e-320, -5e-324],
         "mostly failed": [math.nan, math.nan, 3.0, math.nan, 1.0],
@@ -134,6 +136,25 @@ class OptimizerContract:
                 optimizer = self.make(space, 11)
                 _run(optimizer, 20, values)
                 assert all(space.contains(point) for point in optimizer.ask(3, [])), (name, kind)
+
+    def test_any_value_can_be_told_of_the_only_point(self) -> None:
+        for name, values in self.bad.items():
+            optimizer = self.make(Space.parse(self.finite["one"]), 13)
+            for value in values:
+                optimizer.tell({"c": "only"}, value)
+            assert optimizer.ask(2, []) == [], name
+
+    def test_ten_thousand_trials_can_be_told_at_once(self) -> None:
+        space = Space.parse(self.spaces["conditional"])
+        optimizer = self.make(space, 14)
+        points = [
+            space.from_unit([number * step % 1.0 for step in (0.618, 0.755, 0.57, 0.82)]) for number in range(500)
+        ]
+        for number in range(10_000):
+            optimizer.tell(points[number % len(points)], _loss(points[number % len(points)], number))
+        answer = optimizer.ask(3, points[:2])
+        assert len(answer) == 3
+        assert all(space.contains(point) for point in answer)
 
     def test_points_of_others_can_be_told_more_than_once_and_from_outside_the_space(self) -> None:
         space = Space.parse({"x": "uniform(0, 1)", "c": "choice(a, b)"})
