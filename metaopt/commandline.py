@@ -14,6 +14,8 @@ from metaopt.yamlfile import YamlFile
 
 RESERVED = ("trial", "trial_dir", "seed", "attempt")
 """Placeholders that are no parameters."""
+ORION = {"{trial.id}": "{trial}", "{trial.hash_params}": "{trial}", "{trial.working_dir}": "{trial_dir}"}
+"""What Oríon calls them; ``{exp.name}`` is the study's name."""
 _SHELL = ("|", "||", "&&", "&", ";", ">", ">>", "<", "2>", "2>&1", "&>")
 _SHELL_HINT = "The command runs without a shell: put what needs one in a script, or write bash -c '...'."
 _INTERPRETER = re.compile(r"(python[\d.]*|bash|sh|zsh)")
@@ -36,7 +38,14 @@ def read_command(file: YamlFile) -> tuple[str, ...]:
         file.refuse("command", "it is no text and no list of words", "Write command: python train.py --lr {lr}")
     if not words or not words[0]:
         file.refuse("command", "it is empty", "Write command: python train.py --lr {lr}")
-    return tuple(words)
+    return tuple(_ours(word, str(file.get("name"))) for word in words)
+
+
+def _ours(word: str, study: str) -> str:
+    """With our own placeholders for Oríon's."""
+    for theirs, ours in {**ORION, "{exp.name}": study}.items():
+        word = word.replace(theirs, ours)
+    return word
 
 
 def check_placeholders(file: YamlFile, command: tuple[str, ...], space: Space) -> None:

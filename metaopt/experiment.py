@@ -58,9 +58,13 @@ class Experiment:
     @staticmethod
     def load(path: str | Path) -> "Experiment":
         """The experiment that the file at ``path`` describes; raises ExperimentError."""
-        file = YamlFile.read(path)
+        return Experiment.of(YamlFile.read(path))
+
+    @staticmethod
+    def of(file: YamlFile) -> "Experiment":
+        """The experiment that ``file`` describes, which need not be on disk; raises ExperimentError."""
         _check_keys(file)
-        directory = str(Path(path).absolute().parent)
+        directory = str(Path(file.file).absolute().parent)
         name, goals, space, command = written_name(file), read_goals(file), _space(file), read_command(file)
         check_placeholders(file, command, space)
         check_program(file, command, directory)

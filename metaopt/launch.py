@@ -37,11 +37,13 @@ def under_mpi() -> bool:
     return False
 
 
-def rank(file: str, watch: "Callable[[], Watch]", walltime: float | None = None, *, keep: bool = False) -> int:
+def rank(
+    file: "str | Callable[[], str]", watch: "Callable[[], Watch]", walltime: float | None = None, *, keep: bool = False
+) -> int:
     """Do what this rank is there for; gives the exit status, with which ``leave`` must be called.
 
-    ``watch`` gives what shows the run to a person; only rank 0 calls it.  ``walltime`` is how many
-    seconds there are.  With ``keep`` a study goes on in a space that has changed.
+    Only rank 0 needs the experiment ``file``, or calls what makes it, and ``watch``, which gives what shows the run to
+    a person.  ``walltime`` is how many seconds there are.  With ``keep`` a study goes on in a space that has changed.
     """
     mpi, comm, place = _begin()
     if comm.rank > 0:
@@ -51,6 +53,7 @@ def rank(file: str, watch: "Callable[[], Watch]", walltime: float | None = None,
         return 0
     hub = mpi.MpiHub(comm)
     try:
+        file = file if isinstance(file, str) else file()
         status: int = import_module("metaopt.master").lead(
             hub, comm.size - 1, file, watch(), walltime=walltime, doubts=mpi.doubts(), keep=keep
         )

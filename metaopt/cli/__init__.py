@@ -20,8 +20,11 @@ VERBS = {
 }
 FILES = {"list": "listing"}
 """Where a verb's file has another name: a module called list would hide the builtin here."""
-USAGE = f"""usage: metaopt [run] [--workers N] exp.yaml
-       mpirun -n 64 python -m metaopt exp.yaml
+ALIASES = {"hunt": "run"}
+"""As they are called elsewhere."""
+USAGE = f"""usage: metaopt ./train.py --lr~'loguniform(1e-5, 1.0)' --data /scratch/x    (this machine)
+       mpirun -n 64 metaopt ./train.py --lr~'loguniform(1e-5, 1.0)'         (an allocation)
+       metaopt exp.yaml                                                     (an experiment file)
 
 metaopt {__version__}: an asynchronous hyperparameter search over all the GPUs and cores of an allocation.
 
@@ -54,13 +57,15 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _verb(words: list[str]) -> str:
-    """The verb that ``words`` begin with, taken from them; ``run`` when it is an experiment file."""
-    if words[0] in VERBS:
-        return words.pop(0)
-    if words[0].startswith("-") or "." in words[0] or Path(words[0]).exists():
+    """The verb that ``words`` begin with, taken from them; ``run`` for an experiment file or a script."""
+    if words[0] in {**VERBS, **ALIASES}:
+        verb = words.pop(0)
+        return ALIASES.get(verb, verb)
+    word = words[0]
+    if word.startswith("-") or "." in word or "/" in word or Path(word).exists() or any("~" in each for each in words):
         return "run"
-    problem = f"there is no verb {words[0]!r}, and no file of that name"
-    near = get_close_matches(words[0], VERBS, n=1)
+    problem = f"there is no verb {word!r}, and no file of that name"
+    near = get_close_matches(word, VERBS, n=1)
     meant = f"Did you mean {near[0]!r}?  " if near else ""
     raise LaunchError(problem, f"{meant}Verbs: {', '.join(VERBS)}; see metaopt --help.")
 
