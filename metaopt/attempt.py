@@ -20,6 +20,7 @@ from metaopt.reporting import FILE, SIGNAL, TRIAL_DIR
 from metaopt.results import FILE as RESULTS
 from metaopt.results import PATH, prepare, results
 from metaopt.tail import Lines, Patterns, Reports, Tail, points_in
+from metaopt.templates import filled
 from metaopt.trial import extends
 from metaopt.wire import reported_fields, to_plain
 
@@ -44,6 +45,8 @@ class Attempt:
         if (self._directory / OUTCOME).exists():  # of another attempt, which must not be taken for this one
             (self._directory / OUTCOME).unlink()
         prepare(self._directory / RESULTS)
+        for name, text in welcome.templates.items():
+            (self._directory / name).write_text(filled(text, assign.params), encoding="utf-8")
         self._reports, self._lines = Reports(), Lines()
         self._patterns = Patterns(welcome.metrics)
         self._tails = [Tail(self._directory / REPORTS, self._reports)]

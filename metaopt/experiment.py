@@ -11,7 +11,7 @@ from typing import Any
 
 from metaopt import plugins
 from metaopt.argv import fill
-from metaopt.commandline import check_placeholders, check_program, read_command
+from metaopt.commandline import check_placeholders, check_program, read_command, read_templates
 from metaopt.errors import PluginError, SpaceError
 from metaopt.goalkeys import read_goals
 from metaopt.goals import Goals
@@ -54,6 +54,7 @@ class Experiment:
     metrics: Mapping[str, str]
     history: str
     warm_start: tuple[str, ...]
+    templates: Mapping[str, str]
 
     @staticmethod
     def load(path: str | Path) -> "Experiment":
@@ -90,6 +91,7 @@ class Experiment:
             metrics=_metrics(file),
             history=written_history(file, name),
             warm_start=_warm_start(file, name),
+            templates=read_templates(file, directory, space),
         )
 
     @property
@@ -109,6 +111,7 @@ class Experiment:
             "optimizer": asdict(self.optimizer),
             "stopper": asdict(self.stopper),
             "metrics": dict(self.metrics),
+            **({"templates": dict(self.templates)} if self.templates else {}),
         }
 
     def welcome(self) -> Welcome:
@@ -124,6 +127,7 @@ class Experiment:
             seed=self.seed,
             signal=self.signal,
             heartbeat=self.heartbeat,
+            templates=self.templates,
         )
 
     @property

@@ -9,7 +9,7 @@ Times are seconds since the epoch, durations seconds; ``worker`` is an MPI rank 
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 Scalar: TypeAlias = str | int | float | bool | None
@@ -158,7 +158,8 @@ class Welcome:
     ``command`` is an argv list with placeholders, ``directory`` where it runs, ``trials`` the directory of the trials'
     directories, ``metrics`` patterns over stdout by metric, ``timeout`` and ``grace`` seconds, ``cores`` how many a
     trial gets.  ``signal`` is the number of the one that asks a script to end.  Who is silent for ``heartbeat`` seconds
-    is lost.  ``host`` is where rank 0 runs, which needs none of the cores there.
+    is lost.  ``host`` is where rank 0 runs, which needs none of the cores there.  ``templates`` are texts with priors,
+    by the names of the files that each trial gets of them.
 
     A worker that hears it again, because it was thought lost, kills what it runs and joins anew.
     """
@@ -174,6 +175,7 @@ class Welcome:
     signal: int = 15
     heartbeat: float = 60.0
     host: str = ""
+    templates: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

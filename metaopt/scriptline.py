@@ -6,7 +6,8 @@
     space: {lr: "loguniform(1e-5, 1.0)"}
 
 ``--lr~PRIOR`` is filled in as two words, ``--lr=~PRIOR`` as one, ``--lr=0.1``; ``lr~PRIOR`` without dashes as the
-value alone.  All other words stay as they were typed.
+value alone.  An argument that is a file with priors in it (``lr: metaopt~PRIOR``) becomes the trial's copy of that.
+All other words stay as they were typed.
 """
 
 import os
@@ -21,6 +22,7 @@ from pathlib import Path
 from metaopt.commandline import ORION, RESERVED
 from metaopt.errors import LaunchError
 from metaopt.orion import weighted
+from metaopt.templates import LIMIT_BYTES, marks
 
 _OPTION = re.compile(r"(--?)([A-Za-z_][^\s=~]*)(=?)~(.*)", re.DOTALL)
 _POSITIONAL = re.compile(r"([A-Za-z_][\w.-]*)~(\s*\w+\s*\(.*\)\s*)", re.DOTALL)
@@ -36,11 +38,15 @@ _EXAMPLE = "Write --lr~'loguniform(1e-5, 1.0)'."
 
 @dataclass(slots=True)
 class ScriptLine:
-    """The ``command``, with placeholders; the ``space``, each prior as it was typed; the ``script`` itself."""
+    """The ``command``, with placeholders; the ``space``, each prior as it was typed; the ``script`` itself.
+
+    ``templates`` are files with priors in them.
+    """
 
     script: str
     command: list[str] = field(default_factory=list)
     space: dict[str, str] = field(default_factory=dict)
+    templates: list[str] = field(default_factory=list)
 
     @property
     def name(self) -> str:
@@ -126,17 +132,38 @@ def _script(words: Sequence[str]) -> str:
 
 def _words(line: ScriptLine, word: str, before: Sequence[str]) -> list[str]:
     """What ``word`` becomes in the command; its prior goes into the space."""
-    option, alone = _OPTION.fullmatch(word), _POSITIONAL.fullmatch(word)
-    if "--" in before or not (option or alone):
-        return [f"{{{_named(line, *alone.groups())}}}"] if alone else [word]
+    option = None if "--" in before else _OPTION.fullmatch(word)
     if option is None:
-        return [f"{{{_named(line, *word.split('~', 1))}}}"]
+        alone = _POSITIONAL.fullmatch(word)
+        return [f"{{{_named(line, *alone.groups())}}}"] if alone else [_template(line, word)]
     dashes, name, equals, prior = option.groups()
     if prior.startswith("="):
         problem = f"{word}: = comes before ~"
         raise LaunchError(problem, f"Write {dashes}{name}=~{prior[1:]}")
     placeholder = f"{{{_named(line, name, prior)}}}"
     return [f"{dashes}{name}={placeholder}"] if equals else [f"{dashes}{name}", placeholder]
+
+
+def _template(line: ScriptLine, word: str) -> str:
+    """``word``, or what stands for the trial's copy of the file that it names, alone or behind a ``=``."""
+    option, equals, path = word.rpartition("=") if not Path(word).is_file() else ("", "", word)
+    try:
+        text = Path(path).read_bytes()[:LIMIT_BYTES].decode() if Path(path).is_file() and path != line.script else ""
+    except (OSError, ValueError):
+        return word
+    there = list(marks(text))
+    for number, name, prior in there:
+        if not name:
+            problem = f"{path}:{number}: nothing names {prior}"
+            raise LaunchError(problem, f"Write metaopt~NAME~{prior} there.")
+        if line.space.get(name, prior) != prior:
+            problem = f"{path}:{number}: {name} has two priors, {line.space[name]} and {prior}"
+            raise LaunchError(problem, f"Give one of them another name: metaopt~{name}_2~{prior}")
+        line.space[name] = prior
+    if not there:
+        return word
+    line.templates += [path] if path not in line.templates else []
+    return f"{option}{equals}{{trial_dir}}/{Path(path).name}"
 
 
 def _named(line: ScriptLine, typed: str, prior: str) -> str:

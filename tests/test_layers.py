@@ -18,6 +18,7 @@ LAYERS = [
         "reporting",
         "tail",
         "results",
+        "templates",
         "plugins",
         "yamlfile",
         "stopping",

@@ -24,7 +24,7 @@ ALIASES = {"hunt": "run"}
 """As they are called elsewhere."""
 USAGE = f"""usage: metaopt ./train.py --lr~'loguniform(1e-5, 1.0)' --data /scratch/x    (this machine)
        mpirun -n 64 metaopt ./train.py --lr~'loguniform(1e-5, 1.0)'         (an allocation)
-       metaopt exp.yaml                                                     (an experiment file)
+       metaopt exp.yaml, mpirun -n 64 python -m metaopt exp.yaml            (an experiment file)
 
 metaopt {__version__}: an asynchronous hyperparameter search over all the GPUs and cores of an allocation.
 

@@ -14,7 +14,8 @@ USAGE = """metaopt [run] [-w N] exp.yaml
        mpirun -n 64 metaopt [run] ..."""
 EPILOG = r"""A script's own command line: our options come before it, its own after it.  --lr~PRIOR is given to it as
 --lr 0.1, --lr=~PRIOR as --lr=0.1 (which negative numbers may need), lr~PRIOR as 0.1 alone; all other words as they
-are typed.  Priors: uniform(0, 1), loguniform(1e-5, 1), normal(0, 1), integer(1, 8), choice(a, b), ordinal(1, 2, 8),
+are typed.  A configuration file among them may have priors too: lr: metaopt~uniform(0, 1).  Priors: uniform(0, 1),
+loguniform(1e-5, 1), normal(0, 1), integer(1, 8), choice(a, b), ordinal(1, 2, 8),
 and Oríon's: uniform(1, 8, discrete=True), choices(['a', 'b']), default_value=0.1.
 
   metaopt -n digits --metric 'val_loss=(\S+)' --trials 50 ./train.py --lr~'loguniform(1e-5, 1.0)'

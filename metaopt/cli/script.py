@@ -28,6 +28,7 @@ class Request:
         for note in line.notes:
             print(f"note: {note}", file=sys.stderr)  # noqa: T201 - news
         data = {"name": self._options.name or line.name, "command": line.command, **_goal(self._options, line)}
+        data |= {"templates": line.templates} if line.templates else {}
         data |= {"space": line.space, "trials": self._options.trials or TRIALS, **_more(self._options)}
         typed = [word for word in self._typed if word != "--space-changed=keep"]
         return scriptfile.write(data, typed, keep=self._options.space_changed == "keep")

@@ -3,6 +3,7 @@
 import sys
 
 import pytest
+import yaml
 
 from metaopt.trial import State
 
@@ -18,7 +19,7 @@ path = os.environ["ORION_RESULTS_PATH"]
 assert os.path.isfile(path)
 with open(path, "w") as file:
     json.dump([{"name": "err", "type": "objective", "value": args.x}, {"name": "g", "type": "gradient", "value": [1]},
-               {"name": "size", "type": "statistic", "value": 3}, 
+               {"name": "size", "type": "statistic", "value": 3},
                {"name": "who", "type": "statistic", "value": "me"}], file)
 """
 
@@ -67,3 +68,17 @@ print("loss=1")
     status, output = site.run("-w", "2", *OURS[:4], "--trials", "2", *REPORTS, "script.py", X)
     assert status == 0, output
     assert [(trial.state, trial.attempts) for trial in site.load().trials.values()] == [(State.COMPLETED, 2)] * 2
+
+
+def test_each_trial_has_its_own_copy_of_a_configuration_file(site):
+    (site.directory / "conf.yaml").write_text(
+        'model:\n  x: metaopt~uniform(0, 1)\n  kind: \'orion~choices(["a", "b"])\'\nn: 3\n'
+    )
+    site.write("script.py", "import sys; print(open(sys.argv[1].partition('=')[2]).read()); print('loss=1')")
+    status, output = site.run("-w", "2", *OURS, *REPORTS, "script.py", "--config=conf.yaml")
+    assert status == 0, output
+    for number, trial in site.load().trials.items():
+        said = yaml.safe_load((site.history / "trials" / str(number) / "conf.yaml").read_text())
+        assert said == {"model": {"x": trial.params["x"], "kind": trial.params["kind"]}, "n": 3}
+        assert (site.history / "trials" / str(number) / "stdout.txt").read_text().startswith("model:")
+    assert site.run("run", "quadratic.yaml")[0] == 0
