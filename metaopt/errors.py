@@ -12,6 +12,7 @@
     │   ├── Overtaken            others have written to it meanwhile
     │   ├── HistoryDiffers       it belongs to another experiment
     │   └── HistoryIncomplete    the run has ended, and not all of it could be written
+    ├── NoResult                 what was asked for is not there yet
     ├── OptimizerGone            neither the optimizer nor random search can be run
     ├── LaunchError              started in a way that cannot work
     ├── Interruption             somebody has ended it
@@ -94,6 +95,12 @@ class HistoryDiffers(HistoryError):
 
 class HistoryIncomplete(HistoryError):
     """The run has ended, and not all of it could be written."""
+
+    exit_status = 1
+
+
+class NoResult(MetaoptError):
+    """What was asked for is not there yet: no trial has a result."""
 
     exit_status = 1
 

@@ -19,6 +19,7 @@ LAYERS = [
         "tail",
         "results",
         "templates",
+        "options",
         "plugins",
         "yamlfile",
         "stopping",

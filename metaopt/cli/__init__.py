@@ -14,9 +14,17 @@ from metaopt.errors import Interruption, LaunchError, MetaoptError
 
 VERBS = {
     "run": "search, as an experiment file says",
+    "status": "how a study stands: by state, the best trial, what the failed ones died of",
+    "best": "the best trial, and how to run it again",
+    "show": "one trial: its story, its curves, why it ended",
+    "watch": "a run as it goes, from another terminal",
+    "stop": "end a run now, and well, from outside",
+    "check": "what a run would do, without doing it",
+    "init": "an experiment file for a script, from the options that it has",
     "insert": "queue a point of one's own",
     "list": "the studies in a directory or in a database, and how they stand",
     "db": "a history copied to another place, looked through, or exported as a table",
+    "completion": "what makes a shell complete all this: bash, zsh or fish",
 }
 FILES = {"list": "listing"}
 """Where a verb's file has another name: a module called list would hide the builtin here."""
@@ -29,7 +37,7 @@ USAGE = f"""usage: metaopt ./train.py --lr~'loguniform(1e-5, 1.0)' --data /scrat
 metaopt {__version__}: an asynchronous hyperparameter search over all the GPUs and cores of an allocation.
 
 verbs:
-{chr(10).join(f"  {name:10}{what}" for name, what in VERBS.items())}
+{chr(10).join(f"  {name:12}{what}" for name, what in VERBS.items())}
 
 metaopt VERB --help tells more."""
 

@@ -4,6 +4,8 @@ import argparse
 from difflib import get_close_matches
 from typing import NoReturn
 
+HISTORY = "the experiment file, its directory or URL, or the study's name; default: the only one here"
+
 
 class Parser(argparse.ArgumentParser):
     """For a verb; its description is laid out as it is written."""
@@ -16,6 +18,11 @@ class Parser(argparse.ArgumentParser):
             formatter_class=argparse.RawDescriptionHelpFormatter,
             allow_abbrev=False,
         )
+
+    @property
+    def flags(self) -> list[str]:
+        """The long options."""
+        return sorted(flag for flag in self._option_string_actions if flag.startswith("--"))
 
     def error(self, message: str) -> NoReturn:
         """Say it, with the nearest option for one that is not known."""

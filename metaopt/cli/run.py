@@ -78,10 +78,10 @@ def main(argv: Sequence[str]) -> int:
     """The verb; gives the exit status."""
     ours, theirs = split(argv)
     if not theirs or is_file_of_ours(theirs[0]):
-        options = _parser().parse_args(argv)
+        options = parser().parse_args(argv)
         _refuse_those_of_a_study(options)
         return _search(options, options.experiment)
-    options = _parser().parse_args([*ours, theirs[0]])
+    options = parser().parse_args([*ours, theirs[0]])
     from metaopt.cli.script import Request  # noqa: PLC0415 - help needs nothing of this
 
     return _search(options, Request(options, argv, theirs))
@@ -123,16 +123,17 @@ def _refuse_those_of_a_study(options: argparse.Namespace) -> None:
             raise LaunchError(problem, f"Write it there: {key.replace('metric', 'objective')}: ...")
 
 
-def _parser() -> Parser:
-    parser = Parser("run", __doc__, EPILOG)
-    parser.usage = USAGE
-    parser.add_argument("experiment", help="the experiment file, YAML (.yaml, .yml), or the script and its arguments")
+def parser() -> Parser:
+    """Its command line."""
+    made = Parser("run", __doc__, EPILOG)
+    made.usage = USAGE
+    made.add_argument("experiment", help="the experiment file, YAML (.yaml, .yml), or the script and its arguments")
     for flags, how in OURS:
-        parser.add_argument(*flags, **how)
-    group = parser.add_argument_group("options of a script's own command line")
+        made.add_argument(*flags, **how)
+    group = made.add_argument_group("options of a script's own command line")
     for flags, how in OF_STUDY:
         group.add_argument(*flags, **how)
-    return parser
+    return made
 
 
 def _watch() -> "Watch":
