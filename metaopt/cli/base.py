@@ -78,7 +78,7 @@ def files_of(location: Location, about: Mapping[str, Any], trial: int) -> Path:
 def line_of(location: Location, about: Mapping[str, Any], trial: Trial) -> str:
     """What to type, anywhere, to run the point of ``trial`` by hand."""
     seed, number = int(about.get("seed", 0)), trial.number
-    known: "Params" = {"trial": number, "trial_dir": str(files_of(location, about, number)), "attempt": 1}
+    known: Params = {"trial": number, "trial_dir": str(files_of(location, about, number)), "attempt": 1}
     line = shlex.join(fill(about.get("command", ()), {**trial.params, **known, "seed": seed + number}))
     directory = str(about.get("directory", "."))
     return line if Path(directory).resolve() == Path.cwd() else f"cd {shlex.quote(directory)} && {line}"

@@ -36,7 +36,13 @@ def main(argv: Sequence[str]) -> int:
     from metaopt.history import history_of  # noqa: PLC0415 - the same
 
     location = chosen(options.history)
-    history = history_of(location)
+    story: list[Record] = []
+
+    def keep(record: "Record") -> None:
+        if record.kind not in SILENT and record.body.get("trial") == options.trial:
+            story.append(record)
+
+    history = history_of(location, keep)
     trial = history.trials.get(options.trial)
     if trial is None:
         problem = f"{location}: there is no trial {options.trial}"
@@ -45,7 +51,7 @@ def main(argv: Sequence[str]) -> int:
         if options.json:
             say(as_json(_document(location, history, trial)))
         else:
-            for line in _account(location, history, trial):
+            for line in _account(location, history, trial, story):
                 say(line)
     return 0
 
@@ -64,7 +70,7 @@ def _document(location: "Location", history: "History", trial: "Trial") -> dict[
     }
 
 
-def _account(location: "Location", history: "History", trial: "Trial") -> Iterator[str]:
+def _account(location: "Location", history: "History", trial: "Trial", story: Sequence["Record"]) -> Iterator[str]:
     """A person's lines."""
     from metaopt.cli.base import files_of, line_of  # noqa: PLC0415 - help needs nothing of this
     from metaopt.process import tail_of  # noqa: PLC0415 - the same
@@ -75,7 +81,7 @@ def _account(location: "Location", history: "History", trial: "Trial") -> Iterat
     yield f"trial {trial.number} {trial.state}{worth}{took}{', outside the space' * trial.outside}"
     yield from (f"  {name:20}{write(value)}" for name, value in trial.params.items())
     yield from history.goals.exceeded(trial.excess) if trial.excess else ()
-    yield from _story(location, trial)
+    yield from _told(story)
     for metric in dict.fromkeys(name for _, values in trial.points for name in values):
         yield curve(metric, trial.curve(metric))
     if trial.why:
@@ -89,23 +95,17 @@ def _account(location: "Location", history: "History", trial: "Trial") -> Iterat
     yield f"to run it again:\n  {line_of(location, history.experiment, trial)}"
 
 
-def _story(location: "Location", trial: "Trial") -> Iterator[str]:
-    """A line for each fact that is about it, but for what it reported."""
-    with location.opened() as store:
-        facts = [record for _, record in store.read() if _is_about(record, trial.number)]
+def _told(story: Sequence["Record"]) -> Iterator[str]:
+    """A line for each fact."""
     from metaopt.cli.base import clock  # noqa: PLC0415 - help needs nothing of this
 
-    for record in facts:
+    for record in story:
         said = {
             name: record.body[name]
             for name in ("worker", "attempt", "pid", "outcome", "reason", "why")
             if record.body.get(name) not in {None, ""}
         }
         yield f"  {clock(record.time)}  {record.kind:9} {'  '.join(f'{name} {value}' for name, value in said.items())}"
-
-
-def _is_about(record: "Record", number: int) -> bool:
-    return record.kind not in SILENT and record.body.get("trial") == number
 
 
 def curve(metric: str, points: Sequence[tuple[float, float]]) -> str:
