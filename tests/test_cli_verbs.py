@@ -211,7 +211,7 @@ def test_every_verb_has_a_help_with_an_example(capsys, verb):
 
 def test_who_reads_our_output_may_stop_reading(here):
     a_study()
-    for words in ("status", "show 0", "show 0 --json", "best", "completion fish", "watch"):
+    for words in ("status", "show 0", "show 0 --json", "best", "completion fish", "watch", "--help", "run --help"):
         line = f"{shlex.quote(sys.executable)} -m metaopt {words} | head -n 0"
         done = subprocess.run(["bash", "-c", f"set -o pipefail; {line}"], capture_output=True, text=True, check=False)
         assert done.stderr == "", words

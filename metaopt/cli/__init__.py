@@ -46,22 +46,39 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Do what the command line says; the exit status: 0 done, 1 failed, 2 wrong request, 130 interrupted."""
     words = list(sys.argv[1:] if argv is None else argv)
     sys.stdout, sys.stderr = sys.stdout or _nowhere(), sys.stderr or _nowhere()
+    try:
+        status = _do(words)
+    except MetaoptError as error:
+        status = _complain(str(error), error.exit_status)
+    except KeyboardInterrupt:
+        status = _complain("interrupted", Interruption.exit_status)
+    except BrokenPipeError:  # whoever reads our output has seen enough
+        status = 0
+    except Exception:  # noqa: BLE001 - a fault of ours: told in full, and the other ranks are let go
+        status = _complain(traceback.format_exc(), 1)
+    finally:
+        _flush()
+    return _leave(status)
+
+
+def _do(words: list[str]) -> int:
+    """What the verb gives, or the help that was asked for."""
     if not words or words[0] in {"-h", "--help", "help"}:
         print(USAGE)  # noqa: T201 - help goes to stdout
         return 0 if words else 2
     if words[0] == "--version":
         print(f"metaopt {__version__}")  # noqa: T201 - as asked
         return 0
+    verb = _verb(words)
+    return int(import_module(f"metaopt.cli.{FILES.get(verb, verb)}").main(words))
+
+
+def _flush() -> None:
+    """Print what is left, unless nobody reads it any more: then Python is not to complain of that when it ends."""
     try:
-        verb = _verb(words)
-        status: int = import_module(f"metaopt.cli.{FILES.get(verb, verb)}").main(words)
-    except MetaoptError as error:
-        status = _complain(str(error), error.exit_status)
-    except KeyboardInterrupt:
-        status = _complain("interrupted", Interruption.exit_status)
-    except Exception:  # noqa: BLE001 - a fault of ours: told in full, and the other ranks are let go
-        status = _complain(traceback.format_exc(), 1)
-    return _leave(status)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _verb(words: list[str]) -> str:
