@@ -18,8 +18,11 @@ from metaopt.faults import blames_gpu
 from metaopt.messages import Assign, Event, Finished, Point, Reported, Scalar, Welcome
 from metaopt.process import LEFT_BEHIND, Guard, environment, tail_of
 from metaopt.reporting import FILE, SIGNAL, TRIAL_DIR
+from metaopt.results import FILE as RESULTS
+from metaopt.results import PATH, prepare, results
 from metaopt.shortage import GPU_MEMORY, lacks_gpu_memory
 from metaopt.tail import Lines, Patterns, Reports, Tail, points_in
+from metaopt.templates import filled
 from metaopt.trial import extends
 from metaopt.wire import reported_fields, to_plain
 
@@ -28,7 +31,7 @@ BATCH = 40  # points in one word, so that it stays below MPI's eager limit
 BACKLOG = 1000  # points that wait to be sent before the script is listened to no more
 READ_BYTES = 1 << 20  # of a script's output at a time
 GAP = 0.005  # seconds in which a chatty script is not listened to again
-KILLED = {-signal.SIGKILL, 128 + signal.SIGKILL}  # the second is how a shell says it
+KILLED = {-signal.SIGKILL, 128 + signal.SIGKILL, 130}  # the second is how a shell says it, 130 how a script of Oríon
 RUN = ("worker", "trial", "attempt")
 RHYTHM = 0.05  # seconds between two words about a script that is not at its end
 
@@ -44,6 +47,9 @@ class Attempt:
         self._keep(PARAMS, assign.params, durable=False)  # the journal has them
         if (self._directory / OUTCOME).exists():  # of another attempt, which must not be taken for this one
             (self._directory / OUTCOME).unlink()
+        prepare(self._directory / RESULTS)
+        for name, text in welcome.templates.items():
+            (self._directory / name).write_text(filled(text, assign.params), encoding="utf-8")
         self._reports, self._lines = Reports(), Lines()
         self._patterns = Patterns(welcome.metrics)
         self._tails = [Tail(self._directory / REPORTS, self._reports)]
@@ -105,6 +111,9 @@ class Attempt:
                 points, all_read = tail.read(READ_BYTES, last=ended)
                 self._points += points
                 done = done and all_read
+            if ended and done and not self._drained:
+                last = self._points[-1][0] if self._points else 1
+                self._points += results(self._directory / RESULTS, last)
             self._drained = ended and done
             if len(self._points) > before:
                 self._heard_at = time.monotonic()
@@ -153,6 +162,7 @@ class Attempt:
         ours = {
             TRIAL_DIR: str(self._directory),
             FILE: str(self._directory / REPORTS),
+            PATH: str(self._directory / RESULTS),
             "METAOPT_TRIAL": str(assign.trial),
             SIGNAL: str(welcome.signal),
         }

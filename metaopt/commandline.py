@@ -9,11 +9,18 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from metaopt.argv import PLACEHOLDER
+from metaopt.errors import SpaceError
+from metaopt.orion import translated
 from metaopt.space import Space
+from metaopt.templates import LIMIT_BYTES, marks
 from metaopt.yamlfile import YamlFile
 
 RESERVED = ("trial", "trial_dir", "seed", "attempt")
 """Placeholders that are no parameters."""
+ORION = {"{trial.id}": "{trial}", "{trial.hash_params}": "{trial}", "{trial.working_dir}": "{trial_dir}"}
+"""What Oríon calls them; ``{exp.name}`` is the study's name."""
+_TAKEN = {"params.json", "outcome.json", "reports.jsonl", "results.json", "stdout.txt", "stderr.txt", "checkpoints"}
+"""What else is in a trial's directory."""
 _SHELL = ("|", "||", "&&", "&", ";", ">", ">>", "<", "2>", "2>&1", "&>")
 _SHELL_HINT = "The command runs without a shell: put what needs one in a script, or write bash -c '...'."
 _INTERPRETER = re.compile(r"(python[\d.]*|bash|sh|zsh)")
@@ -36,7 +43,14 @@ def read_command(file: YamlFile) -> tuple[str, ...]:
         file.refuse("command", "it is no text and no list of words", "Write command: python train.py --lr {lr}")
     if not words or not words[0]:
         file.refuse("command", "it is empty", "Write command: python train.py --lr {lr}")
-    return tuple(words)
+    return tuple(_ours(word, str(file.get("name"))) for word in words)
+
+
+def _ours(word: str, study: str) -> str:
+    """With our own placeholders for Oríon's."""
+    for theirs, ours in {**ORION, "{exp.name}": study}.items():
+        word = word.replace(theirs, ours)
+    return word
 
 
 def check_placeholders(file: YamlFile, command: tuple[str, ...], space: Space) -> None:
@@ -57,6 +71,45 @@ def check_placeholders(file: YamlFile, command: tuple[str, ...], space: Space) -
         if name not in used:
             hint = f"Write {{{name}}} there; or write {{trial_dir}}, and the script reads {{trial_dir}}/params.json."
             file.refuse(f"space.{name}", "the command does not use it", hint)
+
+
+def read_templates(file: YamlFile, directory: str, space: Space) -> dict[str, str]:
+    """The texts of ``templates``, by their files' names; raises ExperimentError."""
+    written = file.get("templates") if file.has("templates") else []
+    texts: dict[str, str] = {}
+    for path in written if isinstance(written, list) else [written]:
+        if not isinstance(path, str) or not path:
+            file.refuse("templates", f"{path!r} is no file", "Write templates: [conf.yaml]")
+        name = Path(path).name
+        if name in {*texts, *_TAKEN}:
+            file.refuse("templates", f"a trial's directory has a {name} already", "Give that file another name.")
+        try:
+            texts[name] = Path(directory, path).read_bytes()[:LIMIT_BYTES].decode()
+        except (OSError, UnicodeDecodeError) as error:
+            hint = f"Paths count from the directory of the experiment file.{_nearest(Path(directory, path))}"
+            file.refuse("templates", f"{path} cannot be read as text: {error}", hint)
+        _check_marks(file, path, texts[name], space)
+    return texts
+
+
+def _check_marks(file: YamlFile, path: str, text: str, space: Space) -> None:
+    """Each prior in a template is that of a parameter of the space."""
+    known, there = space.canonical(), list(marks(text))
+    if not there:
+        file.refuse("templates", f"{path} has no prior in it", "Write lr: metaopt~loguniform(1e-5, 1) there.")
+    for line, name, prior in there:
+        where = f"{path}:{line}"
+        if not name:
+            file.refuse("templates", f"{where}: nothing names {prior}", f"Write metaopt~NAME~{prior} there.")
+        if name not in known:
+            file.refuse("templates", f"{where}: there is no parameter {name}", f"Add to the space: {name}: {prior}")
+        try:
+            theirs = Space.parse({name: translated(name, prior), f"{name}_": "uniform(0, 1)"}).canonical()[name]
+        except SpaceError as error:
+            file.refuse("templates", f"{where}: {error.problem}", error.hint)
+        ours = known[name]["prior"] if isinstance(known[name], dict) else known[name]
+        if theirs != ours:
+            file.refuse("templates", f"{where}: {name} is {theirs}, and {ours} in the space", "Let both be the same.")
 
 
 def check_program(file: YamlFile, command: tuple[str, ...], directory: str) -> None:

@@ -14,6 +14,7 @@
     │   ├── HistoryDiffers       it belongs to another experiment
     │   └── HistoryIncomplete    the run has ended, and not all of it could be written
     ├── DeviceError              GPUs or cores that cannot be had
+    ├── NoResult                 what was asked for is not there yet
     ├── OptimizerGone            neither the optimizer nor random search can be run
     ├── LaunchError              started in a way that cannot work
     ├── Interruption             somebody has ended it
@@ -106,6 +107,12 @@ class HistoryIncomplete(HistoryError):
 
 class DeviceError(MetaoptError):
     """The GPUs or cores that a trial needs cannot be had on a node."""
+
+
+class NoResult(MetaoptError):
+    """What was asked for is not there yet: no trial has a result."""
+
+    exit_status = 1
 
 
 class OptimizerGone(MetaoptError):

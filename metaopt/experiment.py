@@ -11,7 +11,7 @@ from typing import Any
 
 from metaopt import plugins
 from metaopt.argv import fill
-from metaopt.commandline import check_placeholders, check_program, read_command
+from metaopt.commandline import check_placeholders, check_program, read_command, read_templates
 from metaopt.errors import PluginError, SpaceError
 from metaopt.goalkeys import read_goals
 from metaopt.goals import Goals
@@ -57,13 +57,18 @@ class Experiment:
     best: str
     history: str
     warm_start: tuple[str, ...]
+    templates: Mapping[str, str]
 
     @staticmethod
     def load(path: str | Path) -> "Experiment":
         """The experiment that the file at ``path`` describes; raises ExperimentError."""
-        file = YamlFile.read(path)
+        return Experiment.of(YamlFile.read(path))
+
+    @staticmethod
+    def of(file: YamlFile) -> "Experiment":
+        """The experiment that ``file`` describes, which need not be on disk; raises ExperimentError."""
         _check_keys(file)
-        directory = str(Path(path).absolute().parent)
+        directory = str(Path(file.file).absolute().parent)
         name, goals, space, command = written_name(file), read_goals(file), _space(file), read_command(file)
         check_placeholders(file, command, space)
         check_program(file, command, directory)
@@ -90,6 +95,7 @@ class Experiment:
             best=_best(file),
             history=written_history(file, name),
             warm_start=_warm_start(file, name),
+            templates=read_templates(file, directory, space),
         )
 
     @property
@@ -110,6 +116,7 @@ class Experiment:
             "optimizer": asdict(self.optimizer),
             "stopper": asdict(self.stopper),
             "metrics": dict(self.metrics),
+            **({"templates": dict(self.templates)} if self.templates else {}),
         }
 
     def welcome(self) -> Welcome:
@@ -126,6 +133,7 @@ class Experiment:
             signal=self.signal,
             heartbeat=self.heartbeat,
             gpus=self.resources.gpus,
+            templates=self.templates,
         )
 
     @property

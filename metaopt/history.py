@@ -7,7 +7,7 @@ on a run in progress too.
 import gc
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -140,10 +140,10 @@ def load(where: str | os.PathLike[str], study: str = "") -> History:
     return history_of(locate(where, study))
 
 
-def history_of(location: Location) -> History:
-    """The history at ``location``, as ``load`` gives it."""
+def history_of(location: Location, witness: Callable[[Record], object] | None = None) -> History:
+    """The history at ``location``, as ``load`` gives it; ``witness`` is shown each record."""
     with location.opened() as store:
-        found = replay(store).study
+        found = replay(store, witness).study
     if found is None:
         problem = f"{location}: this history is empty"
         raise HistoryError(problem, location.beginning)
@@ -191,13 +191,15 @@ class Fold:
             raise HistoryCorrupt(problem, "metaopt db check  tells all that is wrong.") from error
 
 
-def replay(store: Store) -> Past:
-    """All that the records of ``store`` tell of."""
+def replay(store: Store, witness: Callable[[Record], object] | None = None) -> Past:
+    """All that the records of ``store`` tell of; ``witness`` is shown each of them."""
     fold = Fold()
     cursor = None
     with _uncollected():
         for cursor, record in store.read():  # noqa: B007 - it is the last one that counts
             fold.take(record)
+            if witness is not None:
+                witness(record)
     run = max(fold.heard, default=0)
     if fold.study is not None:
         fold.study.run = run

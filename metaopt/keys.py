@@ -44,5 +44,6 @@ KEYS: Mapping[str, Key] = {
     "metrics": Key("none", r"{val_loss: 'val_loss=(\S+)'}", "patterns with one group, over what the script prints"),
     "best": Key("observed", "model", "which trial the end of a run names: the best observed, or the best by a model"),
     "history": Key("<name>.history", "/scratch/digits", "a directory, from the file's own, or a URL"),
+    "templates": Key("none", "[conf.yaml]", "files with priors in them, of which each trial gets a filled copy"),
     "warm_start": Key("none", "[other.history]", "histories of other studies whose trials the optimizer is told of"),
 }

@@ -38,7 +38,7 @@ def under_mpi() -> bool:
 
 
 def rank(
-    file: str,
+    file: "str | Callable[[], str]",
     watch: "Callable[[], Watch]",
     walltime: float | None = None,
     *,
@@ -47,9 +47,9 @@ def rank(
 ) -> int:
     """Do what this rank is there for; gives the exit status, with which ``leave`` must be called.
 
-    ``watch`` gives what shows the run to a person; only rank 0 calls it.  ``walltime`` is how many
-    seconds there are.  With ``keep`` a study goes on in a space that has changed; ``allow_cpu`` says that it may
-    do so on nodes whose GPUs cannot be had.
+    Only rank 0 needs the experiment ``file``, or calls what makes it, and ``watch``, which gives what shows the run to
+    a person.  ``walltime`` is how many seconds there are.  With ``keep`` a study goes on in a space that has changed;
+    ``allow_cpu`` says that it may do so on nodes whose GPUs cannot be had.
     """
     mpi, comm, neighbours, place = _begin()
     if comm.rank > 0:
@@ -59,6 +59,7 @@ def rank(
         return 0
     hub = mpi.MpiHub(comm)
     try:
+        file = file if isinstance(file, str) else file()
         status: int = import_module("metaopt.master").lead(
             hub,
             comm.size - 1,

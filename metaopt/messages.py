@@ -180,7 +180,8 @@ class Welcome:
     directories, ``metrics`` patterns over stdout by metric, ``timeout`` and ``grace`` seconds, ``cores`` how many a
     trial gets (None: as many as its GPUs have near, else 1), ``gpus`` how many GPUs (None: 1 where there are any; less
     than 1: a part of one), and ``allow_cpu`` whether none will do.  ``signal`` is the number of the one that asks a
-    script to end.  Who is silent for ``heartbeat`` seconds is lost.
+    script to end.  Who is silent for ``heartbeat`` seconds is lost.  ``templates`` are texts
+    with priors, by the names of the files that each trial gets of them.
 
     A worker that hears it again, because it was thought lost, kills what it runs and joins anew.
     """
@@ -197,6 +198,7 @@ class Welcome:
     heartbeat: float = 60.0
     gpus: float | None = None
     allow_cpu: bool = False
+    templates: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -100,7 +100,7 @@ class LineView:
         self._shown = len(self.study.ended)
         if now - self._told >= SUMMARY:
             self._told = now
-            self._say(f"-- {self.figures(now)}; {_busy(self.figures(now))}; {_best(self.study)}")
+            self._say(f"-- {self.figures(now)}; {busy_line(self.figures(now))}; {best_line(self.study)}")
 
     def close(self) -> None:
         """Nothing to leave behind."""
@@ -152,7 +152,7 @@ class LiveView(LineView):
         recent = Table.grid(padding=(0, 2))
         for index in reversed(range(max(figures.done - RECENT, 0), figures.done)):
             recent.add_row(Text(one_line(self.study, index, figures.total), style="dim"))
-        return Group(head, bar, Text(_best(self.study), style="green"), Text(_busy(figures)), recent)
+        return Group(head, bar, Text(best_line(self.study), style="green"), Text(busy_line(figures)), recent)
 
 
 def one_line(study: Study, index: int, total: int) -> str:
@@ -260,7 +260,8 @@ def _compared(study: Study, pareto: Sequence[Trial]) -> Table:
     return table
 
 
-def _best(study: Study) -> str:
+def best_line(study: Study) -> str:
+    """The best trial so far, or that there is none."""
     best = study.best
     if best is None:
         return "no trial keeps to all constraints yet" if study.tally[State.COMPLETED] else "no result yet"
@@ -269,7 +270,8 @@ def _best(study: Study) -> str:
     return f"best {study.goals.said(best.objectives, ' ')}, trial {best.number}{among}:  {params}"
 
 
-def _busy(figures: Figures) -> str:
+def busy_line(figures: Figures) -> str:
+    """How many workers there are, and how busy."""
     return f"{figures.running} of {figures.workers} workers busy, {figures.busy:.0%} of the time"
 
 

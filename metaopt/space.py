@@ -22,6 +22,7 @@ from typing import Any
 
 from metaopt.errors import SpaceError
 from metaopt.messages import Params, Scalar
+from metaopt.orion import translated
 from metaopt.parameters import MAX, Categorical, Condition, Fixed, Integer, Normal, Ordinal, Parameter, Real, as_value
 from metaopt.scalars import is_number, read, read_list, write
 
@@ -86,11 +87,10 @@ class Space:
         """The space that ``mapping`` (name: prior, as in the experiment file) describes; raises SpaceError."""
         if not isinstance(mapping, Mapping) or not mapping:
             raise SpaceError(ITSELF, "it has no parameters", "Write them below: lr: loguniform(1e-4, 1e-1).")
+        mapping = {name: translated(str(name), written) for name, written in mapping.items()}
         parameters = tuple(_parse_parameter(name, written) for name, written in mapping.items())
-        spelled = {name: written for name, written in mapping.items() if isinstance(written, Mapping)}
-        space = Space(
-            parameters, {name: written["default"] for name, written in spelled.items() if "default" in written}
-        )
+        told = {n: each["default"] for n, each in mapping.items() if isinstance(each, Mapping) and "default" in each}
+        space = Space(parameters, told)
         if not space.searched:
             raise SpaceError(ITSELF, "all parameters are fixed", "Give one a prior: lr: loguniform(1e-4, 1e-1).")
         return space

@@ -33,7 +33,11 @@ class YamlFile:
     def read(path: str | Path) -> "YamlFile":
         """The file at ``path``; raises ExperimentError when it cannot be read, or is no YAML mapping."""
         file = str(path)
-        text = _read_text(file)
+        return YamlFile.parse(file, _read_text(file))
+
+    @staticmethod
+    def parse(file: str, text: str) -> "YamlFile":
+        """The content of ``file``, which is ``text``; raises ExperimentError when that is no YAML mapping."""
         try:
             loader = _Loader(text)
             node = loader.get_single_node()

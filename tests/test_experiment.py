@@ -58,9 +58,11 @@ metrics: {accuracy: 'acc=(\S+)'}
 best: model
 history: ../kept
 warm_start: [one.history, 'mongodb://host/db#two']
+templates: [conf.yaml]
 """
 
 
+CONF = "lr: metaopt~loguniform(1e-4, 1e-1)"
 SEVERAL = """\
 objective:
   - {metric: loss, goal: minimize}
@@ -78,6 +80,7 @@ def python_on_path(monkeypatch):
 @pytest.fixture
 def load(tmp_path):
     (tmp_path / "train.py").touch()
+    (tmp_path / "conf.yaml").write_text(CONF)
 
     def load(text):
         path = tmp_path / "exp.yaml"
@@ -163,6 +166,7 @@ def test_everything_can_be_said(load, tmp_path):
     assert (experiment.timeout, experiment.grace, experiment.resources) == (5400, 30, Resources(4, 0.5))
     assert experiment.metrics == {"accuracy": r"acc=(\S+)"}
     assert Path(experiment.history).resolve() == tmp_path.parent / "kept"
+    assert experiment.templates == {"conf.yaml": CONF}
     assert experiment.warm_start == (str(tmp_path / "one.history"), "mongodb://host/db#two")
 
 
@@ -280,6 +284,7 @@ def test_a_welcome_survives_the_wire(load, tmp_path):
         seed=7,
         signal=10,
         heartbeat=300,
+        templates={"conf.yaml": CONF},
     )
     assert decode(encode(welcome)) == welcome
 

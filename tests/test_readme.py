@@ -1,6 +1,7 @@
 """What README says is so."""
 
 import re
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -95,6 +96,11 @@ def test_every_verb_is_named_and_every_command_line_in_it_is_understood():
         assert f"metaopt {verb}" in README
     lines = re.findall(r"^    metaopt ((?:list|db) .*?)(?: *[#|].*)?$", README, re.MULTILINE)
     assert len(lines) >= 5
+    shown = re.findall(r"^    metaopt ((?:status|best|show|watch|stop) ?.*?)(?: *[#|].*)?$", README, re.MULTILINE)
+    assert len(shown) >= 5
+    for line in shown:
+        verb, *words = line.split()
+        import_module(f"metaopt.cli.{verb}").parser().parse_args(words)
     for line in lines:
         verb, *words = line.split()
         if verb == "db":

@@ -369,7 +369,7 @@ def test_the_size_counts_what_the_grid_reaches():
     [
         ("unifrom(0, 1)", "there is no prior 'unifrom'", r"Did you mean uniform\(0, 1\)"),
         ("log-uniform(1, 2)", "there is no prior", "Did you mean loguniform"),
-        ("gaussian(0, 1)", "there is no prior", "Known: uniform, .*fixed"),
+        ("cauchy(0, 1)", "there is no prior", "Known: uniform, .*fixed"),
         ("uniform(0)", "uniform takes low and high, not 1 value\\n", "uniform\\(0, 1\\)"),
         ("uniform()", "not 0 values", "uniform\\(0, 1\\)"),
         ("uniform(1, 2, log)", "not 3 values", "loguniform"),

@@ -14,20 +14,31 @@ from metaopt.errors import Interruption, LaunchError, MetaoptError
 
 VERBS = {
     "run": "search, as an experiment file says",
+    "status": "how a study stands: by state, the best trial, what the failed ones died of",
+    "best": "the best trial, and how to run it again",
+    "show": "one trial: its story, its curves, why it ended",
+    "watch": "a run as it goes, from another terminal",
+    "stop": "end a run now, and well, from outside",
+    "check": "what a run would do, without doing it",
+    "init": "an experiment file for a script, from the options that it has",
     "insert": "queue a point of one's own",
     "simulate": "what an allocation would bring: trials done, workers busy",
     "list": "the studies in a directory or in a database, and how they stand",
     "db": "a history copied to another place, looked through, or exported as a table",
+    "completion": "what makes a shell complete all this: bash, zsh or fish",
 }
 FILES = {"list": "listing"}
 """Where a verb's file has another name: a module called list would hide the builtin here."""
-USAGE = f"""usage: metaopt [run] [--workers N] exp.yaml
-       mpirun -n 64 python -m metaopt exp.yaml
+ALIASES = {"hunt": "run"}
+"""As they are called elsewhere."""
+USAGE = f"""usage: metaopt ./train.py --lr~'loguniform(1e-5, 1.0)' --data /scratch/x    (this machine)
+       mpirun -n 64 metaopt ./train.py --lr~'loguniform(1e-5, 1.0)'         (an allocation)
+       metaopt exp.yaml, mpirun -n 64 python -m metaopt exp.yaml            (an experiment file)
 
 metaopt {__version__}: an asynchronous hyperparameter search over all the GPUs and cores of an allocation.
 
 verbs:
-{chr(10).join(f"  {name:10}{what}" for name, what in VERBS.items())}
+{chr(10).join(f"  {name:12}{what}" for name, what in VERBS.items())}
 
 metaopt VERB --help tells more."""
 
@@ -36,32 +47,51 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Do what the command line says; the exit status: 0 done, 1 failed, 2 wrong request, 130 interrupted."""
     words = list(sys.argv[1:] if argv is None else argv)
     sys.stdout, sys.stderr = sys.stdout or _nowhere(), sys.stderr or _nowhere()
+    try:
+        status = _do(words)
+    except MetaoptError as error:
+        status = _complain(str(error), error.exit_status)
+    except KeyboardInterrupt:
+        status = _complain("interrupted", Interruption.exit_status)
+    except BrokenPipeError:  # whoever reads our output has seen enough
+        status = 0
+    except Exception:  # noqa: BLE001 - a fault of ours: told in full, and the other ranks are let go
+        status = _complain(traceback.format_exc(), 1)
+    finally:
+        _flush()
+    return _leave(status)
+
+
+def _do(words: list[str]) -> int:
+    """What the verb gives, or the help that was asked for."""
     if not words or words[0] in {"-h", "--help", "help"}:
         print(USAGE)  # noqa: T201 - help goes to stdout
         return 0 if words else 2
     if words[0] == "--version":
         print(f"metaopt {__version__}")  # noqa: T201 - as asked
         return 0
+    verb = _verb(words)
+    return int(import_module(f"metaopt.cli.{FILES.get(verb, verb)}").main(words))
+
+
+def _flush() -> None:
+    """Print what is left, unless nobody reads it any more: then Python is not to complain of that when it ends."""
     try:
-        verb = _verb(words)
-        status: int = import_module(f"metaopt.cli.{FILES.get(verb, verb)}").main(words)
-    except MetaoptError as error:
-        status = _complain(str(error), error.exit_status)
-    except KeyboardInterrupt:
-        status = _complain("interrupted", Interruption.exit_status)
-    except Exception:  # noqa: BLE001 - a fault of ours: told in full, and the other ranks are let go
-        status = _complain(traceback.format_exc(), 1)
-    return _leave(status)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _verb(words: list[str]) -> str:
-    """The verb that ``words`` begin with, taken from them; ``run`` when it is an experiment file."""
-    if words[0] in VERBS:
-        return words.pop(0)
-    if words[0].startswith("-") or "." in words[0] or Path(words[0]).exists():
+    """The verb that ``words`` begin with, taken from them; ``run`` for an experiment file or a script."""
+    if words[0] in {**VERBS, **ALIASES}:
+        verb = words.pop(0)
+        return ALIASES.get(verb, verb)
+    word = words[0]
+    if word.startswith("-") or "." in word or "/" in word or Path(word).exists() or any("~" in each for each in words):
         return "run"
-    problem = f"there is no verb {words[0]!r}, and no file of that name"
-    near = get_close_matches(words[0], VERBS, n=1)
+    problem = f"there is no verb {word!r}, and no file of that name"
+    near = get_close_matches(word, VERBS, n=1)
     meant = f"Did you mean {near[0]!r}?  " if near else ""
     raise LaunchError(problem, f"{meant}Verbs: {', '.join(VERBS)}; see metaopt --help.")
 

@@ -1,20 +1,31 @@
 """What the verbs that look at a history share: which one was meant, and how people are told."""
 
+import json
+import math
 import os
 import re
+import shlex
 import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from difflib import get_close_matches
 from io import TextIOWrapper
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.text import Text
 
-from metaopt.errors import LaunchError
+from metaopt.argv import fill
+from metaopt.errors import HistoryMissing, LaunchError
 from metaopt.location import Location, locate
 from metaopt.stores.urls import PASSWORD, shown
-from metaopt.trial import State
+from metaopt.studies import below
+from metaopt.trial import State, Trial
+
+if TYPE_CHECKING:
+    from metaopt.messages import Params
 
 WIDE = 10_000
 _SERVER = re.compile(r"mongodb(\+srv)?:", re.IGNORECASE)
@@ -24,6 +35,66 @@ def history_at(where: str) -> Location:
     """What was meant by ``where`` on the command line; raises HistoryError, and LaunchError for one with a password."""
     check_no_password(where)
     return locate(where)
+
+
+def chosen(where: str | None) -> Location:
+    """The history that was meant: ``where``, also the name of a study here, or else the only one that is here.
+
+    Raises HistoryMissing when there is none, or several.
+    """
+    if where and (":" in where or os.path.lexists(where)):
+        return history_at(where)
+    here = list(below(Path(), depth=1))
+    if where:
+        named = [each for each in (f"{where}.yaml", f"{where}.history") if os.path.lexists(each)]
+        if named:
+            return history_at(named[0])
+        names = [*(each.url for each in here), *(str(path) for path in Path().glob("*.y*ml"))]
+        near = get_close_matches(where, names, n=1, cutoff=0.4)
+        problem = f"there is no history {where}"
+        raise HistoryMissing(problem, f"Did you mean {near[0]}?" if near else "metaopt list  tells which there are.")
+    if len(here) == 1:
+        return here[0]
+    problem = f"there are {len(here)} histories here" if here else "there is no history here"
+    example = ", ".join(str(each) for each in here[:5]) or "exp.yaml, or its directory or URL"
+    raise HistoryMissing(problem, f"Say which one: {example}")
+
+
+def claim_of(location: Location) -> Path | None:
+    """The file that says who writes to the history at ``location``; None where there is no such file."""
+    path = location.path
+    if path is None or location.url == "memory:":
+        return None
+    return path.with_name(f"{path.name}.writer") if location.url.startswith("tinydb:") else path / "writer"
+
+
+def files_of(location: Location, about: Mapping[str, Any], trial: int) -> Path:
+    """The directory of a trial's files, for an experiment described as ``about``."""
+    at_home = location.path is not None and ":" not in location.url
+    home = location.path if at_home else Path(str(about.get("directory", ".")), f"{about.get('name')}.files")
+    return Path(home or ".", "trials", str(trial))
+
+
+def line_of(location: Location, about: Mapping[str, Any], trial: Trial) -> str:
+    """What to type, anywhere, to run the point of ``trial`` by hand."""
+    seed, number = int(about.get("seed", 0)), trial.number
+    known: Params = {"trial": number, "trial_dir": str(files_of(location, about, number)), "attempt": 1}
+    line = shlex.join(fill(about.get("command", ()), {**trial.params, **known, "seed": seed + number}))
+    directory = str(about.get("directory", "."))
+    return line if Path(directory).resolve() == Path.cwd() else f"cd {shlex.quote(directory)} && {line}"
+
+
+def as_json(document: object) -> str:
+    """``document`` for a program; numbers that are not finite as text."""
+    return json.dumps(_finite(document), ensure_ascii=False, indent=2)
+
+
+def _finite(value: object) -> object:
+    if isinstance(value, Mapping):
+        return {str(name): _finite(each) for name, each in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(each) for each in value]
+    return str(value) if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def check_no_password(where: str) -> None:

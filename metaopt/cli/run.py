@@ -1,66 +1,152 @@
-"""metaopt run: search, as an experiment file says."""
+"""metaopt run: search, as an experiment file says, or over the arguments of a script."""
 
 import argparse
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from metaopt.cli.given import duration, number
+from metaopt.cli.parser import Parser, natural, positive, seconds
 
 if TYPE_CHECKING:
     from metaopt.master import Watch
 
-EPILOG = """Under mpirun or srun this process is one rank: rank 0 leads, each other one runs trials.
+USAGE = """metaopt [run] [-w N] exp.yaml
+       metaopt [run] [options] ./train.py --lr~'loguniform(1e-5, 1.0)' --layers~'integer(1, 5)' --data /scratch/x
+       mpirun -n 64 metaopt [run] ..."""
+EPILOG = r"""A script's own command line: our options come before it, its own after it.  --lr~PRIOR is given to it as
+--lr 0.1, --lr=~PRIOR as --lr=0.1 (which negative numbers may need), lr~PRIOR as 0.1 alone; all other words as they
+are typed.  A configuration file among them may have priors too: lr: metaopt~uniform(0, 1).  Priors: uniform(0, 1),
+loguniform(1e-5, 1), normal(0, 1), integer(1, 8), choice(a, b), ordinal(1, 2, 8),
+and Oríon's: uniform(1, 8, discrete=True), choices(['a', 'b']), default_value=0.1.
+
+  metaopt -n digits --metric 'val_loss=(\S+)' --trials 50 ./train.py --lr~'loguniform(1e-5, 1.0)'
+
+What it stands for is written to NAME.yaml: to be edited, and run.
+
+Under mpirun or srun this process is one rank: rank 0 leads, each other one runs trials.
 Otherwise mpirun is started on this machine.  The same command goes on with a study that was interrupted.
 Exit status: 0 finished with a result, 1 not, 2 the request was wrong, 130 interrupted."""
+Option = tuple[tuple[str, ...], dict[str, Any]]
+OURS: tuple[Option, ...] = (
+    (
+        ("-w", "--workers"),
+        {"type": positive, "metavar": "N", "help": "how many trials at once; default: one per GPU, or core"},
+    ),
+    (
+        ("--walltime",),
+        {
+            "type": seconds,
+            "metavar": "TIME",
+            "help": "end well within 90 (seconds), 10m, 2h or 1:30:00; default: when the batch job ends",
+        },
+    ),
+    (
+        ("--space-changed",),
+        {
+            "choices": ("refuse", "keep"),
+            "default": "refuse",
+            "help": "when the space is not the study's: refuse it, or keep the trials that fit; default: refuse",
+        },
+    ),
+    (
+        ("--allow-cpu",),
+        {
+            "action": "store_true",
+            "help": "run trials on CPUs alone where GPUs are asked for, or there, and cannot be had",
+        },
+    ),
+)
+OF_STUDY: tuple[Option, ...] = (
+    (("-n", "--name"), {"metavar": "NAME", "help": "the study's name; default: the script's, without its suffix"}),
+    (("--trials", "--max-trials"), {"type": positive, "metavar": "N", "help": "how many in all; default: 100"}),
+    (
+        ("--metric",),
+        {
+            "action": "append",
+            "metavar": "METRIC",
+            "help": r"the objective, first of all: a pattern over the output, 'val_loss=(\S+)', or the name of what "
+            "the script reports; default: what metaopt.report(), or Oríon's report_objective(), says in it",
+        },
+    ),
+    (("--maximize",), {"action": "store_true", "help": "more of the metric is better; default: less is"}),
+    (("--optimizer",), {"metavar": "RULE", "help": "gp (the default), tpe, cmaes, ..., or '{rule: gp, start: 20}'"}),
+    (("--stopper",), {"metavar": "RULE", "help": "never (the default), median, or '{rule: median, warmup: 3}'"}),
+    (("--history",), {"metavar": "URL", "help": "where it is kept; default: NAME.history"}),
+    (("--seed",), {"type": natural, "metavar": "N", "help": "default: 1"}),
+    (
+        ("--set",),
+        {"action": "append", "metavar": "KEY=VALUE", "help": "any other key of an experiment file: timeout=10m"},
+    ),
+)
+VALUED = frozenset(flag for flags, how in (*OURS, *OF_STUDY) if how.get("action") != "store_true" for flag in flags)
+HELP = {"-h", "--help"}
 
 
 def main(argv: Sequence[str]) -> int:
     """The verb; gives the exit status."""
-    options = _parser().parse_args(argv)
-    keep = options.space_changed == "keep"
+    ours, theirs = split(argv)
+    if not theirs or is_file_of_ours(theirs[0]):
+        options = parser().parse_args(argv)
+        _refuse_those_of_a_study(options)
+        return _search(options, options.experiment)
+    options = parser().parse_args([*ours, theirs[0]])
+    from metaopt.cli.script import Request  # noqa: PLC0415 - help needs nothing of this
 
+    return _search(options, Request(options, argv, theirs))
+
+
+def split(argv: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Our own options, and what follows them: the experiment file, or a script and its arguments."""
+    at = 0
+    while at < len(argv) and argv[at].startswith("-") and argv[at] not in {"-", "--"}:
+        at += 2 if argv[at] in VALUED else 1
+    return list(argv[:at]), list(argv[at + 1 :] if argv[at : at + 1] == ["--"] else argv[at:])
+
+
+def is_file_of_ours(word: str) -> bool:
+    """Whether it is an experiment file, by its name."""
+    return word.endswith((".yaml", ".yml"))
+
+
+def _search(options: argparse.Namespace, file: Any) -> int:  # noqa: ANN401 - a name, or what makes the file
+    """Search as ``file`` says, or as the file says that it makes when it is called."""
     from metaopt import launch  # noqa: PLC0415 - help needs nothing of this
 
+    keep = options.space_changed == "keep"
     if launch.under_mpi():
-        return launch.rank(options.experiment, _watch, options.walltime, keep=keep, allow_cpu=options.allow_cpu)
+        return launch.rank(file, _watch, options.walltime, keep=keep, allow_cpu=options.allow_cpu)
     from metaopt import mpirun  # noqa: PLC0415 - a rank needs nothing of this
 
-    return mpirun.run(options.experiment, options.workers, options.walltime, keep=keep, allow_cpu=options.allow_cpu)
+    return mpirun.run(
+        file if isinstance(file, str) else file(),
+        options.workers,
+        options.walltime,
+        keep=keep,
+        allow_cpu=options.allow_cpu,
+    )
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="metaopt run",
-        description=__doc__,
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("experiment", help="the experiment file, YAML")
-    parser.add_argument(
-        "-w",
-        "--workers",
-        type=number,
-        metavar="N",
-        help="how many trials at once; default: one per GPU, or core",
-    )
-    parser.add_argument(
-        "--walltime",
-        type=duration,
-        metavar="TIME",
-        help="end well within 90 (seconds), 10m, 2h or 1:30:00; default: when the batch job ends",
-    )
-    parser.add_argument(
-        "--space-changed",
-        choices=("refuse", "keep"),
-        default="refuse",
-        help="when the space: is not the study's: refuse it, or keep the trials that fit; default: refuse",
-    )
-    parser.add_argument(
-        "--allow-cpu",
-        action="store_true",
-        help="run trials on CPUs alone where GPUs are asked for, or there, and cannot be had",
-    )
-    return parser
+def _refuse_those_of_a_study(options: argparse.Namespace) -> None:
+    """What a study is stands in its file."""
+    from metaopt.errors import LaunchError  # noqa: PLC0415 - help needs nothing of this
+
+    for flags, _ in OF_STUDY:
+        key = flags[-1 if flags[0] == "-n" else 0].lstrip("-")
+        if getattr(options, key.replace("-", "_")):
+            problem = f"{flags[-1]} goes with a script's own command line; {options.experiment} is an experiment file"
+            raise LaunchError(problem, f"Write it there: {key.replace('metric', 'objective')}: ...")
+
+
+def parser() -> Parser:
+    """Its command line."""
+    made = Parser("run", __doc__, EPILOG)
+    made.usage = USAGE
+    made.add_argument("experiment", help="the experiment file, YAML (.yaml, .yml), or the script and its arguments")
+    for flags, how in OURS:
+        made.add_argument(*flags, **how)
+    group = made.add_argument_group("options of a script's own command line")
+    for flags, how in OF_STUDY:
+        group.add_argument(*flags, **how)
+    return made
 
 
 def _watch() -> "Watch":

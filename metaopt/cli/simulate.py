@@ -1,11 +1,10 @@
 """metaopt simulate: what an allocation would bring, by how long the trials so far have taken."""
 
-import argparse
 from collections.abc import Sequence
 from statistics import median
 from typing import TYPE_CHECKING
 
-from metaopt.cli.given import duration, hours, number
+from metaopt.cli.parser import Parser, hours, positive, seconds
 
 if TYPE_CHECKING:
     from metaopt.experiment import Experiment
@@ -18,17 +17,7 @@ counted are the time that the optimizer needs, and lost nodes.  Nothing is run, 
 
 def main(argv: Sequence[str]) -> int:
     """The verb; gives the exit status."""
-    parser = argparse.ArgumentParser(
-        prog="metaopt simulate",
-        description=__doc__,
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("experiment", help="the experiment file, YAML")
-    parser.add_argument("-w", "--workers", type=number, required=True, metavar="N", help="how many trials at once")
-    parser.add_argument("--hours", type=hours, required=True, metavar="H", help="the length of the allocation")
-    parser.add_argument("--trial", type=duration, metavar="TIME", help="how long a trial takes; default: as so far")
-    options = parser.parse_args(argv)
+    options = parser().parse_args(argv)
 
     from metaopt.cli.base import output, say  # noqa: PLC0415 - help needs nothing of this
     from metaopt.experiment import Experiment  # noqa: PLC0415 - the same
@@ -39,6 +28,16 @@ def main(argv: Sequence[str]) -> int:
         for line in _lines(experiment, told, options.workers, options.hours):
             say(line)
     return 0
+
+
+def parser() -> Parser:
+    """Its command line."""
+    made = Parser("simulate", __doc__, EPILOG)
+    made.add_argument("experiment", help="the experiment file, YAML")
+    made.add_argument("-w", "--workers", type=positive, required=True, metavar="N", help="how many trials at once")
+    made.add_argument("--hours", type=hours, required=True, metavar="H", help="the length of the allocation")
+    made.add_argument("--trial", type=seconds, metavar="TIME", help="how long a trial takes; default: as so far")
+    return made
 
 
 def _past(experiment: "Experiment", trial: float | None) -> tuple[Sequence["Past"], str, int]:

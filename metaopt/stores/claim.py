@@ -78,6 +78,18 @@ class Claim:
         void.unlink()
 
 
+def holder(path: Path) -> Mapping[str, Any]:
+    """Who has the claim at ``path``: host, pid, job, since; ``here`` says that the process is one of this host's.
+
+    Nothing when nobody has it, or the process is seen to be gone; of another host's it cannot be seen.
+    """
+    theirs = _parse(_text(path))
+    here = theirs.get("namespace") == _namespace() and isinstance(theirs.get("pid"), int)
+    if not theirs or (here and _began(theirs["pid"]) != theirs.get("began")):
+        return {}
+    return {**theirs, "here": here}
+
+
 def _who_am_i() -> dict[str, Any]:
     return {
         "host": socket.gethostname(),

@@ -1,0 +1,104 @@
+"""metaopt check: what a run would do, without doing it: the commands of its first trials, and all they would get."""
+
+import os
+import time
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from metaopt.cli.parser import Parser, natural
+
+if TYPE_CHECKING:
+    from metaopt.experiment import Experiment
+
+EPILOG = """  metaopt check exp.yaml
+  metaopt check exp.yaml -n 10   # the first ten trials
+
+Starts nothing and writes nothing.  The points are those that the optimizer proposes first; a study that has begun
+goes on with others.  Exit status: 0 it can be run, 2 it cannot, and why."""
+
+
+def parser() -> Parser:
+    """Its command line."""
+    made = Parser("check", __doc__, EPILOG)
+    made.add_argument("experiment", help="the experiment file, YAML")
+    made.add_argument("-n", type=natural, default=3, metavar="N", help="of how many trials; default: 3")
+    return made
+
+
+def main(argv: Sequence[str]) -> int:
+    """The verb; gives the exit status."""
+    options = parser().parse_args(argv)
+    from metaopt.cli.base import output, say  # noqa: PLC0415 - help needs nothing of this
+    from metaopt.experiment import Experiment  # noqa: PLC0415 - the same
+
+    experiment = Experiment.load(options.experiment)
+    with output():
+        for line in _account(experiment, options.n):
+            say(line)
+    return 0
+
+
+def _account(experiment: "Experiment", count: int) -> Iterator[str]:
+    from metaopt.devices.cpu import usable_cores  # noqa: PLC0415 - help needs nothing of this
+    from metaopt.devices.gpu import usable_gpus  # noqa: PLC0415 - the same
+    from metaopt.plugins import load  # noqa: PLC0415 - the same
+
+    size = "no end of points" if experiment.space.size is None else f"{experiment.space.size} points"
+    yield f"{experiment.name}: {experiment.trials} trials, {size}, optimizer {experiment.optimizer.rule}"
+    goals = ", ".join(f"{each.goal} {each.metric} ({each.of})" for each in experiment.goals.objectives)
+    yield f"objective   {goals}{''.join(f'; {each}' for each in experiment.goals.constraints)}"
+    yield f"history     {experiment.location}: {_standing(experiment)}"
+    gpus, cores = usable_gpus(), len(usable_cores())
+    workers = f"{len(gpus)} GPUs" if gpus else f"{cores} cores, {experiment.resources.cores or 1} for each trial"
+    yield f"this host   {workers}"
+    yield f"ends        {_deadline(experiment)}"
+    yield from (f"warning: {doubt}" for doubt in experiment.doubts())
+    yield f"\nin {experiment.directory}:"
+    optimizer = load("optimizer", experiment.optimizer)(
+        experiment.space, experiment.seed, **experiment.optimizer.settings
+    )
+    for number, params in enumerate(optimizer.ask(min(count, experiment.trials), [])):
+        yield f"  {experiment.line(number, params)}"
+    welcome = experiment.welcome()
+    yield "\nwith, beside the variables of this environment:"
+    for name, value in _variables(welcome.trials).items():
+        yield f"  {name}={value}"
+
+
+def _variables(trials: str) -> dict[str, str]:
+    """What each script is told, for its trial 0."""
+    from metaopt.reporting import FILE, TRIAL_DIR  # noqa: PLC0415 - help needs nothing of this
+    from metaopt.results import FILE as RESULTS  # noqa: PLC0415 - the same
+    from metaopt.results import PATH  # noqa: PLC0415 - the same
+
+    home = f"{trials}/0"
+    return {"METAOPT_TRIAL": "0", TRIAL_DIR: home, FILE: f"{home}/reports.jsonl", PATH: f"{home}/{RESULTS}"}
+
+
+def _standing(experiment: "Experiment") -> str:
+    """How the study stands; raises HistoryError when the history is another one's, or cannot be read."""
+    from metaopt.errors import HistoryMissing  # noqa: PLC0415 - help needs nothing of this
+    from metaopt.history import check_same, replay  # noqa: PLC0415 - the same
+
+    if experiment.history == "memory:":
+        return "kept nowhere"
+    try:
+        with experiment.location.opened() as store:
+            study = replay(store).study
+    except HistoryMissing:
+        study = None
+    if study is None:
+        return "it would be begun"
+    check_same(study, experiment.describe(), str(experiment.location))
+    return f"gone on with: {len(study.ended)} trials have ended, {len(study.open)} have not"
+
+
+def _deadline(experiment: "Experiment") -> str:
+    from metaopt.allocations import detect  # noqa: PLC0415 - help needs nothing of this
+    from metaopt.cli.base import clock  # noqa: PLC0415 - the same
+
+    allocation = detect(os.environ, time.time())
+    limit = "" if experiment.timeout is None else f"; each trial after {experiment.timeout:g} s"
+    if allocation.deadline is None:
+        return f"when it is done{limit}{f'; {allocation.doubt}' * bool(allocation.doubt)}"
+    return f"with the allocation, {clock(allocation.deadline)}{limit}"

@@ -1,0 +1,67 @@
+"""Command lines, parsed: a wrong option names the one that was meant."""
+
+import argparse
+from difflib import get_close_matches
+from typing import NoReturn
+
+HISTORY = "the experiment file, its directory or URL, or the study's name; default: the only one here"
+
+
+class Parser(argparse.ArgumentParser):
+    """For a verb; its description is laid out as it is written."""
+
+    def __init__(self, prog: str, description: str | None, epilog: str = "") -> None:
+        super().__init__(
+            prog=f"metaopt {prog}",
+            description=description,
+            epilog=epilog,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+            allow_abbrev=False,
+        )
+
+    @property
+    def flags(self) -> list[str]:
+        """The long options."""
+        return sorted(flag for flag in self._option_string_actions if flag.startswith("--"))
+
+    def error(self, message: str) -> NoReturn:
+        """Say it, with the nearest option for one that is not known."""
+        word = message.partition("unrecognized arguments: ")[2].split(" ")[0].partition("=")[0]
+        near = get_close_matches(word, self._option_string_actions, n=1) if word.startswith("-") else []
+        super().error(f"{message}\n  Did you mean {near[0]}?" if near else message)
+
+
+def positive(text: str) -> int:
+    """A whole number from 1 on."""
+    if not (text.isascii() and text.isdecimal()) or int(text) < 1:
+        problem = f"a whole number from 1 on, not {text}"
+        raise argparse.ArgumentTypeError(problem)
+    return int(text)
+
+
+def natural(text: str) -> int:
+    """A whole number from 0 on."""
+    return 0 if text == "0" else positive(text)
+
+
+def seconds(text: str) -> float:
+    """A duration."""
+    from metaopt.scalars import duration  # noqa: PLC0415 - help needs nothing of this
+
+    found = duration(text)
+    if not found:
+        problem = f"90 (seconds), 10m, 2h, 1d or 1:30:00, not {text}"
+        raise argparse.ArgumentTypeError(problem)
+    return found
+
+
+def hours(text: str) -> float:
+    """A positive number of hours, as seconds."""
+    try:
+        given = float(text)
+    except ValueError:
+        given = 0.0
+    if not 0 < given < float("inf"):
+        problem = f"a number of hours, not {text}"
+        raise argparse.ArgumentTypeError(problem)
+    return 3600 * given

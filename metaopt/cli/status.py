@@ -1,0 +1,103 @@
+"""metaopt status: how a study stands: its trials by state, the best one, and what the failed ones died of."""
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+from metaopt.cli.parser import HISTORY, Parser
+
+if TYPE_CHECKING:
+    from metaopt.history import History
+    from metaopt.location import Location
+
+EPILOG = """  metaopt status                 # the only study here
+  metaopt status exp.yaml
+  metaopt status digits --json   # for a program"""
+NAMED = 8
+
+
+def parser() -> Parser:
+    """Its command line."""
+    made = Parser("status", __doc__, EPILOG)
+    made.add_argument("history", nargs="?", help=HISTORY)
+    made.add_argument("--json", action="store_true", help="for a program")
+    return made
+
+
+def main(argv: Sequence[str]) -> int:
+    """The verb; gives the exit status."""
+    options = parser().parse_args(argv)
+    from metaopt.cli.base import as_json, chosen, output, say  # noqa: PLC0415 - help needs nothing of this
+    from metaopt.history import history_of  # noqa: PLC0415 - the same
+
+    location = chosen(options.history)
+    history = history_of(location)
+    with output():
+        if options.json:
+            say(as_json(_document(location, history)))
+        else:
+            for name, value in _account(location, history):
+                say(f"{name:10}{value}")
+    return 0
+
+
+def _document(location: "Location", history: "History") -> dict[str, Any]:
+    states: dict[str, int] = defaultdict(int)
+    for trial in history.trials.values():
+        states[str(trial.state)] += not trial.outside
+    best = history.best
+    return {
+        "study": history.experiment.get("name"),
+        "history": str(location),
+        "trials": history.experiment.get("trials"),
+        "states": dict(states),
+        "outside": sum(trial.outside for trial in history.trials.values()),
+        "best": best and {"trial": best.number, "objectives": best.objectives, "params": best.params},
+        "failures": _failures(history),
+        "writer": dict(_writer(location)),
+    }
+
+
+def _account(location: "Location", history: "History") -> Iterator[tuple[str, str]]:
+    """What there is to be said, and by which name."""
+    from metaopt.cli.base import tally  # noqa: PLC0415 - help needs nothing of this
+    from metaopt.trial import State  # noqa: PLC0415 - the same
+
+    said = _document(location, history)
+    states = {State(name): count for name, count in said["states"].items()}
+    done = sum(states.get(state, 0) for state in (State.COMPLETED, State.STOPPED, State.FAILED))
+    yield "study", str(said["study"])
+    yield "history", said["history"]
+    yield "trials", f"{done} of {said['trials'] or '?'} done: {tally(states) or 'none'}"
+    if said["outside"]:
+        yield "outside", f"{said['outside']} are outside the space, as it is now"
+    if who := said["writer"]:
+        yield "run", f"process {who.get('pid')} on {who.get('host')} since {who.get('since')}"
+    best = history.best
+    if best is None:
+        yield "best", "no result yet"
+    else:
+        params = "  ".join(f"{n}={v:.6g}" if isinstance(v, float) else f"{n}={v}" for n, v in best.params.items())
+        yield "best", f"trial {best.number}, {history.goals.said(best.objectives)}:  {params}"
+    for line, numbers in said["failures"].items():
+        some = ", ".join(map(str, numbers[:NAMED])) + ", ..." * (len(numbers) > NAMED)
+        yield "failed", f"{len(numbers)}: {line}  (trial{'s' * (len(numbers) > 1)} {some})"
+
+
+def _failures(history: "History") -> dict[str, list[int]]:
+    """The failed trials by the last line that each has left, the most frequent first."""
+    found: dict[str, list[int]] = defaultdict(list)
+    for trial in history.trials.values():
+        if trial.state == "failed" and not trial.outside:
+            lines = [line.strip() for line in trial.error.splitlines() if line.strip()]
+            found[lines[-1][:200] if lines else "no reason is known"].append(trial.number)
+    return dict(sorted(found.items(), key=lambda item: -len(item[1])))
+
+
+def _writer(location: "Location") -> dict[str, Any]:
+    """Who writes to it, as far as that can be seen."""
+    from metaopt.cli.base import claim_of  # noqa: PLC0415 - help needs nothing of this
+    from metaopt.stores.claim import holder  # noqa: PLC0415 - the same
+
+    path = claim_of(location)
+    return {} if path is None else dict(holder(path))

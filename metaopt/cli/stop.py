@@ -1,0 +1,61 @@
+"""metaopt stop: end a run now, and well, from outside: as Ctrl-C in its terminal would."""
+
+import os
+import signal
+import time
+from collections.abc import Sequence
+
+from metaopt.cli.parser import HISTORY, Parser, seconds
+
+EPILOG = """  metaopt stop exp.yaml
+  metaopt stop --wait 10m        # waits so long until it has ended; default: 60s
+
+Scripts are asked to end and have their grace period; what they did is interrupted, not failed, and the
+same command that began the run goes on with it.  Only on the host that rank 0 runs on.
+Exit status: 0 it has ended, 1 not within that time, 2 there is no run here that can be stopped."""
+PAUSE = 0.1
+
+
+def parser() -> Parser:
+    """Its command line."""
+    made = Parser("stop", __doc__, EPILOG)
+    made.add_argument("history", nargs="?", help=HISTORY)
+    made.add_argument("--wait", type=seconds, default=60.0, metavar="TIME", help="how long to wait; default: 60s")
+    return made
+
+
+def main(argv: Sequence[str]) -> int:
+    """The verb; gives the exit status."""
+    options = parser().parse_args(argv)
+    from metaopt.cli.base import chosen, claim_of, say  # noqa: PLC0415 - help needs nothing of this
+    from metaopt.errors import LaunchError  # noqa: PLC0415 - the same
+    from metaopt.stores.claim import holder  # noqa: PLC0415 - the same
+
+    location = chosen(options.history)
+    path = claim_of(location)
+    if path is None:
+        problem = f"{location}: who writes to a history on a server is not known here"
+        raise LaunchError(problem, "Type  kill -USR1 PID  on the host of the run's mpirun, or scancel --signal=USR1.")
+    who = holder(path)
+    if not who:
+        with location.opened():  # is there a history at all
+            problem = f"{location}: no run is at it"
+        raise LaunchError(problem, "metaopt status  tells how it stands.")
+    if not who["here"]:
+        problem = f"{location}: its run is process {who.get('pid')} on {who.get('host')}, not on this host"
+        raise LaunchError(problem, f"Type  ssh {who.get('host')} kill -USR1 {who.get('pid')}")
+    try:
+        os.kill(who["pid"], signal.SIGUSR1)
+    except ProcessLookupError:
+        pass  # it has just ended
+    except PermissionError:
+        problem = f"process {who['pid']} is somebody else's"
+        raise LaunchError(problem, "Whoever began the run can stop it.") from None
+    until = time.monotonic() + options.wait
+    while holder(path).get("began") == who.get("began"):
+        if time.monotonic() > until:
+            say(f"asked process {who['pid']} to end; it has not done so within {options.wait:g} s")
+            return 1
+        time.sleep(PAUSE)
+    say(f"{location}: the run of process {who['pid']} has ended; the same command as before goes on with it")
+    return 0

@@ -1,0 +1,108 @@
+"""metaopt watch: a run as it goes, from another terminal, by its history."""
+
+import sys
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from metaopt.cli.parser import HISTORY, Parser, seconds
+
+if TYPE_CHECKING:
+    from typing import Self
+
+    from rich.console import RenderableType
+
+    from metaopt.study import Study
+
+EPILOG = """  metaopt watch exp.yaml
+  metaopt watch | tee log        # where there is no terminal: a line per trial that ends
+
+Reads only, and ends with the study, or when no run is at it any more.  Ctrl-C ends the watching, not the run."""
+RECENT = 10
+
+
+def parser() -> Parser:
+    """Its command line."""
+    made = Parser("watch", __doc__, EPILOG)
+    made.add_argument("history", nargs="?", help=HISTORY)
+    made.add_argument("--every", type=seconds, default=1.0, metavar="TIME", help="between two looks; default: 1s")
+    return made
+
+
+def main(argv: Sequence[str]) -> int:
+    """The verb; gives the exit status."""
+    options = parser().parse_args(argv)
+    from metaopt.cli.base import chosen, claim_of, output  # noqa: PLC0415 - help needs nothing of this
+    from metaopt.errors import HistoryError  # noqa: PLC0415 - the same
+    from metaopt.history import Fold  # noqa: PLC0415 - the same
+    from metaopt.stores.claim import holder  # noqa: PLC0415 - the same
+
+    location, fold, cursor = chosen(options.history), Fold(), None
+    claim = claim_of(location)
+    with output(), _View() as view:
+        while True:
+            at_it = claim is None or bool(holder(claim))  # before it is read: all that it has said is there then
+            with location.opened() as store:
+                for cursor, record in store.read(cursor):  # noqa: B020, B007 - from the last one on
+                    fold.take(record)
+            if fold.study is None:
+                problem = f"{location}: this history is empty"
+                raise HistoryError(problem, location.beginning)
+            fold.study.run = max(fold.heard)
+            view.show(fold.study)
+            if not at_it or len(fold.study.ended) >= int(fold.study.experiment.get("trials") or sys.maxsize):
+                return 0
+            time.sleep(options.every)
+    return 0  # whoever reads it has seen enough
+
+
+class _View:
+    """A picture in a terminal; elsewhere a line per trial that has ended."""
+
+    def __init__(self) -> None:
+        from rich.console import Console  # noqa: PLC0415 - not for help
+        from rich.live import Live  # noqa: PLC0415 - the same
+
+        self._console = Console(highlight=False)
+        self._live = Live(console=self._console, auto_refresh=False) if sys.stdout.isatty() else None
+        self._shown = 0
+
+    def __enter__(self) -> "Self":
+        if self._live:
+            self._live.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._live:
+            self._live.stop()
+
+    def show(self, study: "Study") -> None:
+        """How it stands now."""
+        from metaopt.progress import one_line  # noqa: PLC0415 - not for help
+
+        total = int(study.experiment.get("trials") or 0)
+        if self._live:
+            self._live.update(_picture(study, total), refresh=True)
+            return
+        for index in range(self._shown, len(study.ended)):
+            print(one_line(study, index, total), flush=True)  # noqa: T201 - what was asked for
+        self._shown = len(study.ended)
+
+
+def _picture(study: "Study", total: int) -> "RenderableType":
+    from rich.console import Group  # noqa: PLC0415 - not for help
+    from rich.progress_bar import ProgressBar  # noqa: PLC0415 - the same
+    from rich.text import Text  # noqa: PLC0415 - the same
+
+    from metaopt.progress import Figures, best_line, busy_line, one_line  # noqa: PLC0415 - the same
+
+    figures = Figures.of(study, total, time.time())
+    ended = range(max(len(study.ended) - RECENT, 0), len(study.ended))
+    recent = "\n".join(one_line(study, index, total) for index in reversed(ended))
+    return Group(
+        Text.assemble((str(study.experiment.get("name")), "bold"), f"  {figures}"),
+        ProgressBar(total=max(total, 1), completed=figures.done),
+        Text(best_line(study), style="green"),
+        Text(busy_line(figures)),
+        Text(recent, style="dim"),
+    )

@@ -1,0 +1,307 @@
+"""The verbs that look at a study, and those that prepare one: what they say, and what they refuse."""
+
+import json
+import shlex
+import shutil
+import subprocess
+import sys
+import time
+
+import pytest
+import yaml
+from histories import LEVELDB, facts, records_of, simulated, written
+
+from metaopt.cli import VERBS, completion, main, show
+from metaopt.experiment import Experiment
+from metaopt.messages import Assign, Finished, Joined, Opened, Reported, Suggested
+
+LOOKING = {"status": [], "best": [], "show": ["0"], "watch": []}
+TRAIN = """#!/usr/bin/env python3
+import argparse
+import click
+p = argparse.ArgumentParser()
+p.add_argument("--lr", "-l", type=float, default=1e-3)
+p.add_argument("--width", default=64, type=int)
+p.add_argument("--dropout", type=float, default=.5)
+p.add_argument("--momentum", type=float, required=True)
+p.add_argument("--act", choices=["relu", "a b"])
+p.add_argument("--seed", type=int, default=7)
+p.add_argument("--data", required=True)
+p.add_argument("--amp", action="store_true")
+p.add_argument("--sizes", type=int, nargs="+")
+p.add_argument("positional", type=float)
+@click.option("--kernel", type=click.Choice(["rbf", "poly"]))
+@click.option("--n-layers", type=click.INT, default=2)
+def main(): print(f"epoch {1}: val_loss={loss:.3f}")
+"""
+
+
+def told(capsys, *words):
+    """The exit status and what is printed, on both outputs."""
+    try:
+        status = main(list(map(str, words)))
+    except SystemExit as error:
+        status = error.code
+    said = capsys.readouterr()
+    assert "Traceback" not in said.err, said.err
+    return status, said.out, said.err
+
+
+def a_study(place="digits.history", **about):
+    """With a command, curves, two kinds of failures and a trial that was stopped."""
+    opened = {"name": "digits", "objective": {"metric": "loss"}, "trials": 6, "seed": 1, **about}
+    opened |= {"command": ["train", "--x", "{x}", "{trial_dir}", "{seed}"], "directory": "/some where"}
+    said = [Opened("1", 1, opened), Joined(1, "host", "core 1"), Suggested(tuple({"x": n / 10} for n in range(5)))]
+    for number, error in enumerate(["", "", "exit status 1\nboom", "exit status 2\nbang\n", "exit status 1\n boom"]):
+        outcome = "failed" if error else "completed"
+        points = tuple((step, {"loss": number + 1 / step}) for step in range(1, 100))
+        said += [Assign(1, number, 1, {"x": number / 10}), Reported(1, number, 1, points)]
+        said += [Finished(1, number, 1, outcome, error)]
+    return written(place, records_of(*said))
+
+
+def test_status_says_how_it_stands(here, capsys):
+    a_study()
+    for words in ([], ["digits.history"], ["digits"]):
+        status, out, _ = told(capsys, "status", *words)
+        assert status == 0
+        assert "trials    5 of 6 done: 2 completed, 3 failed" in out
+        assert "best      trial 0, loss = 0.010101:  x=0" in out
+        assert "failed    2: boom  (trials 2, 4)\nfailed    1: bang  (trial 3)" in out
+    said = json.loads(told(capsys, "status", "--json")[1])
+    assert (said["states"], said["failures"]) == ({"completed": 2, "failed": 3}, {"boom": [2, 4], "bang": [3]})
+    assert said["best"]["params"] == {"x": 0.0}
+
+
+def test_best_gives_the_line_to_paste(here, capsys):
+    a_study()
+    status, out, _ = told(capsys, "best", "--command")
+    line = f"train --x 0.0 {here}/digits.history/trials/0 1"
+    assert (status, out) == (0, f"cd '/some where' && {line}\n")
+    said = json.loads(told(capsys, "best", "--json")[1])
+    assert (said["trial"], said["objectives"], said["pareto"]) == (0, {"loss": pytest.approx(1 / 99)}, [0])
+    assert line in told(capsys, "best")[1]
+
+
+def test_best_without_a_result_is_a_failure(here, capsys):
+    written("a.history", records_of(*facts()[:6]))
+    status, _, err = told(capsys, "best")
+    assert status == 1
+    assert "no trial has a result yet" in err
+
+
+def test_show_tells_a_trials_story(here, capsys):
+    a_study()
+    (here / "digits.history" / "trials" / "1").mkdir(parents=True)
+    (here / "digits.history" / "trials" / "1" / "stderr.txt").write_text("one\ntwo\n")
+    status, out, _ = told(capsys, "show", "digits", 1)
+    assert status == 0
+    for part in ("trial 1 completed, loss = 1.0101", "Assign    worker 1  attempt 1", "█", "99 values", "  one\n  two"):
+        assert part in out
+    out = told(capsys, "show", 2)[1]
+    assert "error:\n  exit status 1\n  boom" in out
+    said = json.loads(told(capsys, "show", "digits.history", "2", "--json")[1])
+    assert (said["state"], said["error"], len(said["points"])) == ("failed", "exit status 1\nboom", 99)
+
+
+def test_a_curve_of_any_numbers_is_drawn():
+    inf = float("inf")
+    for values in ([1.0], [2.0, 2.0], [inf, 1, float("nan"), 2, -inf], [-1.7e308, 1.7e308], range(1000)):
+        bars = show.curve("loss", list(enumerate(values)))[22:].split("  ")[0]
+        assert len(bars) == min(len(values), show.WIDTH)
+    assert show.curve("loss", [(1, 1.0), (2, inf), (3, 2.0)])[22:25] == "▁!█"
+
+
+def test_watch_prints_what_has_ended_where_there_is_no_terminal(here, capsys):
+    a_study()
+    status, out, _ = told(capsys, "watch")
+    assert status == 0
+    assert [line.partition(" ")[0] for line in out.splitlines()] == [f"[{n}/6]" for n in range(1, 6)]
+
+
+@pytest.mark.parametrize("verb", LOOKING)
+@pytest.mark.parametrize(
+    "kind", ["none", "several", "missing", "empty", "newer", "corrupt", "unreadable", "a file", "memory"]
+)
+def test_a_history_that_cannot_be_looked_at(here, capsys, verb, kind):
+    where, said = ["a.history"], ""
+    if kind in {"none", "several"}:
+        where = []
+        if kind == "several":
+            a_study("a.history")
+            a_study("b.history")
+        said = "there is no history here" if kind == "none" else "Say which one: a.history, b.history"
+    elif kind == "missing":
+        a_study("aa.history")
+        said = "there is no history a.history\n  Did you mean aa.history?"
+    elif kind == "empty":
+        written("a.history", [])
+        said = "this history is empty"
+    elif kind == "newer":
+        written("a.history", records_of(Opened("9", 99, {})))
+        said = "this history has format 99; metaopt here reads up to 1"
+    elif kind == "corrupt":
+        a_study("a.history")
+        file = here / "a.history" / "journal.jsonl"
+        file.write_text("garbage\n" + file.read_text())
+        said = "is no record"
+    elif kind == "unreadable":
+        (here / "a.history" / "journal.jsonl").mkdir(parents=True)
+        said = "there is no history here"
+    elif kind == "a file":
+        (here / "a.history").write_text("")
+        said = "is a file"
+    else:
+        (here / "a.yaml").write_text(yaml.safe_dump({"name": "a", "history": "memory:"}))
+        where, said = ["a.yaml"], "has its history in memory"
+    status, out, err = told(capsys, verb, *where, *LOOKING[verb])
+    assert (status, out) == (2, "")
+    assert said in err
+
+
+@pytest.mark.parametrize("verb", LOOKING)
+def test_a_history_that_is_being_written_is_read_as_far_as_it_goes(here, capsys, verb):
+    a_study()
+    with (here / "digits.history" / "journal.jsonl").open("a") as file:
+        file.write('{"run": 1, "seq": 99, "ti')
+    assert told(capsys, verb, *LOOKING[verb])[0] == 0
+
+
+@LEVELDB
+@pytest.mark.parametrize("kind", ["leveldb", "tinydb"])
+def test_every_store_will_do(here, capsys, kind):
+    a_study(f"{kind}:x/a.json")
+    for verb, words in LOOKING.items():
+        assert told(capsys, verb, f"{kind}:x/a.json", *words)[0] == 0
+    line = told(capsys, "best", f"{kind}:x/a.json", "--command")[1]
+    assert "'/some where/digits.files/trials/0'" in line
+    assert "no run is at it" in told(capsys, "stop", f"{kind}:x/a.json")[2]
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["show", "9"], "there is no trial 9\n  There are 5: 0 to 4."),
+        (["show"], "required: trial"),
+        (["show", "digits", "one"], "from 1 on, not one"),
+        (["status", "--jsno"], "Did you mean --json?"),
+        (["statsu"], "Did you mean 'status'?"),
+        (["stop"], "no run is at it"),
+        (["stop", "--wait", "soon"], "not soon"),
+        (["check", "gone.yaml"], "there is no such file"),
+        (["init", "gone.py"], "gone.py cannot be read"),
+        (["completion", "csh"], "invalid choice: 'csh'"),
+        (["best", "--json", "--command"], "not allowed with"),
+    ],
+)
+def test_a_wrong_request_is_refused_with_what_to_type(here, capsys, words, said):
+    a_study()
+    status, out, err = told(capsys, *words)
+    assert (status, out) == (2, "")
+    assert said in err
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_verb_has_a_help_with_an_example(capsys, verb):
+    status, out, _ = told(capsys, verb, "--help")
+    assert status == 0
+    assert out.startswith("usage: ")
+    assert verb in {"list", "db", "insert"} or "\n  metaopt" in out or "completion" in out
+
+
+def test_who_reads_our_output_may_stop_reading(here):
+    a_study()
+    for words in ("status", "show 0", "show 0 --json", "best", "completion fish", "watch", "--help", "run --help"):
+        line = f"{shlex.quote(sys.executable)} -m metaopt {words} | head -n 0"
+        done = subprocess.run(["bash", "-c", f"set -o pipefail; {line}"], capture_output=True, text=True, check=False)
+        assert done.stderr == "", words
+        assert done.returncode in {0, 141}, words
+
+
+def experiment(here, **changes):
+    (here / "train.py").write_text("print('loss=1')")
+    about = {"name": "one", "command": [sys.executable, "train.py", "{x}", "{trial_dir}"], "objective": "loss"}
+    about |= {"metrics": {"loss": r"loss=(\S+)"}, "space": {"x": "uniform(0, 1)"}, "trials": 20, **changes}
+    (here / "exp.yaml").write_text(yaml.safe_dump(about))
+    return Experiment.load("exp.yaml")
+
+
+def test_check_says_what_would_be_done_and_does_nothing(here, capsys, monkeypatch):
+    experiment(here, timeout="90s")
+    monkeypatch.setenv("METAOPT_DEADLINE", str(time.time() + 3600))
+    before = set(here.rglob("*"))
+    status, out, _ = told(capsys, "check", "exp.yaml", "-n", 2)
+    assert status == 0
+    assert set(here.rglob("*")) == before
+    assert out.count(f"  {sys.executable} train.py 0.") == 2
+    assert f"METAOPT_TRIAL_DIR={here}/one.history/trials/0" in out
+    assert "with the allocation, 20" in out
+    assert "each trial after 90 s" in out
+    simulated("one.history")
+    assert told(capsys, "check", "exp.yaml")[0] == 2  # of another study
+
+
+def test_init_reads_the_options_of_a_script_and_runs_nothing(here, capsys):
+    (here / "train.py").write_text(TRAIN)
+    assert told(capsys, "init", "train.py")[0] == 0
+    text = (here / "exp.yaml").read_text()
+    made = yaml.safe_load(text)
+    assert made["space"] == {
+        "lr": "loguniform(1e-05, 0.1)",
+        "width": "integer(16, 256, log)",
+        "dropout": "uniform(0, 1)",
+        "momentum": "uniform(0, 1)",
+        "act": 'choice(relu, "a b")',
+        "kernel": "choice(rbf, poly)",
+        "n_layers": "integer(1, 8, log)",
+    }
+    assert made["metrics"] == {"val_loss": r"val_loss\s*[=:]\s*(\S+)"}
+    assert "# seed: integer(1, 28, log)    # default: 7; to search it, add --seed {seed}" in text
+    assert "# --data is required: add it to the command" in text
+    assert Experiment.load("exp.yaml").goals.objectives[0].metric == "val_loss"
+    assert told(capsys, "check", "exp.yaml")[0] == 0
+    status, _, err = told(capsys, "init", "train.py")
+    assert status == 2
+    assert "exp.yaml is there already" in err
+    assert told(capsys, "init", "train.py", "--force")[0] == 0
+    assert told(capsys, "init", "train.py", "-o", "-")[1] == text
+    assert "cannot be written" in told(capsys, "init", "train.py", "-o", "no/where.yaml")[2]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"), [("def (", "is no Python"), ("print(1)", "declares no option"), ("\0", "is no Python")]
+)
+def test_init_of_what_has_no_options(here, capsys, text, said):
+    (here / "train.py").write_text(text)
+    status, _, err = told(capsys, "init", "train.py")
+    assert status == 2
+    assert said in err
+    assert not (here / "exp.yaml").exists()
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion_is_understood_by_its_shell(here, capsys, shell):
+    status, out, _ = told(capsys, "completion", shell)
+    assert status == 0
+    for verb in VERBS:
+        assert verb in out
+    if shutil.which(shell):
+        file = here / "completion"
+        file.write_text(out)
+        subprocess.run([shell, "-n", str(file)], check=True)
+
+
+def test_bash_completes_verbs_options_and_files(here, capsys):
+    file = here / "completion"
+    file.write_text(told(capsys, "completion", "bash")[1])
+    ask = 'source {}; COMP_WORDS=({}); COMP_CWORD={}; _metaopt; echo "${{COMPREPLY[@]}}"'
+
+    def completed(words, at):
+        line = ask.format(file, words, at)
+        return subprocess.run(["bash", "-c", line], capture_output=True, text=True, check=True).stdout.split()
+
+    assert completed("metaopt st", 1) == ["status", "stop"]
+    assert completed("metaopt best --", 2) == ["--command", "--help", "--json"]
+    assert completed("metaopt db c", 2) == ["copy", "check"]
+    assert completed("metaopt status dig", 2) == []
+    assert set(completion.words()) == set(VERBS)
