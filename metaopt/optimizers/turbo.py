@@ -7,6 +7,7 @@ one begins elsewhere, and knows nothing of what was told before.  Its points are
 
 import math
 from collections.abc import Sequence
+from contextlib import suppress
 
 import numpy as np
 
@@ -76,12 +77,18 @@ class TrustRegion:
         """Up to ``count`` points; fewer only when a finite space has no more that are new."""
         tried = self._tried.beside(pending)
         answer: Answer | None = None
+        box = self._encoding.box
         if self._encoding.dimension and len(self._told) >= self._start and self._told.succeeded.any():
             under_way = self._encoding.points([each for each in pending if self._space.contains(each)])
-            answer = self._answer(tried, under_way, count)
+            with suppress(np.linalg.LinAlgError), np.errstate(all="ignore"):
+                box = self._box()
+                answer = Answer(self._view(box), tried, under_way, count)
 
         def propose(trial: int, rng: np.random.Generator) -> Sequence[float] | None:
-            return answer.best_point(rng) if answer else self._sequence.point(trial)
+            if not answer:
+                return self._sequence.point(trial)
+            low, high = box
+            return answer.best_point(rng) or list((low + (high - low) * rng.random(len(low))).tolist())
 
         points: list[Params] = []
         with np.errstate(all="ignore"):
@@ -91,21 +98,10 @@ class TrustRegion:
                     answer.pick(self._encoding.points([point])[0])
         return points
 
-    def _answer(self, tried: Tried, under_way: Array, count: int) -> Answer | None:
-        """None where no model can be had."""
-        try:
-            with np.errstate(all="ignore"):
-                view = View(
-                    encoding=self._encoding,
-                    told=self._told.points,
-                    feasible=self._told.succeeded,
-                    objective=self._surrogate,
-                    terms=(),
-                    box=self._box(),
-                )
-                return Answer(view, tried, under_way, count)
-        except np.linalg.LinAlgError:
-            return None
+    def _view(self, box: Array) -> View:
+        """What an answer goes by."""
+        told, feasible = self._told.points, self._told.succeeded
+        return View(self._encoding, told, feasible, objective=self._surrogate, terms=(), box=box)
 
     def _box(self) -> Array:
         """The trust region (2, d): its volume is that of a cube with its side, where the unit cube does not cut it."""
