@@ -18,7 +18,7 @@ __all__ = ["Optimizer", "make"]
 
 
 def make(name: str, space: Space | Mapping[str, object], seed: int = 0, **settings: Any) -> Optimizer:  # noqa: ANN401 - whatever the optimizer takes
-    """The optimizer ``name`` (gp, tpe, cmaes, turbo, grid, sobol, random, or one's own package.module:Class) over ``space``.
+    """The optimizer ``name`` (gp, tpe, cmaes, turbo, grid, sobol, random, or a package.module:Class) over ``space``.
 
     ``space`` may be written as in an experiment file.  Raises PluginError for a name or a setting that does not
     exist, SpaceError for a space that cannot be understood.

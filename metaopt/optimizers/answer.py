@@ -115,7 +115,8 @@ class Answer:
         jump[:, encoding.continuous] = False
         moved = np.where(jump, rng.random(best.shape), moved)
         low, high = self._view.box
-        points = np.concatenate([low + (high - low) * ((cover(encoding.dimension) + shift) % 1.0), moved])
+        spread = low + (high - low) * ((cover(encoding.dimension) + shift) % 1.0)
+        points = np.concatenate([spread, np.clip(moved, low, high)])
         if self._view.column is not None:
             points[:, self._view.column] = encoding.values[self._view.column][self._view.cell]
         return encoding.snap(points)

@@ -5,9 +5,9 @@ the posterior of a Gaussian process (surrogate.py), found by answer.py and searc
 believed to end at the posterior mean (gaussian.py).  Where there are categories, every fifth point is one for the value
 that was tried least, by a model of that value's trials alone, which looks for the best of them: what a model of all
 trials thinks of a value it has given up is never put to the test.  With more than ten parameters two models take turns:
-one that expects all of them to matter, and a sparse one (likelihood.py).  Several objectives are joined by weights, which
-change from trial to trial (Knowles 2006, ParEGO); a constraint, and what is known of failures, adds the log of the
-probability that it holds (Gardner et al. 2014).
+one that expects all of them to matter, and a sparse one (likelihood.py).  Several objectives are joined by weights,
+which change from trial to trial (Knowles 2006, ParEGO); a constraint, and what is known of failures, adds the log of
+the probability that it holds (Gardner et al. 2014).
 """
 
 from collections.abc import Sequence

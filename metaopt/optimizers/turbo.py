@@ -108,4 +108,5 @@ class TrustRegion:
         lengths = self._surrogate.posterior()[0].kernel.inverse_squares ** -0.5
         sides = self._side * lengths / np.exp(np.log(lengths).mean())
         centre = self._surrogate.best_points(1, self._told.succeeded)[0]
+        sides[self._encoding.categories] = 2.0  # which have no neighbours
         return np.asarray(np.clip([centre - sides / 2.0, centre + sides / 2.0], 0.0, 1.0))
