@@ -10,7 +10,9 @@ if TYPE_CHECKING:
     from metaopt.experiment import Experiment
     from metaopt.forecast import Forecast, Past
 
-EPILOG = """The real scheduler runs on a virtual clock, with trials that go as one of those did that have run to
+EPILOG = """  metaopt simulate exp.yaml --workers 256 --hours 2
+
+The real scheduler runs on a virtual clock, with trials that go as one of those did that have run to
 their ends in the experiment's history, curves and failures included: so its stopper judges what it would judge.  Not
 counted are the time that the optimizer needs, and lost nodes.  Nothing is run, and nothing written."""
 
