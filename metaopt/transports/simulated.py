@@ -25,7 +25,7 @@ class SimulatedHub:
     """``workers`` virtual workers that play ``script``; ``losses`` are (time, worker) at which one dies.
 
     The clock begins at ``begin``; a script that is stopped ends after ``grace`` seconds.  Up to ``leap`` the clock goes
-    to what happens next at once, however long a look at it was meant to last: for who does nothing by the clock before.
+    to what happens next at once, however short a wait was meant: for who does nothing by the clock before.
     """
 
     def __init__(
@@ -59,7 +59,8 @@ class SimulatedHub:
 
     def receive(self, until: float) -> list[Event]:
         """Everything that happens at the next instant, unless that is after ``until``."""
-        until = max(until, min(self._coming[0][0], self._leap)) if self._coming else until
+        if self._coming and until > self._time:
+            until = max(until, min(self._coming[0][0], self._leap))
         if not self._coming or self._coming[0][0] > until:
             self._time = until
             return []
