@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 RANKS = ("OMPI_COMM_WORLD_RANK", "PMI_RANK", "PMIX_RANK")
 STATUS_FILE = "METAOPT_STATUS"
-"""Names the file to which rank 0 writes the exit status: that of mpirun cannot be trusted when a node dies."""
+"""Names the file to which the exit status is written: that of mpirun cannot be trusted when a node dies."""
 BEGIN = "METAOPT_START_TIMEOUT"
 """Names the seconds after which a rank gives up when not all of them have begun; else these, and more for each rank."""
 PATIENCE, EACH = 120.0, 0.1
@@ -110,7 +110,7 @@ def leave(status: int) -> int:
     """End a rank in the way that its MPI needs; anywhere else, hand ``status`` back."""
     mpi = sys.modules.get("metaopt.transports.mpi")
     if mpi is None:
-        if _is_rank_0():
+        if any(name in os.environ for name in RANKS):  # any of them: the first to end may end rank 0 with it
             _note(status)
         return status
     if mpi.MPI.COMM_WORLD.rank > 0:
@@ -126,7 +126,7 @@ def _note(status: int) -> bool:
     path = os.environ.get(STATUS_FILE)
     if not path:
         return False
-    part = Path(f"{path}.part")
+    part = Path(f"{path}.{os.getpid()}.part")
     try:
         part.write_text(f"{status}\n", encoding="ascii")
         part.replace(path)

@@ -182,8 +182,13 @@ class SharedRecorder(Recorder):
             return
 
     def _read_on(self) -> None:
-        """Pass on what the others have said; what is from this run was in doubt, and is there."""
+        """Pass on what the others have said; what is from this run was in doubt, and is there.
+
+        Once they do its work, what they say of its trials goes against what it has seen of them, and has not told.
+        """
         for cursor, record in self._store.read(self._cursor):
+            if self._peers.given_up:
+                return
             self._cursor = cursor
             if record.run == self._run:
                 self._written([record])

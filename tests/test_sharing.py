@@ -11,7 +11,7 @@ from simulation import SPACE, script
 from metaopt.driver import Driver
 from metaopt.history import replay
 from metaopt.limits import Limits
-from metaopt.messages import Adopted, Claim, Closed, Joined, Opened, Silent, Suggested
+from metaopt.messages import Adopted, Assign, Claim, Closed, Finished, Joined, Opened, Reported, Silent, Suggested
 from metaopt.optimizers import make
 from metaopt.proposer import InlineProposer
 from metaopt.scheduler import Scheduler
@@ -296,6 +296,27 @@ def test_one_that_was_given_up_writes_no_more():
     one.record(2.0, [Joined(1, "host", "")])
     assert "do its work" in one.broken
     assert len(records) == before
+
+
+def test_one_that_was_given_up_does_not_hear_what_has_become_of_its_trials():
+    records = []
+    study, one = joined(records)
+    _, two = joined(records, now=STALE)
+    for fact in (Suggested(({"x": 1.0},)), Joined(1, "host", ""), Assign(1, 0, 1, {"x": 1.0})):
+        one.record(1.0, [fact])
+        study.apply(1.0, fact)
+    while not any(isinstance(event, Silent) for event in two.heard()):
+        two._clock.now += POLL
+    two.claim(1.0, Claim(Adopted((1,))))
+    two.heard()
+    two.record(2.0, [Joined(1, "other", ""), Assign(1, 0, 2, {"x": 1.0})])
+    unheard = [Reported(1, 0, 1, ((1, {"loss": 1.0}),)), Finished(1, 0, 1, "completed")]
+    assert all(study.apply(3.0, fact) for fact in unheard)
+    one.record(3.0, unheard)
+    for event in one.heard():
+        study.apply(event.time, event.fact, event.run)
+    assert "do its work" in one.broken
+    assert study.trials[0].state is State.COMPLETED
 
 
 def test_what_an_append_in_doubt_has_written_is_not_written_again():
