@@ -52,6 +52,7 @@ class Experiment:
     heartbeat: float
     attempts: int
     give_up_after: int
+    replicates: int
     resources: Resources
     metrics: Mapping[str, str]
     best: str
@@ -90,6 +91,7 @@ class Experiment:
             heartbeat=_heartbeat(file),
             attempts=_integer(file, "attempts", least=1),
             give_up_after=_integer(file, "give_up_after", least=0),
+            replicates=_replicates(file, goals),
             resources=read_resources(file),
             metrics=_metrics(file),
             best=_best(file),
@@ -105,7 +107,7 @@ class Experiment:
 
     def describe(self) -> dict[str, Any]:
         """It as plain data that JSON holds, for the journal."""
-        about = ("name", "directory", "trials", "seed", "resumes", "attempts", "give_up_after")
+        about = ("name", "directory", "trials", "seed", "resumes", "attempts", "give_up_after", "replicates")
         times = ("timeout", "grace", "heartbeat")
         return {
             **{key: getattr(self, key) for key in (*about, *times)},
@@ -292,6 +294,15 @@ def _best(file: YamlFile) -> str:
     if written not in BESTS:
         file.refuse("best", f"{shown(written)} is no way to choose", f"Write one of {', '.join(BESTS)}.")
     return str(written)
+
+
+def _replicates(file: YamlFile, goals: Goals) -> int:
+    count = _integer(file, "replicates", least=0)
+    if count and goals.several:
+        file.refuse("replicates", "of several objectives there is no one best point", "Leave it out.")
+    if count >= (trials := _integer(file, "trials", least=1)):
+        file.refuse("replicates", f"they are {count} of the {trials} trials", "Write fewer, or more trials.")
+    return count
 
 
 def _warm_start(file: YamlFile, name: str) -> tuple[str, ...]:

@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import zip_longest
+from statistics import fmean, stdev
 from typing import Any, NamedTuple
 
 from metaopt.errors import GoalError
@@ -134,6 +135,16 @@ class Goals:
             row |= _columns((f"excess.{each}" for each in self.constraints), excess)
             row["feasible"] = bool(objectives) and all(each <= 0 for each in excess)
         return row
+
+    def spread(self, runs: Iterable[Sequence[float]]) -> str:
+        """The mean and the standard deviation of the first objective over runs of one point, of two at least."""
+        values = [objectives[0] for objectives in runs if objectives]
+        if len(values) <= 1:
+            return ""
+        mean, deviation = fmean(values), stdev(values)
+        return (
+            f"{len(values)} runs: {self.objectives[0].metric} {mean:.6g} on average, standard deviation {deviation:.2g}"
+        )
 
     def said(self, objectives: Sequence[float], equals: str = " = ", comma: str = ", ") -> str:
         """The values of the ``objectives``, for a person."""

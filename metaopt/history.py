@@ -20,7 +20,7 @@ from metaopt.objective import Objective
 from metaopt.space import Space
 from metaopt.stores import Record, Store
 from metaopt.study import Study
-from metaopt.trial import ACTIVE, Trial, extends
+from metaopt.trial import ACTIVE, Trial, extends, of_point
 from metaopt.wire import NOT_PLAIN, from_plain, reported_fields
 
 if TYPE_CHECKING:
@@ -65,6 +65,10 @@ class History:
         They are in the order of the first objective; of trials with equal values it is the first by number.
         """
         return self._study.pareto
+
+    def runs(self, trial: Trial) -> list[Trial]:
+        """All trials of the same point as ``trial``, it too: those that ``replicates`` has begun."""
+        return of_point(self.trials.values(), trial.params)
 
     def best_by_model(self) -> Trial | None:
         """Of the trials of which ``best`` is one that with the lowest posterior mean of its (first) objective.

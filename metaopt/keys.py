@@ -37,6 +37,7 @@ KEYS: Mapping[str, Key] = {
     "heartbeat_timeout": Key("60s", "5m", "a worker that is silent for so long is lost"),
     "attempts": Key("2", "3", "how often a trial is begun that is lost or killed"),
     "give_up_after": Key("5", "20", "stop when the first so many trials have all failed; 0: never"),
+    "replicates": Key("0", "5", "so many of the trials, the last ones, run the best point again"),
     "resources": Key("none", "{cores_per_trial: 4}", "what a trial needs"),
     "resources.cores_per_trial": Key("1", "4", "CPU cores of a trial"),
     "resources.gpus_per_trial": Key("1", "0.5", "GPUs of a trial: several, one, or a part of one; 0 for none"),

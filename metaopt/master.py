@@ -20,7 +20,8 @@ from metaopt.durations import Durations
 from metaopt.editing import change_space
 from metaopt.errors import HistoryError, HistoryIncomplete, LaunchError, WalltimeShort
 from metaopt.experiment import Experiment
-from metaopt.history import FORMAT, OUTCOME, check_same, replay, unheard
+from metaopt.given import Given
+from metaopt.history import FORMAT, OUTCOME, History, check_same, replay, unheard
 from metaopt.limits import Limits
 from metaopt.messages import Closed, Event, Observe, Opened, Welcome
 from metaopt.plugins import load_stopper
@@ -100,13 +101,22 @@ def lead(
         with _reached(experiment):
             study, recorder, first = _open(experiment, store, study, past, deadline)
         limits = Limits(experiment.trials, workers, experiment.give_up_after, now, end)
-        scheduler = Scheduler(study, limits, stopper, shared=store.shared, first=usual(experiment.space))
+        scheduler = Scheduler(study, limits, stopper, shared=store.shared, given=_given(experiment, study))
         scheduler.warnings += [*doubts, *filter(None, [allocation.doubt])]
         scheduler.news += [*notes, *lessons.notes]
         _drive(scheduler, hub, recorder, watch(experiment, study), experiment, *first, told=lessons.observed)
     finally:
         store.close()
     return _status(scheduler)
+
+
+def _given(experiment: Experiment, study: Study) -> Given:
+    """The points of it that are no business of the optimizer."""
+
+    def incumbent(study: Study) -> Trial | None:
+        return History(study).best_by_model() if experiment.best == "model" else study.best
+
+    return Given(study, usual(experiment.space), experiment.replicates, incumbent)
 
 
 @contextmanager

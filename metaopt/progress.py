@@ -217,6 +217,8 @@ def _praise(console: Console, experiment: Experiment, study: Study, best: Trial)
         _print(console, f"best observed: {observed}")
     else:
         _print(console, f"best: {observed}", "green")
+    if said := study.goals.spread(each.objectives for each in History(study).runs(best)):
+        _print(console, f"its point has had {said}")
     console.print(_table(best))
     _print(console, f"run it again, in {experiment.directory}:")
     _print(console, f"  {experiment.line(best.number, best.params)}")

@@ -10,6 +10,7 @@ from typing import assert_never
 from metaopt.doubts import doubts
 from metaopt.durations import Durations
 from metaopt.evidence import Evidence
+from metaopt.given import Given
 from metaopt.limits import Limits
 from metaopt.messages import (
     Adopted,
@@ -25,7 +26,6 @@ from metaopt.messages import (
     Lost,
     Observe,
     Opened,
-    Params,
     Release,
     Reported,
     Silent,
@@ -50,12 +50,9 @@ class Scheduler:
     """
 
     def __init__(
-        self, study: Study, limits: Limits, stopper: Stopper, *, shared: bool = False, first: Params | None = None
+        self, study: Study, limits: Limits, stopper: Stopper, *, shared: bool = False, given: Given | None = None
     ) -> None:
-        """Go on from ``study``, which may have a past; the stopper and the optimizer are told of it.
-
-        In a study of which no trial has begun, the point ``first`` comes before those of the optimizer.
-        """
+        """Go on from ``study``, which may have a past; the stopper and the optimizer are told of it."""
         self.shared = shared
         self.study, self.limits, self.stopper = study, limits, stopper
         self.durations = Durations(study)
@@ -64,7 +61,7 @@ class Scheduler:
         self._adopting: set[int] = set()
         self.interrupted = False
         self.exhausted = False
-        self._first = first
+        self._given = given or Given(study)
         self._asked_at: float | None = None
         self._ahead = self._observed = 0
         self._past = len(study.ended)
@@ -80,7 +77,7 @@ class Scheduler:
     @property
     def complete(self) -> bool:
         """Whether the study has all its trials, or its space has no more points, and all have ended."""
-        return (self._missing <= 0 or self.exhausted) and not self.study.open
+        return not self.study.open and (self._missing <= 0 or (self.exhausted and not self._kept))
 
     @property
     def finished(self) -> bool:
@@ -96,6 +93,10 @@ class Scheduler:
     @property
     def _missing(self) -> int:
         return self.limits.trials - self.study.counted
+
+    @property
+    def _kept(self) -> int:
+        return self._given.kept(self._missing, exhausted=self.exhausted)
 
     def handle(self, now: float, *events: Event) -> list[Command]:
         """Take in everything that has happened, then decide once."""
@@ -225,13 +226,11 @@ class Scheduler:
             self._apply(now, Suggested(wanted))
 
     def _begin(self, now: float) -> None:
-        """As soon as there is somebody to run it: the first point, unless it is there, or others have begun."""
-        if self._first is None or not self.study.idle or self.draining:
+        """As soon as there is somebody to run it: what no optimizer suggests."""
+        if not self.study.idle or self.draining or self._asked_at is not None:
             return
-        first, self._first = self._first, None
-        others = any(run < self.study.run and not crew.closed for run, crew in self.study.crews.items())
-        if not others and not any(each.attempts or each.params == first for each in self.study.trials.values()):
-            self._suggested(now, Suggested((first,)))
+        if points := self._given.points(self._missing, exhausted=self.exhausted):
+            self._suggested(now, Suggested(points))
             self._asked_at = now if self._claims else None
 
     def _observations(self) -> list[Command]:
@@ -314,7 +313,7 @@ class Scheduler:
             self._adopt(*(run for run, crew in self.study.crews.items() if crew.closed and crew.waiting))
         free = hungry(self.study)
         waiting = len(self.study.waiting) if not free or next_pair(self.study) is not None else 0
-        missing = min(free + self._ahead - waiting, self._missing)
+        missing = min(free + self._ahead - waiting, self._missing - self._kept)
         if missing <= 0 or self._asked_at is not None or self.draining or self.exhausted:
             return []
         self._asked_at = now

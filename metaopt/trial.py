@@ -1,6 +1,6 @@
 """One trial: what is known of it, and which changes of its state there are."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -115,6 +115,11 @@ class Trial:
             problem = f"trial {self.number} cannot go from {self.state} to {state}"
             raise ValueError(problem)
         self.state = state
+
+
+def of_point(trials: Iterable[Trial], params: Params) -> list[Trial]:
+    """The trials of this very point, in their order; none that is outside the space."""
+    return [trial for trial in trials if trial.params == params and not trial.outside]
 
 
 def extends(params: Params, earlier: object) -> bool:

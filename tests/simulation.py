@@ -6,6 +6,7 @@ import math
 import random
 
 from metaopt.driver import Driver
+from metaopt.given import Given
 from metaopt.goals import Goals
 from metaopt.limits import Limits
 from metaopt.messages import Opened
@@ -45,13 +46,26 @@ class Simulation:
     """``run`` it once; then look at ``study``, ``hub`` and ``store``."""
 
     def __init__(
-        self, train, trials, workers, losses=(), optimizer="random", stopper=None, store=None, study=None, end=math.inf
+        self,
+        train,
+        trials,
+        workers,
+        losses=(),
+        optimizer="random",
+        stopper=None,
+        store=None,
+        study=None,
+        end=math.inf,
+        space=SPACE,
+        **given,
     ):
         self.store = store or Memory()
         self.study = study or Study(Goals((Objective("loss"),)))
         self.hub = SimulatedHub(train, workers, losses)
-        self.scheduler = Scheduler(self.study, Limits(trials, workers, end=end), stopper or Never())
-        proposer = InlineProposer(make(optimizer, SPACE, seed=1))
+        self.scheduler = Scheduler(
+            self.study, Limits(trials, workers, end=end), stopper or Never(), given=Given(self.study, **given)
+        )
+        proposer = InlineProposer(make(optimizer, space, seed=1))
         run = 1 + max((record.run for _, record in self.store.read()), default=0)
         self.study.run = run
         recorder = Recorder(self.store, run, background=False)

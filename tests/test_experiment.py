@@ -53,6 +53,7 @@ resumes: true
 heartbeat_timeout: 5m
 attempts: 3
 give_up_after: 0
+replicates: 6
 resources: {cores_per_trial: 4, gpus_per_trial: 0.5, nodes_per_trial: 1}
 metrics: {accuracy: 'acc=(\S+)'}
 best: model
@@ -163,7 +164,12 @@ def test_everything_can_be_said(load, tmp_path):
     assert experiment.optimizer == Choice("gp", {"start": 12})
     assert experiment.stopper == Choice("median", {"warmup": 5})
     assert (experiment.trials, experiment.seed, experiment.attempts, experiment.give_up_after) == (200, 7, 3, 0)
-    assert (experiment.timeout, experiment.grace, experiment.resources) == (5400, 30, Resources(4, 0.5))
+    assert (experiment.timeout, experiment.grace, experiment.resources, experiment.replicates) == (
+        5400,
+        30,
+        Resources(4, 0.5),
+        6,
+    )
     assert experiment.metrics == {"accuracy": r"acc=(\S+)"}
     assert Path(experiment.history).resolve() == tmp_path.parent / "kept"
     assert experiment.templates == {"conf.yaml": CONF}

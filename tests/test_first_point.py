@@ -4,6 +4,7 @@ import pytest
 from simulation import Simulation, script
 
 import metaopt
+from metaopt.given import Given
 from metaopt.goals import Goals
 from metaopt.limits import Limits
 from metaopt.messages import Assign, Claim, Finished, Heard, Interrupted, Joined, Opened, Reported, Suggest, Suggested
@@ -19,7 +20,7 @@ FIRST = {"x": 0.25}
 
 def scheduler(study=None, trials=3, **keywords):
     study = study or Study(Goals((Objective("loss"),)))
-    return Scheduler(study, Limits(trials, 4), Never(), first=FIRST, **keywords)
+    return Scheduler(study, Limits(trials, 4), Never(), given=Given(study, FIRST), **keywords)
 
 
 def joined(worker):
@@ -132,10 +133,8 @@ def test_of_several_runs_the_first_one_claims_it():
 
 
 def test_the_optimizer_goes_on_from_it_in_a_whole_study():
-    study = Simulation(script(1), trials=12, workers=3, optimizer="gp")
     first = {"lr": 0.1, "width": 64, "kind": "b"}
-    study.scheduler._first = first
-    study.run()
+    study = Simulation(script(1), trials=12, workers=3, optimizer="gp", first=first).run()
     points = [trial.params for trial in study.study.trials.values()]
     without = Simulation(script(1), trials=12, workers=3, optimizer="gp").run()
     assert points[0] == first

@@ -47,6 +47,7 @@ LAYERS = [
     [
         "durations",
         "doubts",
+        "given",
         "backlog",
         "history",
         "revision",
@@ -92,6 +93,7 @@ PURE = [
     "transports.pulse",
     "durations",
     "doubts",
+    "given",
 ]
 IMPURE = {
     "os",

@@ -45,6 +45,8 @@ def main(argv: Sequence[str]) -> int:
             say(as_json({**about, "pareto": [trial.number for trial in history.pareto]}))
         else:
             say(f"trial {best.number}, {history.goals.said(best.objectives)}")
+            if said := history.goals.spread(each.objectives for each in history.runs(best)):
+                say(f"its point has had {said}")
             for name, value in best.params.items():
                 say(f"  {name:20}{write(value)}")
             say(f"to run it again:\n  {line}")
