@@ -178,6 +178,8 @@ def conclude(console: Console, experiment: Experiment, scheduler: Scheduler, fig
     _print(console, f"trials    {', '.join(states) or 'none'}")
     if figures.stopped:
         _print(console, f"early     {_early(study)}")
+    if said := _again(study):
+        _print(console, f"again     {said}")
     if figures.workers:
         _print(console, f"workers   {figures.workers}, {figures.busy:.1%} of their time busy")
     if used := in_words(map(study.trials.__getitem__, study.ended), experiment.resources.gpus):
@@ -194,6 +196,13 @@ def conclude(console: Console, experiment: Experiment, scheduler: Scheduler, fig
             f"rm -r {shlex.quote(experiment.history)}" if Path(experiment.history).exists() else "give it another name:"
         )
         _print(console, f"to begin anew, once the script is mended:  {anew}")
+
+
+def _again(study: Study) -> str:
+    """What the runs of the point that the last trials were for have come to, when it had more than one."""
+    same = History(study).runs(study.trials[max(study.trials)]) if study.trials else []
+    said = study.goals.spread(trial.objectives for trial in same)
+    return said and f"the point of trial {same[0].number} has had {said}"
 
 
 def _early(study: Study) -> str:
@@ -217,8 +226,6 @@ def _praise(console: Console, experiment: Experiment, study: Study, best: Trial)
         _print(console, f"best observed: {observed}")
     else:
         _print(console, f"best: {observed}", "green")
-    if said := study.goals.spread(each.objectives for each in History(study).runs(best)):
-        _print(console, f"its point has had {said}")
     console.print(_table(best))
     _print(console, f"run it again, in {experiment.directory}:")
     _print(console, f"  {experiment.line(best.number, best.params)}")

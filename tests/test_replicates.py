@@ -1,6 +1,7 @@
 """The last trials run the best point again, once all others have ended."""
 
 import random
+import sys
 from statistics import fmean, stdev
 
 import pytest
@@ -17,6 +18,7 @@ from metaopt.trial import State
 
 SPACE = {"x": "uniform(0, 1)"}
 FINITE = {"x": "integer(1, 4)"}
+NOISY = "import random, sys; random.seed(sys.argv[2]); print(f'loss={float(sys.argv[1]) + random.gauss(0, 0.1)}')"
 
 
 def noisy(params, trial):
@@ -86,3 +88,14 @@ def test_what_cannot_be_is_refused(site, changes, problem):
     site.experiment(**changes)
     with pytest.raises(ExperimentError, match=problem):
         Experiment.load(site.directory / "exp.yaml")
+
+
+def test_the_end_of_a_run_says_what_they_have_come_to(site):
+    site.experiment(NOISY, command=[sys.executable, "script.py", "{x}", "{seed}"], trials=8, replicates=3, best="model")
+    status, output = site.run("run", "-w", "2", "exp.yaml")
+    assert status == 0, output
+    trials = list(site.load().trials.values())
+    (again,) = [trial for trial in trials[:5] if trial.params == trials[5].params]
+    assert [trial.params for trial in trials[5:]] == [again.params] * 3
+    assert len({trial.objective for trial in (again, *trials[5:])}) == 4
+    assert f"the point of trial {again.number} has had 4 runs: loss " in output
