@@ -14,8 +14,10 @@ import signal
 import subprocess
 from pathlib import Path
 
+from packages import install
 from running import until
 
+PACKAGES = {"iproute2": "*bin/ip"}
 SLOTS = 4
 ADDRESS = "10.213.71.{number}"  # nobody else's: the network is not connected to any other
 AGENT = """#!/bin/sh
@@ -45,13 +47,6 @@ def why_not():
     return ""
 
 
-def _install():
-    if not shutil.which("ip"):
-        env = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
-        for command in (["update"], ["install", "--yes", "--no-install-recommends", "iproute2"]):
-            subprocess.run(["apt-get", *command], env=env, check=True, capture_output=True)
-
-
 class Hosts:
     """So many hosts, up and connected; ``directory`` holds what they need and is not there before.
 
@@ -60,7 +55,7 @@ class Hosts:
     """
 
     def __init__(self, directory, count):
-        _install()
+        install(PACKAGES)
         self.directory = directory
         self.names = [f"host{number}-{os.getpid()}-{next(_sets)}" for number in range(1, count + 1)]
         self._holders = {}

@@ -19,15 +19,18 @@ MPIRUN = Path(sysconfig.get_path("scripts"), "mpirun")
 PATIENCE = 120.0  # how long anything may take before a test calls it hung
 
 QUADRATIC = """
-import argparse, time
+import argparse, os, time
 parser = argparse.ArgumentParser()
 parser.add_argument("--x", type=float)
 parser.add_argument("--steps", type=int, default=3)
 parser.add_argument("--sleep", type=float, default=0.0)
+parser.add_argument("--gate", default="/")
 args = parser.parse_args()
 for step in range(1, args.steps + 1):
     time.sleep(args.sleep)
     print(f"loss={(args.x - 0.3) ** 2 + 1 / step}", flush=True)
+    while not os.path.exists(args.gate):
+        time.sleep(0.02)
 """
 EXPERIMENT = {
     "name": "quadratic",

@@ -13,6 +13,7 @@ import socket
 import subprocess
 from pathlib import Path
 
+from packages import install, missing
 from running import until
 
 NODES = ("node1", "node2", "node3", "node4")
@@ -63,20 +64,9 @@ def why_not():
         return "only root can make the nodes of a Slurm"
     if subprocess.run(["unshare", "--uts", "--mount", "true"], capture_output=True, check=False).returncode:
         return "the nodes of a Slurm need namespaces, which this container may not make"
-    if _missing() and not shutil.which("apt-get"):
-        return f"there is no apt-get to install {' '.join(_missing())}"
+    if missing(PACKAGES) and not shutil.which("apt-get"):
+        return f"there is no apt-get to install {' '.join(missing(PACKAGES))}"
     return ""
-
-
-def _missing():
-    return [name for name, proof in PACKAGES.items() if not any(Path("/").glob(proof))]
-
-
-def _install():
-    if missing := _missing():
-        env = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
-        for command in (["update"], ["install", "--yes", "--no-install-recommends", *missing]):
-            subprocess.run(["apt-get", *command], env=env, check=True, capture_output=True)
 
 
 def _free_ports(count):
@@ -94,7 +84,7 @@ class Slurm:
     """The cluster; its directory holds all of its state."""
 
     def __init__(self, directory):
-        _install()
+        install(PACKAGES)
         self.directory = directory
         self.environment = os.environ | {
             "SLURM_CONF": str(directory / "slurm.conf"),

@@ -11,15 +11,16 @@ from metaopt.stores import open_store
 from metaopt.trial import State
 
 SCRIPT = """
-import sys, time
-time.sleep(1)
+import os, sys, time
+while int(sys.argv[2]) > 2 and not os.path.exists("go"):
+    time.sleep(0.05)
 print("loss=" + sys.argv[1], flush=True)
 """
 
 
 @pytest.mark.parametrize("url", ["leveldb:kept.ldb", "tinydb:kept.json"])
 def test_a_study_is_interrupted_gone_on_with_and_read_back(site, url):
-    command = [sys.executable, "-S", "script.py", "{x}"]
+    command = [sys.executable, "-S", "script.py", "{x}", "{trial}"]
     site.experiment(SCRIPT, command=command, trials=12, history=url, give_up_after=0)
     process = site.start("run", "-w", "3", "exp.yaml")
     until(lambda: len(list(site.directory.glob("quadratic.files/trials/*/outcome.json"))) >= 3, "three trials")
@@ -28,6 +29,7 @@ def test_a_study_is_interrupted_gone_on_with_and_read_back(site, url):
     assert "is being written by process" in output
     process.send_signal(signal.SIGINT)
     assert process.wait(60) == 130
+    site.write("go", "")
     status, output = site.run()
     assert status == 0, output
     assert "going on with" in output

@@ -12,6 +12,7 @@ from test_resume import check
 from metaopt.mpirun import ANYWHERE, SURVIVE
 
 SLOW = [sys.executable, "script.py", "--x", "{x}", "--sleep", "0.2", "--steps", "3"]
+GATED = [*SLOW, "--gate", "go"]
 WAITING = """
 import os, sys, time
 print("loss=" + sys.argv[1], flush=True)
@@ -95,9 +96,10 @@ def test_a_study_over_three_hosts_uses_them_all(site, three):
 
 @pytest.mark.parametrize("victim", [0, 2], ids=["of rank 0", "of workers"])
 def test_a_host_is_killed_and_the_same_command_goes_on_without_it(site, three, victim):
-    site.experiment(command=SLOW, trials=12)
+    site.experiment(command=GATED, trials=12)
     process = start(site, three, *three.names)
     reported(site, 5)
+    site.write("go", "")
     site.wait_for("Finished", 2)
     three.kill(three.names[victim])
     status, output = ended(site, process)
@@ -114,10 +116,11 @@ def test_a_host_is_killed_and_the_same_command_goes_on_without_it(site, three, v
 @pytest.mark.parametrize("silence", ["cut", "paused"])
 def test_a_host_falls_silent_and_the_run_ends_without_it(site, three, silence):
     *live, silent = three.names
-    site.experiment(command=SLOW, trials=12, heartbeat_timeout="3s")
+    site.experiment(command=GATED, trials=12, heartbeat_timeout="3s")
     process = start(site, three, *three.names)
     reported(site, 5)
     (three.cut_link if silence == "cut" else three.pause)(silent)
+    site.write("go", "")
     status, output = ended(site, process)
     assert status == "0\n", output
     check(site, 12)
