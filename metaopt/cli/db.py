@@ -29,10 +29,12 @@ Numbers that are not finite are nan, inf and -inf; in jsonl, which knows none, t
 
 {PLACES}"""
 
+VERBS = ("copy", "check", "export")
+
 
 def main(argv: Sequence[str]) -> int:
     """The verb; gives the exit status."""
-    options = _parser().parse_args(argv)
+    options = parser().parse_args(argv)
     from metaopt.cli.base import output  # noqa: PLC0415 - help needs nothing of this
 
     with output():
@@ -40,9 +42,10 @@ def main(argv: Sequence[str]) -> int:
     return 0  # whoever reads it has seen enough
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = _described(argparse.ArgumentParser(prog="metaopt db"), f"{__doc__}\n\n{PLACES}")
-    verbs = parser.add_subparsers(dest="verb", required=True, metavar="copy | check | export")
+def parser() -> argparse.ArgumentParser:
+    """Its command line."""
+    made = _described(argparse.ArgumentParser(prog="metaopt db"), f"{__doc__}\n\n{PLACES}")
+    verbs = made.add_subparsers(dest="verb", required=True, metavar=" | ".join(VERBS))
     copy = _described(verbs.add_parser("copy", help="copy a history to another place"), COPY)
     copy.add_argument("source", metavar="SRC", help="the history to copy")
     copy.add_argument("target", metavar="DST", help="where to copy it")
@@ -54,7 +57,7 @@ def _parser() -> argparse.ArgumentParser:
     export.add_argument("--curves", action="store_true", help="a row per reported value, not per trial")
     export.add_argument("-o", "--output", metavar="FILE", help="where to write; default: the standard output")
     export.add_argument("--force", action="store_true", help="replace FILE if it is there")
-    return parser
+    return made
 
 
 def _described(parser: argparse.ArgumentParser, text: str) -> argparse.ArgumentParser:
