@@ -78,11 +78,14 @@ def blocks(page):
         blank = not line.strip()
 
 
-def stage(directory):
-    """What the commands in a page mean: a script, an experiment file, a configuration file."""
+def stage(directory, page):
+    """What the commands in a page mean: a script and an experiment file, and the files of that page itself."""
     (directory / "train.py").write_text(TRAIN)
     (directory / "train.py").chmod(0o755)
     (directory / "exp.yaml").write_text(EXPERIMENT)
+    for block in blocks(page):
+        if "file" in block.how:
+            (directory / block.how["file"]).write_text(block.text)
 
 
 def studied(url, trials=20):

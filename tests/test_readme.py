@@ -111,17 +111,14 @@ SHOWN = [block for page in PAGES for block in blocks(page)]
 
 @pytest.mark.parametrize("block", [b for b in SHOWN if b.language == "sh" and "run" not in b.how], ids=str)
 def test_every_command_that_is_shown_is_understood(here, block):
-    stage(here)
+    stage(here, block.page)
     tried = [understand(command) for command in commands(block.text)]
     assert tried
 
 
 @pytest.mark.parametrize("block", [block for block in SHOWN if block.language == "yaml"], ids=str)
 def test_every_experiment_that_is_shown_is_understood(here, monkeypatch, block):
-    stage(here)
-    for other in SHOWN:
-        if other.page == block.page and "file" in other.how:
-            (here / other.how["file"]).write_text(other.text)
+    stage(here, block.page)
     monkeypatch.syspath_prepend(here)
     (here / "python").symlink_to("/bin/true")
     monkeypatch.setenv("PATH", f"{here}{os.pathsep}{os.environ['PATH']}")
@@ -133,7 +130,7 @@ CODE = [block for block in SHOWN if block.language == "python" and not {"run", "
 
 @pytest.mark.parametrize("block", CODE, ids=str)
 def test_every_code_that_is_shown_runs(here, block):
-    stage(here)
+    stage(here, block.page)
     studied("digits.history")
     understand_python(block)
 

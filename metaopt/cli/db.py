@@ -1,4 +1,4 @@
-"""metaopt db: a history copied to another place, looked through, or exported as a table."""
+"""metaopt db: a history copied to another place, looked through, exported as a table, or made of what others keep."""
 
 import argparse
 from collections.abc import Sequence
@@ -29,7 +29,18 @@ Numbers that are not finite are nan, inf and -inf; in jsonl, which knows none, t
 
 {PLACES}"""
 
-VERBS = ("copy", "check", "export")
+IMPORT = """Makes a history of a study that Optuna or Oríon has kept; neither needs to be installed.  SOURCE is
+
+  sqlite:///study.db, study.db    Optuna's storage in SQLite
+  journal.log                     Optuna's JournalStorage, in a file
+  orion_db.pkl                    Oríon's PickledDB, or what orion db dump has written
+
+and names a study with #NAME at its end where there are several.  SOURCE is not changed, and no code in it is run.
+
+What is taken over: the space, trials that have completed, failed or were pruned (here: stopped), their objectives,
+curves and times.  Those that wait or run are left out, and told.  The history can be looked at as any other, and be
+named in the key warm_start of an experiment file; for that its objective must be called as there: --metric val_loss."""
+VERBS = ("copy", "check", "export", "import")
 
 
 def main(argv: Sequence[str]) -> int:
@@ -57,6 +68,12 @@ def parser() -> argparse.ArgumentParser:
     export.add_argument("--curves", action="store_true", help="a row per reported value, not per trial")
     export.add_argument("-o", "--output", metavar="FILE", help="where to write; default: the standard output")
     export.add_argument("--force", action="store_true", help="replace FILE if it is there")
+    imported = _described(verbs.add_parser("import", help="a history of what Optuna or Oríon has kept"), IMPORT)
+    imported.add_argument("source", metavar="SOURCE", help="the file, with #NAME for one of several studies")
+    imported.add_argument("-o", "--output", metavar="URL", help="the history to write; default: NAME.history")
+    imported.add_argument(
+        "--metric", action="append", metavar="NAME", help="what to call the objective; for several, again"
+    )
     return made
 
 
