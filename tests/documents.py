@@ -24,6 +24,7 @@ from metaopt.experiment import Experiment
 from metaopt.history import FORMAT
 from metaopt.keys import KEYS
 from metaopt.messages import Assign, Finished, Joined, Opened, Reported, Suggested
+from metaopt.mpirun import ANYWHERE
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -74,7 +75,7 @@ def blocks(page):
         elif line.startswith("    ") and blank:
             block = (number, "sh", [line[4:]])
         elif line.strip():
-            how = dict(re.findall(r"<!-- (\w+):? ?(.*?) -->", line))
+            how = (how if line.startswith("<!--") else {}) | dict(re.findall(r"<!-- (\w+):? ?(.*?) -->", line))
         blank = not line.strip()
 
 
@@ -83,6 +84,9 @@ def stage(directory, page):
     (directory / "train.py").write_text(TRAIN)
     (directory / "train.py").chmod(0o755)
     (directory / "exp.yaml").write_text(EXPERIMENT)
+    (directory / "bin").mkdir()
+    for program in ("python", "mpirun", "torchrun"):
+        (directory / "bin" / program).symlink_to("/bin/true")
     for block in blocks(page):
         if "file" in block.how:
             (directory / block.how["file"]).write_text(block.text)
@@ -139,6 +143,9 @@ def understand_yaml(text):
     said = yaml.safe_load(text)
     assert set(said) <= set(KEYS), "no keys of an experiment file"
     whole = {**yaml.safe_load(EXPERIMENT), **said}
+    if "command" in said and "space" not in said:
+        used = {name: prior for name, prior in whole["space"].items() if f"{{{name}}}" in text}
+        whole["space"] = used or whole["space"]
     if "command" not in said:
         whole["command"] = ["./train.py", *(f"{{{name}}}" for name in whole["space"])]
     Path("shown.yaml").write_text(text if {"name", "command"} <= set(said) else yaml.safe_dump(whole))
@@ -146,25 +153,26 @@ def understand_yaml(text):
 
 
 def understand_python(block):
-    """Run some lines of Python, in a directory that has a history; or read them, where what they need is not there."""
+    """Run some lines of Python, in a directory that has a history; or read them, where what they need is not there.
+
+    What is a file is read: it is run where the page is played.
+    """
     text = block.text.replace("trials=50", "trials=12")
     code = compile(f"{block.how.get('before', '')}\n{text}", str(block), "exec")
     needs = block.how.get("needs")
-    if not needs or importlib.util.find_spec(needs) is not None:
+    if "file" not in block.how and (not needs or importlib.util.find_spec(needs) is not None):
         exec(code, {})  # noqa: S102 - it is what the page shows
 
 
 def understand_inline(page):
     """What stands in the lines of a page as `metaopt VERB --option`: there is such a verb, with this option."""
-    for shown in re.findall(r"`(metaopt [a-z][^`]*)`", page.read_text()):
-        words = shown.split()[1:]
-        verb = ALIASES.get(words[0], words[0])
-        if verb in VERBS:
-            known = _parser(verb).format_help() if verb not in {"insert", "db"} else str(words)
+    for shown in re.findall(r"`metaopt ([a-z][^`]*)`", page.read_text()):
+        verb = ALIASES.get(shown.split()[0], shown.split()[0])
+        assert verb in VERBS or "." in verb, shown
+        if verb in {*VERBS} - {"insert", "db"}:  # whose options depend on what follows
+            known = _parser(verb).format_help()
             for flag in re.findall(r"(?<=\s)(--?[a-z][a-z-]*)", shown):
                 assert flag in known, shown
-        else:
-            assert "." in words[0], shown
 
 
 def _metaopt(words):
@@ -203,7 +211,7 @@ def _assert_in(what, known):
 
 def play(site, page):
     """Go through a page as a reader does: write its files, run its commands, see that they say what it says."""
-    environment = {"PATH": f"{sysconfig.get_path('scripts')}{os.pathsep}{os.environ['PATH']}"}
+    environment = ANYWHERE | {"PATH": f"{sysconfig.get_path('scripts')}{os.pathsep}{os.environ['PATH']}"}
     output = ""
     for block in blocks(page):
         if "file" in block.how:

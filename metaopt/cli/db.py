@@ -1,4 +1,4 @@
-"""metaopt db: a history copied to another place, looked through, exported as a table, or made of what others keep."""
+"""metaopt db: a history copied, looked through, exported as a table, or imported from elsewhere."""
 
 import argparse
 from collections.abc import Sequence
@@ -35,11 +35,12 @@ IMPORT = """Makes a history of a study that Optuna or Oríon has kept; neither n
   journal.log                     Optuna's JournalStorage, in a file
   orion_db.pkl                    Oríon's PickledDB, or what orion db dump has written
 
-and names a study with #NAME at its end where there are several.  SOURCE is not changed, and no code in it is run.
+with #NAME at its end where there are several studies.  It is not changed, and no code in it is run.
 
-What is taken over: the space, trials that have completed, failed or were pruned (here: stopped), their objectives,
-curves and times.  Those that wait or run are left out, and told.  The history can be looked at as any other, and be
-named in the key warm_start of an experiment file; for that its objective must be called as there: --metric val_loss."""
+Taken over are the space, the trials that have completed, failed or were pruned (here: stopped), their
+objectives, curves and times.  Trials that wait or run are left out, and counted.  The history can be
+looked at as any other, and stand under warm_start in an experiment file, whose objective it must have
+then: --metric val_loss.  Exit status: 0 done, 2 not, and nothing was written."""
 VERBS = ("copy", "check", "export", "import")
 
 
