@@ -81,13 +81,6 @@ KEYS: Mapping[str, Key] = {
     ),
     "attempts": Key("2", "3", "how often a trial is begun whose worker dies with it, before it has failed"),
     "give_up_after": Key("5", "20", "the run stops when its first so many trials all fail; `0` never"),
-    "replicates": Key(
-        "0",
-        "5",
-        "so many of the `trials`, the last ones, run the best point again, each with another `{seed}`: the end of a run "
-        "and `metaopt best` say its mean and standard deviation, `history.runs(history.best)` are those trials. Which "
-        "point, says `best`",
-    ),
     "resources": Key("what there is", "{cores_per_trial: 4}", "what a trial gets, see below"),
     "resources.cores_per_trial": Key("its part of the cores near its GPUs; without GPUs 1", "4", "so many cores"),
     "resources.gpus_per_trial": Key(
@@ -108,6 +101,13 @@ KEYS: Mapping[str, Key] = {
         "which trial the end of a run names and shows: `observed`, the one with the best value, or `model`, the one "
         "that a Gaussian process with noise, fitted to all completed trials, takes for the best, beside it: where a "
         "script gives another value each time, the best observed one is the luckiest",
+    ),
+    "replicates": Key(
+        "0",
+        "5",
+        "so many of the `trials`, the last ones, run the best point again, each with another `{seed}`: the end of a "
+        "run and `metaopt best` say its mean and standard deviation, `history.runs(history.best)` are those trials. "
+        "Which point, says `best`",
     ),
     "templates": Key(
         "none",
