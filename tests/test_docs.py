@@ -21,6 +21,7 @@ def site(tmp_path_factory):
     command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(made)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
+    assert not [*made.rglob("*.py*")]
     return {str(path.parent.relative_to(made)): path.read_text() for path in made.rglob("index.html")}
 
 

@@ -188,7 +188,7 @@ def test_what_was_found_out_elsewhere_is_told_to_the_optimizer(here):
 
 
 def test_it_can_be_looked_at_and_kept_anywhere(here, capsys):
-    assert main(["db", "import", f"sqlite:///{DATA}/optuna.db#two", "-o", "tinydb:it.json"]) == 0
+    assert main(["db", "import", f"sqlite+pysqlite:///{DATA}/optuna.db#two", "-o", "tinydb:it.json"]) == 0
     for words in (["status"], ["best", "--command"], ["db", "export"], ["show"]):
         capsys.readouterr()
         assert main([*words, "tinydb:it.json", *(["0"] if words == ["show"] else [])]) == 0

@@ -41,7 +41,7 @@ def opened(where: str) -> tuple[Kept, str]:
 def _parts(where: str) -> tuple[Path, str]:
     """The file, and the name of the study."""
     scheme, separator, rest = where.partition("://")
-    if separator and scheme != "sqlite":
+    if separator and scheme.partition("+")[0] != "sqlite":
         problem = f"{scheme}: databases on a server are not read"
         hint = "Copy it to a file first: optuna.copy_study() to sqlite:///FILE, or orion db dump -o FILE"
         raise HistoryError(problem, hint)
