@@ -1,3 +1,3 @@
-.PHONY: demo test check
-demo test check:
+.PHONY: demo test check docs
+demo test check docs:
 	./dev $@

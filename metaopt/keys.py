@@ -1,11 +1,14 @@
-"""The keys of the experiment file; the README's table tells them at length."""
+"""The keys of the experiment file, as users read of them: the tables in the README and in docs/ are made of this."""
 
 from collections.abc import Mapping
 from typing import NamedTuple
 
 
 class Key(NamedTuple):
-    """A key of the file: what it is when left out (``REQUIRED`` when it must not be), and how it is written."""
+    """A key of the file: what it is when left out (``REQUIRED`` when it must not be), and how it is written.
+
+    ``meaning`` is Markdown.
+    """
 
     default: str
     example: str
@@ -14,37 +17,108 @@ class Key(NamedTuple):
 
 REQUIRED = "required"
 KEYS: Mapping[str, Key] = {
-    "name": Key(REQUIRED, "digits", "what the study is called"),
-    "command": Key(REQUIRED, "python train.py --lr {lr}", "what runs, without a shell: text, or a list of words"),
-    "objective": Key(REQUIRED, "val_loss", "the metric to minimise, or the keys below, or a list of such"),
+    "name": Key(REQUIRED, "digits", "the study's name: letters, digits, `_ . + -`"),
+    "command": Key(
+        REQUIRED,
+        "python train.py --lr {lr}",
+        "what to run: text, split as a shell would split it but without a shell, or a list. It runs in the directory "
+        "of this file",
+    ),
+    "space": Key(REQUIRED, "{lr: 'loguniform(1e-4, 1e-1)'}", "the parameters, see below"),
+    "trials": Key(REQUIRED, "100", "how many in all"),
+    "objective": Key(
+        REQUIRED,
+        "val_loss",
+        "a metric's name, or `{metric: val_loss, goal: minimize, of: last}`; goal is `minimize` (default) or "
+        "`maximize`; of is `last` (default), `best` or `mean` of the values that the script reported. Or a list of "
+        "several",
+    ),
     "objective.metric": Key(REQUIRED, "val_loss", "a metric that the script reports"),
-    "objective.goal": Key("minimize", "maximize", "minimize or maximize"),
-    "objective.of": Key("last", "best", "which of a trial's values counts: last, best or mean"),
-    "constraints": Key("none", "[memory <= 16, accuracy >= 0.9]", "what a trial has to keep to: one, or a list"),
-    "space": Key(REQUIRED, "{lr: 'loguniform(1e-4, 1e-1)'}", "the parameters and their priors"),
-    "trials": Key(REQUIRED, "100", "how many trials in all"),
+    "objective.goal": Key("minimize", "maximize", "`minimize` or `maximize`"),
+    "objective.of": Key("last", "best", "which of a trial's values counts: `last`, `best` or their `mean`"),
+    "constraints": Key(
+        "none",
+        "[memory <= 16, accuracy >= 0.9]",
+        "what a trial has to keep to, one or a list: a metric, `<=` or `>=`, a number, as in `memory <= 16`",
+    ),
+    "metrics": Key(
+        "none",
+        r"{val_loss: 'val_loss=(\S+)'}",
+        "patterns over the script's output, stdout and stderr: a metric's name and a regular expression with one "
+        "group, the number; a pattern named `step` gives the step, else the n-th number of a metric is its step n",
+    ),
     "optimizer": Key(
-        "gp", "{rule: gp, start: 20}", "who proposes: gp, tpe, cmaes, grid, sobol, random, or package.module:Class"
+        "gp",
+        "{rule: gp, start: 20}",
+        "`gp`, `tpe`, `cmaes`, `turbo`, `grid`, `sobol`, `random`, or your own `package.module:Class`; with settings: "
+        "`{rule: gp, ...}`, see below",
     ),
     "stopper": Key(
-        "never", "{rule: asha, reduction: 3}", "who ends bad trials early: never, asha, median, ..., or your own"
+        "never",
+        "{rule: asha, reduction: 3}",
+        "ends trials early that are not worth their time: a rule, see below, or your own `package.module:Class`; with "
+        "settings: `{rule: asha, reduction: 4}`",
     ),
-    "seed": Key("1", "7", "equal seeds draw equal random numbers"),
-    "timeout": Key("none", "10m", "how long a trial may take"),
-    "grace": Key("10s", "30s", "from SIGTERM to SIGKILL"),
-    "signal": Key("SIGTERM", "SIGUSR1", "what asks a script to end, and to save"),
-    "resumes": Key("false", "true", "a script that was asked to end goes on from what it left in its directory"),
-    "heartbeat_timeout": Key("60s", "5m", "a worker that is silent for so long is lost"),
-    "attempts": Key("2", "3", "how often a trial is begun that is lost or killed"),
-    "give_up_after": Key("5", "20", "stop when the first so many trials have all failed; 0: never"),
-    "replicates": Key("0", "5", "so many of the trials, the last ones, run the best point again"),
-    "resources": Key("none", "{cores_per_trial: 4}", "what a trial needs"),
-    "resources.cores_per_trial": Key("1", "4", "CPU cores of a trial"),
-    "resources.gpus_per_trial": Key("1", "0.5", "GPUs of a trial: several, one, or a part of one; 0 for none"),
-    "resources.nodes_per_trial": Key("1", "1", "nodes of a trial"),
-    "metrics": Key("none", r"{val_loss: 'val_loss=(\S+)'}", "patterns with one group, over what the script prints"),
-    "best": Key("observed", "model", "which trial the end of a run names: the best observed, or the best by a model"),
-    "history": Key("<name>.history", "/scratch/digits", "a directory, from the file's own, or a URL"),
-    "templates": Key("none", "[conf.yaml]", "files with priors in them, of which each trial gets a filled copy"),
-    "warm_start": Key("none", "[other.history]", "histories of other studies whose trials the optimizer is told of"),
+    "seed": Key("1", "7", "the same seed and the same results give the same points"),
+    "timeout": Key("none", "10m", "of one trial: `90`, `90s`, `10m`, `2h`, `1d`, `1:30:00`"),
+    "grace": Key("10s", "30s", "how long a script has to end after `signal`"),
+    "signal": Key(
+        "SIGTERM",
+        "SIGUSR1",
+        "what asks a script to end, and to save: `SIGTERM`, `SIGUSR1`, `SIGUSR2`, `SIGINT` or `SIGHUP`",
+    ),
+    "resumes": Key(
+        "false",
+        "true",
+        "`true`: a script that was asked to end goes on, in its next attempt, from what it left in `{trial_dir}`; so "
+        "its trials may be begun shortly before the allocation ends, and keep their curves",
+    ),
+    "heartbeat_timeout": Key(
+        "60s",
+        "5m",
+        "a worker that is silent for so long is lost, and its trial is run elsewhere; one that waits for a slow disk "
+        "is not silent before ten times that",
+    ),
+    "attempts": Key("2", "3", "how often a trial is begun whose worker dies with it, before it has failed"),
+    "give_up_after": Key("5", "20", "the run stops when its first so many trials all fail; `0` never"),
+    "resources": Key("what there is", "{cores_per_trial: 4}", "what a trial gets, see below"),
+    "resources.cores_per_trial": Key("its part of the cores near its GPUs; without GPUs 1", "4", "so many cores"),
+    "resources.gpus_per_trial": Key(
+        "1 where there are GPUs, else 0",
+        "0.5",
+        "`2` several; `0.5` a part of one, beside another trial; `0` none, and it sees none",
+    ),
+    "resources.nodes_per_trial": Key("1", "1", "no more yet"),
+    "history": Key(
+        "NAME.history",
+        "/scratch/digits",
+        "a directory, beside this file unless it is absolute: the journal, and a directory per trial; or the URL of "
+        "another store: then the trials' directories are in `NAME.files`",
+    ),
+    "best": Key(
+        "observed",
+        "model",
+        "which trial the end of a run names and shows: `observed`, the one with the best value, or `model`, the one "
+        "that a Gaussian process with noise, fitted to all completed trials, takes for the best, beside it: where a "
+        "script gives another value each time, the best observed one is the luckiest",
+    ),
+    "replicates": Key(
+        "0",
+        "5",
+        "so many of the `trials`, the last ones, run the best point again, each with another `{seed}`: the end of a "
+        "run and `metaopt best` say its mean and standard deviation, `history.runs(history.best)` are those trials. "
+        "Which point, says `best`",
+    ),
+    "templates": Key(
+        "none",
+        "[conf.yaml]",
+        "files with priors in them, `lr: metaopt~loguniform(1e-5, 1)`, of which each trial gets a filled copy in "
+        "`{trial_dir}`; the same parameters stand in `space`",
+    ),
+    "warm_start": Key(
+        "none",
+        "[other.history]",
+        "histories of other studies (directories, experiment files, URLs), whose completed trials the optimizer is "
+        "told of",
+    ),
 }

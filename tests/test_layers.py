@@ -57,7 +57,7 @@ LAYERS = [
         "evidence",
         "placement",
     ],
-    ["scheduler", "checkup", "transfer", "rows", "studies", "minimizer", "scriptline"],
+    ["scheduler", "checkup", "transfer", "rows", "studies", "minimizer", "scriptline", "foreign"],
     ["transports", "worker", "recorder", "thinker"],
     ["experiment", "proposer", "sharing"],
     ["driver", "editing", "warmstart", "scriptfile"],

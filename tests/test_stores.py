@@ -305,6 +305,10 @@ def test_a_history_that_is_not_there_or_cannot_be_made_is_told(tmp_path):
     assert not (tmp_path / "deep").exists()
     with pytest.raises(HistoryError, match="no store is known for cassandra:"):
         open_store("cassandra://host/x", create=True)
+    with pytest.raises(HistoryError, match="the store nowhere:Mine cannot be had: No module named 'nowhere'"):
+        open_store("nowhere:Mine:/x")
+    with pytest.raises(HistoryError, match="the store json:Mine cannot be had: module 'json' has no attribute 'Mine'"):
+        open_store("json:Mine:/x")
 
 
 @pytest.mark.parametrize("after", KILLS)

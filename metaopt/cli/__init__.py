@@ -24,7 +24,7 @@ VERBS = {
     "insert": "queue a point of one's own",
     "simulate": "what an allocation would bring: trials done, workers busy",
     "list": "the studies in a directory or in a database, and how they stand",
-    "db": "a history copied to another place, looked through, or exported as a table",
+    "db": "a history copied, looked through, exported as a table, or imported from elsewhere",
     "completion": "what makes a shell complete all this: bash, zsh or fish",
 }
 FILES = {"list": "listing"}

@@ -1,4 +1,4 @@
-"""metaopt db: a history copied to another place, looked through, or exported as a table."""
+"""metaopt db: a history copied, looked through, exported as a table, or imported from elsewhere."""
 
 import argparse
 from collections.abc import Sequence
@@ -29,10 +29,24 @@ Numbers that are not finite are nan, inf and -inf; in jsonl, which knows none, t
 
 {PLACES}"""
 
+IMPORT = """Makes a history of a study that Optuna or Oríon has kept; neither needs to be installed.  SOURCE is
+
+  sqlite:///study.db, study.db    Optuna's storage in SQLite
+  journal.log                     Optuna's JournalStorage, in a file
+  orion_db.pkl                    Oríon's PickledDB, or what orion db dump has written
+
+with #NAME at its end where there are several studies.  It is not changed, and no code in it is run.
+
+Taken over are the space, the trials that have completed, failed or were pruned (here: stopped), their
+objectives, curves and times.  Trials that wait or run are left out, and counted.  The history can be
+looked at as any other, and stand under warm_start in an experiment file, whose objective it must have
+then: --metric val_loss.  Exit status: 0 done, 2 not, and nothing was written."""
+VERBS = ("copy", "check", "export", "import")
+
 
 def main(argv: Sequence[str]) -> int:
     """The verb; gives the exit status."""
-    options = _parser().parse_args(argv)
+    options = parser().parse_args(argv)
     from metaopt.cli.base import output  # noqa: PLC0415 - help needs nothing of this
 
     with output():
@@ -40,9 +54,10 @@ def main(argv: Sequence[str]) -> int:
     return 0  # whoever reads it has seen enough
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = _described(argparse.ArgumentParser(prog="metaopt db"), f"{__doc__}\n\n{PLACES}")
-    verbs = parser.add_subparsers(dest="verb", required=True, metavar="copy | check | export")
+def parser() -> argparse.ArgumentParser:
+    """Its command line."""
+    made = _described(argparse.ArgumentParser(prog="metaopt db"), f"{__doc__}\n\n{PLACES}")
+    verbs = made.add_subparsers(dest="verb", required=True, metavar=" | ".join(VERBS))
     copy = _described(verbs.add_parser("copy", help="copy a history to another place"), COPY)
     copy.add_argument("source", metavar="SRC", help="the history to copy")
     copy.add_argument("target", metavar="DST", help="where to copy it")
@@ -54,7 +69,13 @@ def _parser() -> argparse.ArgumentParser:
     export.add_argument("--curves", action="store_true", help="a row per reported value, not per trial")
     export.add_argument("-o", "--output", metavar="FILE", help="where to write; default: the standard output")
     export.add_argument("--force", action="store_true", help="replace FILE if it is there")
-    return parser
+    imported = _described(verbs.add_parser("import", help="a history of what Optuna or Oríon has kept"), IMPORT)
+    imported.add_argument("source", metavar="SOURCE", help="the file, with #NAME for one of several studies")
+    imported.add_argument("-o", "--output", metavar="URL", help="the history to write; default: NAME.history")
+    imported.add_argument(
+        "--metric", action="append", metavar="NAME", help="what to call the objective; for several, again"
+    )
+    return made
 
 
 def _described(parser: argparse.ArgumentParser, text: str) -> argparse.ArgumentParser:

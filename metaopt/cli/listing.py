@@ -1,8 +1,9 @@
 """metaopt list: the studies in a directory or in a database, and how they stand."""
 
-import argparse
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
+
+from metaopt.cli.parser import Parser
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -15,17 +16,16 @@ EPILOG = """A directory is looked through two levels deep: journals, databases o
 METAOPT_MONGODB_PASSWORD, or in the file that METAOPT_MONGODB_PASSWORD_FILE names."""
 
 
+def parser() -> Parser:
+    """Its command line."""
+    made = Parser("list", __doc__, EPILOG)
+    made.add_argument("place", metavar="URL", nargs="?", default=".", help="default: the working directory")
+    return made
+
+
 def main(argv: Sequence[str]) -> int:
     """The verb; gives the exit status."""
-    parser = argparse.ArgumentParser(
-        prog="metaopt list",
-        description=__doc__,
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("place", metavar="URL", nargs="?", default=".", help="default: the working directory")
-    options = parser.parse_args(argv)
-
+    options = parser().parse_args(argv)
     from metaopt.cli.base import check_no_password, output, say, spinner, wide_console  # noqa: PLC0415 - not for help
     from metaopt.stores.urls import shown  # noqa: PLC0415 - the same
     from metaopt.studies import entries  # noqa: PLC0415 - the same

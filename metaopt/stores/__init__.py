@@ -8,11 +8,16 @@ from metaopt.stores.base import Record, Store
 
 __all__ = ["Record", "Store", "open_store"]
 
-KNOWN = "A history is a directory, memory: (kept nowhere), leveldb:PATH, tinydb:PATH or mongodb://HOST/DATABASE."
+KNOWN = (
+    "A history is a directory, memory: (kept nowhere), leveldb:PATH, tinydb:PATH, mongodb://HOST/DATABASE or "
+    "package.module:Class:WHERE."
+)
 
 
 def open_store(url: str, *, create: bool = False, study: str = "") -> Store:
     """The store at ``url``: a directory (a journal in it), ``memory:``, ``leveldb:PATH``, ``tinydb:PATH``, ``mongodb://``.
+
+    One's own is ``package.module:Class:WHERE``, made as ``Class(WHERE, create=...)``.
 
     A server holds many studies: ``study`` is the one to use, unless the URL ends in #STUDY; elsewhere it is not needed.
     With ``create`` what is not there is made; else a history that does not exist is a HistoryError.
@@ -26,8 +31,21 @@ def open_store(url: str, *, create: bool = False, study: str = "") -> Store:
         return _made(scheme, {"leveldb": "LevelDB", "tinydb": "TinyDB"}[scheme], path, create=create)
     if url == "memory:":
         return _made("memory", "Memory")
+    name, colon, where = path.partition(":")
+    if colon and where and name.isidentifier():
+        return _own(scheme, name, where, create=create)
     problem = f"{url} says no path" if scheme in {"leveldb", "tinydb"} else f"no store is known for {scheme}:"
     raise HistoryError(problem, KNOWN)
+
+
+def _own(module: str, name: str, where: str, *, create: bool) -> Store:
+    """One that somebody else has written; raises HistoryError when there is none such."""
+    try:
+        made: Any = getattr(import_module(module), name)
+    except (ImportError, AttributeError) as error:
+        problem = f"the store {module}:{name} cannot be had: {error}"
+        raise HistoryError(problem, f"Is it on PYTHONPATH?  {KNOWN}") from error
+    return made(where, create=create)  # type: ignore[no-any-return]  # StoreContract holds it to that
 
 
 def _made(module: str, name: str, *where: str, **how: bool) -> Store:
