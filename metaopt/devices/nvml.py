@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from importlib import import_module
 from types import ModuleType
 from typing import Any, NamedTuple
@@ -71,7 +72,7 @@ class Nvml:
                     found.append(self._listed(index))
         except self._nvml.NVMLError as error:
             raise _trouble(self._nvml, error) from error
-        return found
+        return [[replace(gpu, number=number) for gpu in parts] for number, parts in enumerate(found)]
 
     def _listed(self, index: int) -> list[Gpu]:
         """What there is at this place: nothing when it has fallen off the bus."""

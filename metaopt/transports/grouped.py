@@ -1,0 +1,111 @@
+"""A hub whose trials have several nodes each: one worker of each group of nodes leads, the others stand by.
+
+To the scheduler a leader is a worker as any other.  A group that loses a node is given up: what is left of it, and what
+stood by, form new ones, whose leaders begin anew; so what they ran is lost, and run again.
+"""
+
+from collections.abc import Mapping, Sequence
+
+from metaopt.devices.base import Node
+from metaopt.groups import Roster
+from metaopt.messages import Command, Event, Finished, Joined, Lost, StoodDown, Welcome
+from metaopt.resources import Resources
+from metaopt.transports.base import Greeter
+
+FAILURES = {"failed", "killed"}
+
+
+def grouped(hub: Greeter, nodes: Sequence[Node], resources: Resources, *, allow_cpu: bool) -> Greeter:
+    """``hub`` itself, where a trial has one node."""
+    return hub if resources.nodes == 1 else GroupedHub(hub, nodes, resources, allow_cpu=allow_cpu)
+
+
+class GroupedHub:
+    """``hub``, with trials on as many of these ``nodes`` as ``resources`` says; raises MetaoptError for too few."""
+
+    def __init__(self, hub: Greeter, nodes: Sequence[Node], resources: Resources, *, allow_cpu: bool) -> None:
+        self._hub, self._roster = hub, Roster(nodes, resources, allow_cpu=allow_cpu)
+        self._roles: dict[int, Welcome] = {}
+        self._appointed: set[int] = set()  # leaders that are to join anew, and have not yet
+        self._asked: set[int] = set()  # whether they are there
+        self._held: list[tuple[Event, set[int]]] = []  # until these workers have answered, or are lost
+
+    def now(self) -> float:
+        """As the hub."""
+        return self._hub.now()
+
+    def send(self, command: Command) -> None:
+        """As the hub."""
+        self._hub.send(command)
+
+    def close(self) -> None:
+        """As the hub."""
+        self._hub.close()
+
+    def greet(self, welcome: Welcome, roles: Mapping[int, Welcome] | None = None) -> None:
+        """The first word to every worker: whether it leads, or stands by."""
+        self._welcome, self._roles = welcome, {**(roles or {}), **self._roster.roles(welcome)}
+        self._hub.greet(welcome, self._roles)
+
+    def appoint(self, worker: int, role: Welcome) -> None:
+        """As the hub."""
+        self._hub.appoint(worker, role)
+
+    def receive(self, until: float) -> list[Event]:
+        """What is said; but two things are said only when those have answered on whom it depends.
+
+        A leader is lost when they are there who take its place; a trial has failed when all of its nodes are there.
+        """
+        events, led = self._hub.receive(until), set(self._roster.leaders)
+        if any([self._roster.take(event) for event in events]):  # noqa: C419 - all of them
+            self._change_roles()
+        heard = [event for event in events if self._is_heard(event, led)]
+        ready = [event for event, missing in self._held if not missing]
+        self._held = [(event, missing) for event, missing in self._held if missing]
+        return [*heard, *ready]
+
+    def _change_roles(self) -> None:
+        """Tell those who have another role now; a failure that one of them has told of is none any more."""
+        before, self._roles = self._roles, self._roster.roles(self._welcome)
+        changed = {worker for worker, role in self._roles.items() if role != before[worker]}
+        for worker in changed:
+            self.appoint(worker, self._roles[worker])
+        self._appointed = (self._appointed | changed) & self._roster.leaders.keys()
+        self._held = [
+            (event, missing)
+            for event, missing in self._held
+            if not (isinstance(event, Finished) and event.worker in changed)
+        ]
+
+    def _is_heard(self, event: Event, led: set[int]) -> bool:
+        """Whether ``event`` is to be told now, if at all; ``led`` are those who were leaders before."""
+        match event:
+            case Joined(worker) | StoodDown(worker) | Lost(worker):
+                self._answered(worker)
+        match event:
+            case StoodDown(worker, spare=True) if worker in self._asked:
+                self._asked.discard(worker)
+                return False
+            case Joined(worker) if worker not in self._roster.leaders:  # it has not heard yet that it is none any more
+                self.appoint(worker, self._roles[worker])
+                return False
+            case Lost(worker) | StoodDown(worker, spare=False) if worker in led and self._appointed:
+                self._held.append((event, set(self._appointed)))
+                return False
+            case Finished(worker, outcome=outcome) if outcome in FAILURES and worker in self._roster.leaders:
+                return worker not in self._appointed and not self._doubts(event)
+        return True
+
+    def _answered(self, worker: int) -> None:
+        self._appointed.discard(worker)
+        for _, missing in self._held:
+            missing.discard(worker)
+
+    def _doubts(self, event: Finished) -> bool:
+        """Hold it, and ask all nodes of its trial whether they are there: that one is not may be why."""
+        others = self._roster.others(event.worker)
+        for worker in others:
+            self.appoint(worker, self._roles[worker])
+        self._asked |= others
+        self._held.append((event, others))
+        return True
