@@ -27,6 +27,7 @@ class GroupedHub:
         self._hub, self._roster = hub, Roster(nodes, resources, allow_cpu=allow_cpu)
         self._roles: dict[int, Welcome] = {}
         self._appointed: set[int] = set()  # leaders that are to join anew, and have not yet
+        self._working: set[int] = set()  # who has joined, as far as has been told
         self._asked: set[int] = set()  # whether they are there
         self._held: list[tuple[Event, set[int]]] = []  # until these workers have answered, or are lost
 
@@ -54,12 +55,12 @@ class GroupedHub:
     def receive(self, until: float) -> list[Event]:
         """What is said; but two things are said only when those have answered on whom it depends.
 
-        A leader is lost when they are there who take its place; a trial has failed when all of its nodes are there.
+        A leader is gone when they are there who take its place; a trial has failed when all of its nodes are there.
         """
-        events, led = self._hub.receive(until), set(self._roster.leaders)
+        events = self._hub.receive(until)
         if any([self._roster.take(event) for event in events]):  # noqa: C419 - all of them
             self._change_roles()
-        heard = [event for event in events if self._is_heard(event, led)]
+        heard = [event for event in events if self._is_heard(event)]
         ready = [event for event, missing in self._held if not missing]
         self._held = [(event, missing) for event, missing in self._held if missing]
         return [*heard, *ready]
@@ -77,11 +78,10 @@ class GroupedHub:
             if not (isinstance(event, Finished) and event.worker in changed)
         ]
 
-    def _is_heard(self, event: Event, led: set[int]) -> bool:
-        """Whether ``event`` is to be told now, if at all; ``led`` are those who were leaders before."""
-        match event:
-            case Joined(worker) | StoodDown(worker) | Lost(worker):
-                self._answered(worker)
+    def _is_heard(self, event: Event) -> bool:
+        """Whether ``event`` is to be told now, if at all."""
+        if isinstance(event, Joined | StoodDown | Lost):
+            self._answered(event)
         match event:
             case StoodDown(worker, spare=True) if worker in self._asked:
                 self._asked.discard(worker)
@@ -89,17 +89,26 @@ class GroupedHub:
             case Joined(worker) if worker not in self._roster.leaders:  # it has not heard yet that it is none any more
                 self.appoint(worker, self._roles[worker])
                 return False
-            case Lost(worker) | StoodDown(worker, spare=False) if worker in led and self._appointed:
+            case Joined(worker):
+                self._working.add(worker)
+            case Lost(worker) | StoodDown(worker) if worker in self._working and self._appointed:
                 self._held.append((event, set(self._appointed)))
                 return False
+            case Lost(worker) | StoodDown(worker):
+                self._working.discard(worker)
             case Finished(worker, outcome=outcome) if outcome in FAILURES and worker in self._roster.leaders:
                 return worker not in self._appointed and not self._doubts(event)
         return True
 
-    def _answered(self, worker: int) -> None:
-        self._appointed.discard(worker)
-        for _, missing in self._held:
-            missing.discard(worker)
+    def _answered(self, event: Joined | StoodDown | Lost) -> None:
+        """Nobody waits for this worker any more; that it was lost, or stood by until now, is out of date."""
+        self._appointed.discard(event.worker)
+        late = (Lost, StoodDown) if isinstance(event, Joined) else Lost
+        self._held = [
+            (held, missing - {event.worker})
+            for held, missing in self._held
+            if not (isinstance(held, late) and held.worker == event.worker)
+        ]
 
     def _doubts(self, event: Finished) -> bool:
         """Hold it, and ask all nodes of its trial whether they are there: that one is not may be why."""
