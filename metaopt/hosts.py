@@ -29,8 +29,13 @@ def made_up(nodes: int, directory: str) -> dict[str, str | int]:
 
 
 def variables(hosts: Mapping[str, int]) -> dict[str, str]:
-    """What the script's environment says of them."""
-    return {"METAOPT_HOSTS": ",".join(hosts), "METAOPT_NODES": str(len(hosts))}
+    """What the script's environment says of them; to an mpirun in a Slurm job, that these are all that it has."""
+    ours = {"METAOPT_HOSTS": ",".join(hosts), "METAOPT_NODES": str(len(hosts))}
+    if "SLURM_JOB_ID" not in os.environ:
+        return ours
+    lists = dict.fromkeys(("SLURM_NODELIST", "SLURM_JOB_NODELIST"), ours["METAOPT_HOSTS"])
+    counts = dict.fromkeys(("SLURM_NNODES", "SLURM_JOB_NUM_NODES"), ours["METAOPT_NODES"])
+    return {**ours, **lists, **counts, "SLURM_TASKS_PER_NODE": ",".join(map(str, hosts.values()))}
 
 
 def defaults(hosts: Mapping[str, int]) -> dict[str, str]:
@@ -38,5 +43,4 @@ def defaults(hosts: Mapping[str, int]) -> dict[str, str]:
     with socket.socket() as free:
         free.bind(("", 0))
         port = free.getsockname()[1]
-    overlap = {"SLURM_OVERLAP": "1"} if "SLURM_JOB_ID" in os.environ else {}
-    return {"MASTER_ADDR": next(iter(hosts)), "MASTER_PORT": str(port), **overlap}
+    return {"MASTER_ADDR": next(iter(hosts)), "MASTER_PORT": str(port), "SLURM_OVERLAP": "1"}
