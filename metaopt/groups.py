@@ -17,7 +17,7 @@ class Roster:
     """Groups of whole ``nodes``, in their order, as large as ``resources`` has it; raises MetaoptError for too few.
 
     A node is fit as long as one of its workers is there, and its leader has a device.  ``leaders`` has, by the worker
-    that leads it, each group.
+    that leads it, each group; ``lost`` are the workers that are.
     """
 
     def __init__(self, nodes: Sequence[Node], resources: Resources, *, allow_cpu: bool) -> None:
@@ -25,21 +25,21 @@ class Roster:
         self._home = {worker: node.host for node in nodes for worker in node.workers}
         ill = [node for node in nodes if node.trouble and resources.gpus != 0 and not allow_cpu]
         _check(nodes, ill, self._size)
-        self._ill, self._lost = {node.host: node.trouble for node in ill}, set[int]()
+        self._ill, self.lost = {node.host: node.trouble for node in ill}, set[int]()
         self._notes: dict[Group, str] = {}
         self._arrange([])
 
     def take(self, event: Event) -> bool:
         """Take in what a worker has said, or that it is lost; whether the groups may be others now."""
-        before = len(self._lost), len(self._ill)
+        before = len(self.lost), len(self._ill)
         match event:
             case Lost(worker):
-                self._lost.add(worker)
-            case StoodDown(worker, why=why, spare=False) if worker in self.leaders:
+                self.lost.add(worker)
+            case StoodDown(worker, why=why, spare=False):
                 self._ill[self._home[worker]] = why
             case StoodDown(worker) | Joined(worker):
-                self._lost.discard(worker)
-        if before == (len(self._lost), len(self._ill)):
+                self.lost.discard(worker)
+        if before == (len(self.lost), len(self._ill)):
             return False
         known = list(self.leaders.values())
         self._arrange(known)
@@ -51,7 +51,8 @@ class Roster:
     def roles(self, welcome: Welcome) -> dict[int, Welcome]:
         """The first word to each worker: a leader is told of its nodes, the others why they stand by."""
         idle = f"{_left_over(len(self._fit()), self._size)}{'; ' * bool(self._out())}{self._out()}"
-        why = {node.host: self._ill.get(node.host, idle) for node in self._nodes}
+        why = dict.fromkeys(self._home.values(), "stands by: it was lost")
+        why |= {node.host: idle for node in self._fit()} | self._ill
         for leader, group in self.leaders.items():
             why |= {node.host: f"stands by: worker {leader} on {group[0].host} runs its trials" for node in group}
         told = {worker: replace(welcome, spare=why[host]) for worker, host in self._home.items()}
@@ -73,7 +74,7 @@ class Roster:
         self.leaders: dict[int, Group] = {self._first(group[0]): group for group in [*kept, *new]}
 
     def _fit(self) -> list[Node]:
-        return [n for n in self._nodes if n.host not in self._ill and not self._lost.issuperset(n.workers)]
+        return [n for n in self._nodes if n.host not in self._ill and not self.lost.issuperset(n.workers)]
 
     def _out(self) -> str:
         """Which nodes are none any more, if there are any."""
@@ -82,7 +83,7 @@ class Roster:
         return f"out: {_few(out)}" if out else ""
 
     def _first(self, node: Node) -> int:
-        return next(worker for worker in node.workers if worker not in self._lost)
+        return next(worker for worker in node.workers if worker not in self.lost)
 
     def _lead(self, welcome: Welcome, group: Group) -> Welcome:
         known = {node.numbers for node in group}

@@ -26,7 +26,7 @@ class GroupedHub:
     def __init__(self, hub: Greeter, nodes: Sequence[Node], resources: Resources, *, allow_cpu: bool) -> None:
         self._hub, self._roster = hub, Roster(nodes, resources, allow_cpu=allow_cpu)
         self._roles: dict[int, Welcome] = {}
-        self._appointed: set[int] = set()  # leaders that are to join anew, and have not yet
+        self._due: set[int] = set()  # who has been told another role, and is to answer
         self._working: set[int] = set()  # who has joined, as far as has been told
         self._asked: set[int] = set()  # whether they are there
         self._held: list[tuple[Event, set[int]]] = []  # until these workers have answered, or are lost
@@ -71,7 +71,7 @@ class GroupedHub:
         changed = {worker for worker, role in self._roles.items() if role != before[worker]}
         for worker in changed:
             self.appoint(worker, self._roles[worker])
-        self._appointed = (self._appointed | changed) & self._roster.leaders.keys()
+        self._due |= changed - self._roster.lost
         self._held = [
             (event, missing)
             for event, missing in self._held
@@ -83,16 +83,18 @@ class GroupedHub:
         if isinstance(event, Joined | StoodDown | Lost):
             self._answered(event)
         match event:
+            case Joined(worker) | StoodDown(worker, spare=True) if not self._fits(event):
+                if worker not in self._due:  # so it has not heard which one it has now
+                    self.appoint(worker, self._roles[worker])
+                    self._due.add(worker)
+                return False
             case StoodDown(worker, spare=True) if worker in self._asked:
                 self._asked.discard(worker)
-                return False
-            case Joined(worker) if worker not in self._roster.leaders:  # it has not heard yet that it is none any more
-                self.appoint(worker, self._roles[worker])
                 return False
             case Joined(worker):
                 self._working.add(worker)
             case Lost(worker) | StoodDown(worker) if worker in self._working and self._appointed:
-                self._held.append((event, set(self._appointed)))
+                self._held.append((event, self._appointed))
                 return False
             case Lost(worker) | StoodDown(worker):
                 self._working.discard(worker)
@@ -100,9 +102,22 @@ class GroupedHub:
                 return worker not in self._appointed and not self._doubts(event)
         return True
 
+    @property
+    def _appointed(self) -> set[int]:
+        """The leaders that are to join, and have not yet."""
+        return self._due & self._roster.leaders.keys()
+
+    def _fits(self, event: Joined | StoodDown) -> bool:
+        """Whether this is an answer to the role that its worker has now."""
+        role = self._roles[event.worker]
+        return bool(role.hosts) if isinstance(event, Joined) else role.spare == event.why
+
     def _answered(self, event: Joined | StoodDown | Lost) -> None:
         """Nobody waits for this worker any more; that it was lost, or stood by until now, is out of date."""
-        self._appointed.discard(event.worker)
+        if event.worker not in self._roster.lost if isinstance(event, Lost) else not self._fits(event):
+            return  # it is out of date itself
+        self._due.discard(event.worker)
+        self._asked -= {event.worker} if isinstance(event, Lost) else set()
         late = (Lost, StoodDown) if isinstance(event, Joined) else Lost
         self._held = [
             (held, missing - {event.worker})
