@@ -1,6 +1,8 @@
 """Trials on several nodes: which nodes go together, who leads, what becomes of a group that loses a node."""
 
+import json
 import socket
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,13 +11,17 @@ from hypothesis import strategies as st
 from test_scheduler import Talk
 
 from metaopt import hosts
+from metaopt.attempt import Attempt
 from metaopt.devices.allot import summed_up, whole
-from metaopt.devices.base import Gpu, Node, Offer
+from metaopt.devices.base import Device, Gpu, Node, Offer
+from metaopt.devices.cpu import usable_cores
 from metaopt.devices.gpu import give_all
 from metaopt.errors import DeviceError, LaunchError
 from metaopt.groups import DIFFER, Roster
-from metaopt.messages import Finished, Joined, Lost, StoodDown, Suggested, Welcome
+from metaopt.messages import Assign, Finished, Joined, Lost, StoodDown, Suggested, Welcome
+from metaopt.process import Guard
 from metaopt.resources import Resources
+from metaopt.station import HIDDEN, Station
 from metaopt.transports.grouped import GroupedHub, grouped
 from metaopt.trial import State
 from metaopt.wire import decode, encode
@@ -284,6 +290,31 @@ def test_gpus_are_named_by_numbers_that_hold_on_all_nodes_of_a_group(numbers, to
     assert set(role.hosts.values()) == {2 if numbers[0] != "" else 8}
     environment = give_all([Gpu("GPU-0"), Gpu("GPU-1")], range(8), 2, told).environment
     assert environment == ({"CUDA_VISIBLE_DEVICES": told, "CUDA_DEVICE_ORDER": "PCI_BUS_ID"} if told else {})
+
+
+def test_a_leader_owns_its_node_and_leaves_threads_to_the_trial():
+    place = Station([offer(0, maker="amd"), offer(1, maker="amd")], 1)
+    place.settle(replace(WELCOME, hosts={"a": 2, "b": 2}, gpu_numbers="0,1", note="said"))
+    assert place.gpus == ("GPU-0", "GPU-1")
+    assert list(place.device.cores) == usable_cores()
+    assert place.device.environment["ROCR_VISIBLE_DEVICES"] == "0,1"
+    assert (place.device.defaults, place.doubt) == ({}, "said")
+    place.settle(replace(WELCOME, hosts={"a": 2, "b": 2}, gpus=0))
+    assert (place.gpus, place.device.environment) == ((), HIDDEN)
+
+
+def test_what_a_trial_on_several_nodes_has_failed_with_is_not_believed_when_it_is_found_later(tmp_path):
+    """Whoever finds it does not know whether a node has died, which may be why."""
+    guard = Guard()
+    two = replace(WELCOME, command=("false",), trials=str(tmp_path), hosts={"a": 1, "b": 1})
+    attempt = Attempt(1, Assign(1, 0, 1, {}), two, guard, Device("", (), {}))
+    while not attempt.over:
+        attempt.wait(1)
+        attempt.listen()
+    assert attempt.conclude().outcome == "failed"
+    assert json.loads((tmp_path / "0" / "outcome.json").read_text())["outcome"] == "killed"
+    assert (tmp_path / "0" / "hostfile").read_text() == "a slots=1\nb slots=1\n"
+    guard.close()
 
 
 def test_the_hosts_are_told_in_all_the_ways_that_launchers_take(tmp_path, monkeypatch):
