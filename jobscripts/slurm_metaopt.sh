@@ -4,7 +4,7 @@
 # study is finished, the job queues again (METAOPT_REQUEUES times).  The same sbatch goes on with a study at any time.
 #SBATCH --job-name=metaopt
 #SBATCH --nodes=2
-#SBATCH --ntasks-per-node=8     # as many as a node has GPUs
+#SBATCH --ntasks-per-node=8     # as many as a node has GPUs; with nodes_per_trial 1
 #SBATCH --time=01:00:00
 #SBATCH --signal=B:USR1@120     # two minutes ahead, to this script; without "B:" it would end mpirun's daemons
 #SBATCH --no-kill               # a lost node does not end the job

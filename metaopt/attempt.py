@@ -11,6 +11,7 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
+from metaopt import hosts
 from metaopt.argv import fill
 from metaopt.devices.base import Device
 from metaopt.errors import WireError
@@ -42,12 +43,14 @@ class Attempt:
     def __init__(self, worker: int, assign: Assign, welcome: Welcome, guard: Guard, device: Device) -> None:
         self.key = (assign.trial, assign.attempt)
         self._run, self._params, self._guard = (worker, *self.key), assign.params, guard
-        self._gpus = device.gpus
+        self._gpus, self._nodes = device.gpus, len(welcome.hosts)
         self._directory = _own(Path(welcome.trials, str(assign.trial)).absolute(), assign.params)
         self._keep(PARAMS, assign.params, durable=False)  # the journal has them
         if (self._directory / OUTCOME).exists():  # of another attempt, which must not be taken for this one
             (self._directory / OUTCOME).unlink()
         prepare(self._directory / RESULTS)
+        if welcome.hosts:
+            hosts.write_hostfile(self._directory, welcome.hosts)
         for name, text in welcome.templates.items():
             (self._directory / name).write_text(filled(text, assign.params), encoding="utf-8")
         self._reports, self._lines = Reports(), Lines()
@@ -144,6 +147,8 @@ class Attempt:
         finished = Finished(*self._run, *self._outcome(), usage=usage or {})
         said, ended = to_plain(Reported(*self._run, tuple(self._points))), to_plain(finished)
         when = {"started": self._began, "ended": time.time()}
+        if self._nodes > 1 and finished.outcome == "failed":  # who finds this knows of no reason to believe it
+            ended["outcome"] = "killed"
         trouble = self._keep(OUTCOME, {**said, **ended, "params": self._params, **when})
         return replace(finished, error=f"{finished.error.rstrip()}\n{trouble}".lstrip()) if trouble else finished
 
@@ -166,8 +171,11 @@ class Attempt:
             "METAOPT_TRIAL": str(assign.trial),
             SIGNAL: str(welcome.signal),
         }
-        prompt = {"PYTHONUNBUFFERED": "1"} if welcome.metrics else {}
-        return environment({**prompt, **device.defaults, **os.environ}, {**ours, **device.environment})
+        defaults = {"PYTHONUNBUFFERED": "1"} if welcome.metrics else {}
+        if welcome.hosts:
+            ours |= hosts.variables(welcome.hosts)
+            defaults |= hosts.defaults(welcome.hosts)
+        return environment({**defaults, **device.defaults, **os.environ}, {**ours, **device.environment})
 
     def _watch_time(self) -> None:
         now = time.monotonic()
@@ -236,7 +244,9 @@ def _values(assign: Assign, welcome: Welcome, directory: Path) -> dict[str, Scal
     """What the placeholders of a command stand for."""
     seed = welcome.seed + assign.trial
     place = str(directory)
-    return {**assign.params, "trial": assign.trial, "attempt": assign.attempt, "seed": seed, "trial_dir": place}
+    where = hosts.values(welcome.hosts, place) if welcome.hosts else {}
+    about: dict[str, Scalar] = {"trial": assign.trial, "attempt": assign.attempt, "seed": seed, "trial_dir": place}
+    return {**assign.params, **about, **where}
 
 
 def _write(path: Path, document: Mapping[str, object], *, durable: bool = True) -> None:

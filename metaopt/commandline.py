@@ -10,6 +10,7 @@ from pathlib import Path
 
 from metaopt.argv import PLACEHOLDER
 from metaopt.errors import SpaceError
+from metaopt.hosts import HOSTFILE, PLACEHOLDERS
 from metaopt.orion import translated
 from metaopt.space import Space
 from metaopt.templates import LIMIT_BYTES, marks
@@ -19,7 +20,10 @@ RESERVED = ("trial", "trial_dir", "seed", "attempt")
 """Placeholders that are no parameters."""
 ORION = {"{trial.id}": "{trial}", "{trial.hash_params}": "{trial}", "{trial.working_dir}": "{trial_dir}"}
 """What Oríon calls them; ``{exp.name}`` is the study's name."""
-_TAKEN = {"params.json", "outcome.json", "reports.jsonl", "results.json", "stdout.txt", "stderr.txt", "checkpoints"}
+_TAKEN = {
+    *("params.json", "outcome.json", "reports.jsonl", "results.json", "stdout.txt", "stderr.txt", "checkpoints"),
+    HOSTFILE,
+}
 """What else is in a trial's directory."""
 _SHELL = ("|", "||", "&&", "&", ";", ">", ">>", "<", "2>", "2>&1", "&>")
 _SHELL_HINT = "The command runs without a shell: put what needs one in a script, or write bash -c '...'."
@@ -53,17 +57,19 @@ def _ours(word: str, study: str) -> str:
     return word
 
 
-def check_placeholders(file: YamlFile, command: tuple[str, ...], space: Space) -> None:
-    """Every placeholder has a parameter, and every parameter a way into the script."""
+def check_placeholders(file: YamlFile, command: tuple[str, ...], space: Space, nodes: int = 1) -> None:
+    """Every placeholder has a parameter, or is one of a trial on several ``nodes``; every parameter has a way in."""
     names = [parameter.name for parameter in space.parameters]
+    reserved = RESERVED if nodes == 1 else (*RESERVED, *PLACEHOLDERS)
     for name in names:
-        if name in RESERVED:
+        if name in reserved:
             problem = f"{{{name}}} already stands for something in a command"
             file.refuse(f"space.{name}", problem, f"Rename it, to {name}_ for example.")
     used = {found[2] for word in command for found in PLACEHOLDER.finditer(word) if found[2]}
-    for name in sorted(used - {*names, *RESERVED}):
-        near = get_close_matches(name, [*names, *RESERVED], n=1)
+    for name in sorted(used - {*names, *reserved}):
+        near = get_close_matches(name, [*names, *reserved], n=1)
         hint = f"Did you mean {{{near[0]}}}?  " if near else f"Add {name} to the space.  "
+        hint = "It is known with resources: {nodes_per_trial: 2}.  " if name in PLACEHOLDERS else hint
         file.refuse("command", f"there is no parameter {name}", f"{hint}To mean the text itself: {{{{{name}}}}}.")
     if "trial_dir" in used or any("params.json" in word for word in command):
         return

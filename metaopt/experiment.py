@@ -15,6 +15,7 @@ from metaopt.commandline import check_placeholders, check_program, read_command,
 from metaopt.errors import PluginError, SpaceError
 from metaopt.goalkeys import read_goals
 from metaopt.goals import Goals
+from metaopt.hosts import made_up
 from metaopt.keys import KEYS, REQUIRED
 from metaopt.location import Location, written_history, written_name
 from metaopt.messages import Params, Welcome
@@ -71,7 +72,8 @@ class Experiment:
         _check_keys(file)
         directory = str(Path(file.file).absolute().parent)
         name, goals, space, command = written_name(file), read_goals(file), _space(file), read_command(file)
-        check_placeholders(file, command, space)
+        resources = read_resources(file)
+        check_placeholders(file, command, space, resources.nodes)
         check_program(file, command, directory)
         return Experiment(
             file=file.file,
@@ -92,7 +94,7 @@ class Experiment:
             attempts=_integer(file, "attempts", least=1),
             give_up_after=_integer(file, "give_up_after", least=0),
             replicates=_replicates(file, goals),
-            resources=read_resources(file),
+            resources=resources,
             metrics=_metrics(file),
             best=_best(file),
             history=written_history(file, name),
@@ -159,7 +161,7 @@ class Experiment:
         """What to type in ``directory`` to run ``params`` by hand."""
         where = str(self._files / "trials" / str(trial))
         known: Params = {"trial": trial, "trial_dir": where, "seed": self.seed + trial, "attempt": 1}
-        return shlex.join(fill(self.command, {**params, **known}))
+        return shlex.join(fill(self.command, {**params, **known, **made_up(self.resources.nodes, where)}))
 
 
 def _check_keys(file: YamlFile) -> None:

@@ -88,7 +88,12 @@ KEYS: Mapping[str, Key] = {
         "0.5",
         "`2` several; `0.5` a part of one, beside another trial; `0` none, and it sees none",
     ),
-    "resources.nodes_per_trial": Key("1", "1", "no more yet"),
+    "resources.nodes_per_trial": Key(
+        "1",
+        "2",
+        "so many whole nodes, with all their GPUs and cores, see below; then leave out the other two, or write "
+        "`gpus_per_trial: 0`",
+    ),
     "history": Key(
         "NAME.history",
         "/scratch/digits",

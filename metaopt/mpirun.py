@@ -73,6 +73,10 @@ def run(
 
 def _workers(resources: Resources, wanted: int | None, *, allow_cpu: bool) -> int:
     """How many workers: as many as there is room for, unless somebody has said how many are ``wanted``."""
+    if resources.nodes > 1:
+        problem = f"a trial needs {resources.nodes} nodes (nodes_per_trial), and this is one machine"
+        hint = f"In an allocation of {resources.nodes} nodes or more:  mpirun --map-by node python -m metaopt exp.yaml"
+        raise LaunchError(problem, hint)
     cores = max(1, len(usable_cores()) // (resources.cores or 1))
     mine = Offer() if resources.gpus == 0 else offer()
     if not allot([mine], 0, resources.gpus, allow_cpu=allow_cpu).gpus:

@@ -2,9 +2,10 @@
 
 from collections.abc import Iterator, Mapping
 
-from metaopt.messages import StoodDown
+from metaopt.crew import Worker
+from metaopt.messages import Joined, StoodDown
 from metaopt.study import Study
-from metaopt.trial import Trial
+from metaopt.trial import State, Trial
 
 MANY = 2
 """So many trials that blame a GPU make it suspicious, until they have ended."""
@@ -54,3 +55,15 @@ def in_words(study: Study, event: StoodDown) -> str:
     standing_by = f"; worker {event.worker} stands by" if event.gpus else ""
     again = f"; trial {worker.trial} is run again" if worker is not None and worker.trial is not None else ""
     return f"{event.host}: {quarantine}{event.why}{standing_by}{again}"
+
+
+def begun_anew(study: Study, event: Joined, before: Worker | None) -> list[str]:
+    """What to say of a worker that has joined again without having been lost ``before``, as it has other nodes now."""
+    said = f"worker {event.worker} on {event.host} begins anew"
+    return [] if before is None else [said + run_again(study, before.trial)]
+
+
+def run_again(study: Study, number: int | None) -> str:
+    """That a trial is, which its worker has left, unless that was once too often."""
+    waits = number is not None and study.trials[number].state is State.WAITING
+    return f"; trial {number} is run again" if waits else ""

@@ -182,7 +182,9 @@ def conclude(console: Console, experiment: Experiment, scheduler: Scheduler, fig
         _print(console, f"again     {said}")
     if figures.workers:
         _print(console, f"workers   {figures.workers}, {figures.busy:.1%} of their time busy")
-    if used := in_words(map(study.trials.__getitem__, study.ended), experiment.resources.gpus):
+    whole = experiment.resources.nodes > 1  # so nobody could share it
+    share = 0 if whole else experiment.resources.gpus
+    if used := in_words(map(study.trials.__getitem__, study.ended), share):
         _print(console, f"devices   {used}")
     _print(console, f"history   {experiment.location}")
     _print(console, f"outputs   {experiment.welcome().trials}/<trial>/")

@@ -1,4 +1,4 @@
-"""What a trial needs of a node: the ``resources`` of the experiment file."""
+"""What a trial needs of a node, or of several: the ``resources`` of the experiment file."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -11,14 +11,18 @@ CORES, GPUS, NODES = "resources.cores_per_trial", "resources.gpus_per_trial", "r
 
 @dataclass(frozen=True, slots=True)
 class Resources:
-    """``cores`` and ``gpus`` of a trial; None where the file leaves it to what there is."""
+    """``cores`` and ``gpus`` of a trial; None where the file leaves it to what there is.
+
+    One that has several ``nodes`` has all of each; ``gpus`` is None, or 0 when it is to see none.
+    """
 
     cores: int | None = None
     gpus: float | None = None
+    nodes: int = 1
 
     def describe(self) -> dict[str, Any]:
         """It as plain data, for the journal."""
-        return {"cores_per_trial": self.cores, "gpus_per_trial": self.gpus}
+        return {"cores_per_trial": self.cores, "gpus_per_trial": self.gpus, "nodes_per_trial": self.nodes}
 
 
 def read_resources(file: YamlFile) -> Resources:
@@ -29,20 +33,23 @@ def read_resources(file: YamlFile) -> Resources:
         example = f"Write resources: {KEYS['resources'].example}"
         file.refuse("resources", f"{shown(file.get('resources'))} has no keys", example)
     file.check_keys("resources", [key.removeprefix("resources.") for key in KEYS if key.startswith("resources.")])
-    if file.has(NODES) and file.get(NODES) != 1:
-        problem = f"{shown(file.get(NODES))}: a trial runs on one node"
-        file.refuse(NODES, problem, "Leave it out, or have the script start what it needs on other nodes itself.")
-    return Resources(_cores(file), _gpus(file))
+    made = Resources(_number(file, CORES), _gpus(file), _number(file, NODES) or 1)
+    for key, value in ((CORES, made.cores), (GPUS, made.gpus)):
+        if made.nodes > 1 and value:
+            problem = f"a trial on {made.nodes} nodes (nodes_per_trial) has all of each"
+            file.refuse(key, problem, "Leave it out; how many processes share them, the command says.")
+    return made
 
 
-def _cores(file: YamlFile) -> int | None:
-    value = file.get(CORES) if file.has(CORES) else None
+def _number(file: YamlFile, key: str) -> int | None:
+    value = file.get(key) if file.has(key) else None
     if value is None:
         return None
     if not isinstance(value, int) or isinstance(value, bool):
-        file.refuse(CORES, f"{shown(value)} is not a whole number", f"Write cores_per_trial: {KEYS[CORES].example}")
+        name = key.rpartition(".")[2]
+        file.refuse(key, f"{shown(value)} is not a whole number", f"Write {name}: {KEYS[key].example}")
     if value < 1:
-        file.refuse(CORES, f"it is {value}", "Write 1 or more.")
+        file.refuse(key, f"it is {value}", "Write 1 or more.")
     return value
 
 

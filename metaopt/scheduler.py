@@ -35,7 +35,7 @@ from metaopt.messages import (
     Suggest,
     Suggested,
 )
-from metaopt.placement import hungry, in_words, next_pair, on_ill_gpus
+from metaopt.placement import begun_anew, hungry, in_words, next_pair, on_ill_gpus, run_again
 from metaopt.shortage import wants_memory
 from metaopt.stopping.base import Stopper
 from metaopt.stopping.never import Never
@@ -145,20 +145,22 @@ class Scheduler:
                 assert_never(event)
 
     def _joined(self, now: float, event: Joined) -> None:
+        before = self.study.workers.get(event.worker)
         if event.worker in self._gone and self._apply(now, event):
             self.news.append(f"worker {event.worker} is back")
         self._gone.discard(event.worker)
         self._standing_by.pop(event.worker, None)
         self._apply(now, event)
-        if event.doubt:
-            self.news.append(f"{event.host}: {event.doubt}")
+        self.warnings += begun_anew(self.study, event, before)
+        self.news += [f"{event.host}: {event.doubt}"] if event.doubt else []
 
     def _stood_down(self, now: float, event: StoodDown) -> None:
         """A worker runs no trials any more; the same reason is told once a node."""
         told, said = self._standing_by.values(), f"{event.host}: {event.why}"
         if not self.finished:
             self._gone.discard(event.worker)
-        self.warnings += [] if said in told else [in_words(self.study, event)]
+        idle = event.spare and event.worker not in self.study.workers
+        (self.news if idle else self.warnings).extend([] if said in told else [in_words(self.study, event)])
         self._standing_by[event.worker] = said
         self._apply(now, event)
         self._check_workers(event.why)
@@ -168,9 +170,8 @@ class Scheduler:
         self._gone.add(event.worker)
         worker = self.study.workers.get(event.worker)
         if self._apply(now, event) and worker is not None:
-            trial = None if worker.trial is None else self.study.trials[worker.trial]
-            again = "" if trial is None or trial.state is not State.WAITING else f"; trial {trial.number} is run again"
-            self.warnings.append(f"worker {event.worker} on {worker.host} is lost: {event.why}{again}")
+            said = f"worker {event.worker} on {worker.host} is lost: {event.why}"
+            self.warnings.append(said + run_again(self.study, worker.trial))
         self._check_workers("no worker is left")
 
     def _check_workers(self, why: str) -> None:

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from metaopt.devices.allot import allot, share_out
+from metaopt.devices.allot import allot, share_out, whole
 from metaopt.devices.base import Device, Gpu, Offer
 from metaopt.devices.claim import Claims
 from metaopt.devices.cpu import share_near, usable_cores
-from metaopt.devices.gpu import give
+from metaopt.devices.gpu import give, give_all
 from metaopt.messages import Welcome
 from metaopt.reporting import TRIAL_DIR
 
@@ -53,24 +53,38 @@ class Station:
 
     def settle(self, welcome: Welcome) -> None:
         """Find out what is this worker's; raises DeviceError when that is nothing, or cannot be used."""
-        wanted = welcome.gpus
-        gpus, self.doubt = allot(self._neighbours, self._place, wanted, allow_cpu=welcome.allow_cpu)
-        given: Sequence[Sequence[Gpu]] = [()] * len(self._neighbours)
-        if gpus:
-            given = share_out(self._neighbours, wanted or 1)
-        cores = usable_cores()
-        self.device = give(gpus, share_near(cores, given, self._place, welcome.cores))
-        if not gpus and (wanted == 0 or self.doubt or welcome.allow_cpu):
+        wanted, self.doubt = welcome.gpus, welcome.note
+        gpus = self._take_all(welcome) if welcome.hosts else self._take_share(welcome)
+        if not gpus and (wanted == 0 or welcome.allow_cpu):
             self.device = Device(self.device.name, self.device.cores, self.device.defaults, HIDDEN)
-        if not gpus and self._place == 0 and (welcome.cores or 1) * len(self._neighbours) > len(cores):
-            room = max(1, len(cores) // (welcome.cores or 1))
-            few = f"{len(self._neighbours)} workers share {len(cores)} cores: {room} would fit"
-            self.doubt = "; ".join(filter(None, [self.doubt, few]))
         self._trials, self._share = welcome.trials, min(wanted or 1, 1)
         if self._monitor is None and gpus and gpus[0].maker == "nvidia":
             from metaopt.devices.monitor import Monitor  # noqa: PLC0415 - for machines with GPUs
 
             self._monitor = Monitor(gpus, self._share)
+
+    def _take_all(self, welcome: Welcome) -> Sequence[Gpu]:
+        """The whole node."""
+        gpus, doubt = whole(self._neighbours, welcome.gpus, allow_cpu=welcome.allow_cpu)
+        self.device = give_all(gpus, usable_cores(), len(welcome.hosts), welcome.gpu_numbers)
+        self._add_doubt(doubt)
+        return gpus
+
+    def _take_share(self, welcome: Welcome) -> Sequence[Gpu]:
+        """What is this worker's of a node that all of its workers share."""
+        wanted, workers = welcome.gpus, len(self._neighbours)
+        gpus, doubt = allot(self._neighbours, self._place, wanted, allow_cpu=welcome.allow_cpu)
+        given = share_out(self._neighbours, wanted or 1) if gpus else [()] * workers
+        cores = usable_cores()
+        self.device = give(gpus, share_near(cores, given, self._place, welcome.cores))
+        self._add_doubt(doubt)
+        if not gpus and self._place == 0 and (welcome.cores or 1) * workers > len(cores):
+            room = max(1, len(cores) // (welcome.cores or 1))
+            self._add_doubt(f"{workers} workers share {len(cores)} cores: {room} would fit")
+        return gpus
+
+    def _add_doubt(self, doubt: str) -> None:
+        self.doubt = "; ".join(filter(None, [self.doubt, doubt]))
 
     def check(self, *, first: bool) -> None:
         """Raise Unfit when a trial should not begin: the device is ill, or somebody has it, or memory of it, still.

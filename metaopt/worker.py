@@ -116,6 +116,9 @@ class Worker:
         self._drop()
         self._welcome, self._postponed, self._standing_by = welcome, None, False
         station = self._station
+        if welcome.spare:
+            self._stand_by(welcome.spare, spare=True)
+            return
         try:
             station.settle(welcome)
         except DeviceError as error:
@@ -127,11 +130,11 @@ class Worker:
         host, device = socket.gethostname(), station.device.name
         self._link.send(Joined(self._worker, host, device, os.getpid(), station.gpus, station.doubt))
 
-    def _stand_by(self, why: str, gpus: tuple[str, ...] = ()) -> None:
-        """Run no trials any more, and say why; ``gpus`` are ill."""
+    def _stand_by(self, why: str, gpus: tuple[str, ...] = (), *, spare: bool = False) -> None:
+        """Run no trials any more, or as long as it is ``spare``, and say why; ``gpus`` are ill."""
         self._standing_by, self._postponed = True, None
         ill = tuple(gpu for gpu in gpus if gpu in why) or gpus
-        self._link.send(StoodDown(self._worker, socket.gethostname(), why, ill))
+        self._link.send(StoodDown(self._worker, socket.gethostname(), why, ill, spare))
 
     def _drop(self) -> None:
         """Let go of what runs here: nobody counts on it any more."""

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from metaopt.allocations import Allocation, base, detect, flux, lsf, pbs, slurm
+from metaopt.allocations.nodes import nodes
 from metaopt.errors import LaunchError
 
 NOW = 1_790_000_000.0
@@ -324,3 +325,14 @@ def test_a_program_that_is_missing_is_a_doubt(variable, program, tmp_path, monke
 def test_a_worker_asks_no_scheduler():
     code = "import metaopt.worker, sys; print('metaopt.allocations' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "False\n"
+
+
+def test_the_nodes_of_an_allocation_are_known_by_their_names(tmp_path):
+    def scontrol(command):
+        assert command == ["scontrol", "show", "hostnames", "node[1-2]"]
+        return "node1\nnode2\n"
+
+    assert nodes({"SLURM_JOB_NODELIST": "node[1-2]"}, scontrol) == ["node1", "node2"]
+    (tmp_path / "hosts").write_text("b\nb\na\n")
+    assert nodes({"LSB_DJOB_HOSTFILE": str(tmp_path / "hosts")}, scontrol) == ["b", "a"]
+    assert nodes({"PBS_NODEFILE": str(tmp_path / "gone")}, scontrol) == nodes({}, scontrol) == []

@@ -241,6 +241,23 @@ def test_check_says_what_would_be_done_and_does_nothing(here, capsys, monkeypatc
     assert told(capsys, "check", "exp.yaml")[0] == 2  # of another study
 
 
+def test_check_shows_which_nodes_go_together(here, capsys, monkeypatch):
+    experiment(here, command=f"{sys.executable} train.py {{x}} --on {{hosts}}", resources={"nodes_per_trial": 2})
+    for name in ("SLURM_JOB_NODELIST", "LSB_DJOB_HOSTFILE", "PBS_NODEFILE"):
+        monkeypatch.delenv(name, raising=False)
+    assert "2 for each trial, all of each: which ones go together is seen when" in told(capsys, "check", "exp.yaml")[1]
+    monkeypatch.setenv("PBS_NODEFILE", str(here / "nodes"))
+    (here / "nodes").write_text("a\na\nb\nb\nc\nd\ne\n")
+    _, out, _ = told(capsys, "check", "exp.yaml")
+    assert "all of each: a, b | c, d; left over: e" in out
+    assert "--on HOST1,HOST2" in out
+    assert "METAOPT_HOSTS=HOST1,HOST2" in out
+    (here / "nodes").write_text("a\na\n")
+    status, _, err = told(capsys, "check", "exp.yaml")
+    assert status == 2
+    assert "a trial needs 2 nodes (nodes_per_trial), and this run has workers on 1: a" in err
+
+
 def test_init_reads_the_options_of_a_script_and_runs_nothing(here, capsys):
     (here / "train.py").write_text(TRAIN)
     assert told(capsys, "init", "train.py")[0] == 0

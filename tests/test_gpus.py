@@ -201,6 +201,21 @@ def test_the_gpus_of_a_node_are_found(node, monkeypatch):
     assert uuids(usable_gpus()) == [node.uuids[1]]
 
 
+@pytest.mark.parametrize(
+    ("about", "why"),
+    [
+        ({"hidden": True}, "none of the 4 GPUs of this node can be used: they are denied to this job"),
+        ({"error": "GPU_IS_LOST"}, "they have fallen off the bus"),
+        ({"mig": []}, "MIG without an instance"),
+    ],
+)
+def test_gpus_that_are_there_and_all_out_of_reach_are_told(node, about, why):
+    for index in range(4):
+        node.change(index, **about)
+    assert why in offer().trouble
+    assert "--allow-cpu" in offer().hint
+
+
 def test_what_nvml_says_of_a_gpu_is_known(node):
     node.change(1, mode=3, cores=[2, 3, 70], mig=[{"uuid": "MIG-x", "memory": 5 * GIB}, {"uuid": "MIG-y"}])
     node.change(2, error="GPU_IS_LOST")

@@ -80,6 +80,7 @@ def differences(row, trial):
         "ended",
         "duration",
         "error",
+        "usage",
     )
     said = {name: row[name] for name in names}
     said |= {name: said[name] and said[name].timestamp() for name in ("started", "ended")}
@@ -113,7 +114,7 @@ FIRST = [
     Opened("1", 1, EXPERIMENT),
     *(Joined(1, "n1", "cpu"), Joined(2, "n2", "cpu"), Joined(3, "n3.cluster", "cpu")),
     Suggested(tuple({"x.y": x, "$z": "a"} for x in (0, 1, 2))),
-    *(*tried(1, 0, 1), loss(1, 0, 1, 3.0, 2.0), Finished(1, 0, 1, "completed")),
+    *(*tried(1, 0, 1), loss(1, 0, 1, 3.0, 2.0), Finished(1, 0, 1, "completed", usage={"gpu_joules": 7.5})),
     *(*tried(1, 1, 1), Finished(1, 1, 1, "failed", "boom\n")),
     *(*tried(2, 2, 1), loss(2, 2, 1, 9.0), Stop(2, 2, 1, "pruned", "bad"), Finished(2, 2, 1, "stopped")),
     Suggested(tuple({"x.y": x} for x in range(3, 10))),
@@ -205,7 +206,8 @@ def tell(seed, scheduler):
         known = study.workers.get(worker)
         if known is not None and known.trial is not None and chance.random() < 0.8:
             trial, attempt = known.trial, study.trials[known.trial].attempts
-        ended = Finished(worker, trial, attempt, chance.choice(["completed", "failed", "killed", "stopped"]), "error")
+        outcome = chance.choice(["completed", "failed", "killed", "stopped"])
+        ended = Finished(worker, trial, attempt, outcome, "error", usage={"gpu_joules": chance.random()})
         yield chance.choice(
             [
                 *(Joined(worker, "host", "core"), Joined(worker, "host", "core"), Started(worker, trial, attempt, 1)),

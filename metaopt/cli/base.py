@@ -19,6 +19,7 @@ from rich.text import Text
 
 from metaopt.argv import fill
 from metaopt.errors import HistoryMissing, LaunchError
+from metaopt.hosts import made_up
 from metaopt.location import Location, locate
 from metaopt.stores.urls import PASSWORD, shown
 from metaopt.studies import below
@@ -78,8 +79,10 @@ def files_of(location: Location, about: Mapping[str, Any], trial: int) -> Path:
 def line_of(location: Location, about: Mapping[str, Any], trial: Trial) -> str:
     """What to type, anywhere, to run the point of ``trial`` by hand."""
     seed, number = int(about.get("seed", 0)), trial.number
-    known: Params = {"trial": number, "trial_dir": str(files_of(location, about, number)), "attempt": 1}
-    line = shlex.join(fill(about.get("command", ()), {**trial.params, **known, "seed": seed + number}))
+    where = str(files_of(location, about, number))
+    known: Params = {"trial": number, "trial_dir": where, "attempt": 1, "seed": seed + number}
+    hosts = made_up(int(about.get("nodes_per_trial", 1)), where)
+    line = shlex.join(fill(about.get("command", ()), {**trial.params, **known, **hosts}))
     directory = str(about.get("directory", "."))
     return line if Path(directory).resolve() == Path.cwd() else f"cd {shlex.quote(directory)} && {line}"
 

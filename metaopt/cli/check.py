@@ -49,8 +49,11 @@ def _account(experiment: "Experiment", count: int) -> Iterator[str]:
     yield f"objective   {goals}{''.join(f'; {each}' for each in experiment.goals.constraints)}"
     yield f"history     {experiment.location}: {_standing(experiment)}"
     gpus, cores = usable_gpus(), len(usable_cores())
-    workers = f"{len(gpus)} GPUs" if gpus else f"{cores} cores, {experiment.resources.cores or 1} for each trial"
-    yield f"this host   {workers}"
+    several = experiment.resources.nodes > 1
+    each = "" if several else f", {experiment.resources.cores or 1} for each trial"
+    yield f"this host   {len(gpus)} GPUs" if gpus else f"this host   {cores} cores{each}"
+    if several:
+        yield f"nodes       {experiment.resources.nodes} for each trial, all of each: {_groups(experiment)}"
     yield f"ends        {_deadline(experiment)}"
     yield from (f"warning: {doubt}" for doubt in experiment.doubts())
     yield f"\nin {experiment.directory}:"
@@ -61,18 +64,35 @@ def _account(experiment: "Experiment", count: int) -> Iterator[str]:
         yield f"  {experiment.line(number, params)}"
     welcome = experiment.welcome()
     yield "\nwith, beside the variables of this environment:"
-    for name, value in _variables(welcome.trials).items():
+    for name, value in _variables(welcome.trials, experiment.resources.nodes).items():
         yield f"  {name}={value}"
 
 
-def _variables(trials: str) -> dict[str, str]:
+def _groups(experiment: "Experiment") -> str:
+    """Those of this allocation; raises LaunchError when it is too small."""
+    from metaopt.allocations.nodes import nodes  # noqa: PLC0415 - help needs nothing of this
+    from metaopt.devices.base import Node  # noqa: PLC0415 - the same
+    from metaopt.groups import Roster  # noqa: PLC0415 - the same
+
+    there = [Node(host, (worker,), 0) for worker, host in enumerate(nodes(), 1)]
+    if not there:
+        return "which ones go together is seen when it runs"
+    groups = Roster(there, experiment.resources, allow_cpu=True).leaders.values()
+    left = [node.host for node in there[len(groups) * experiment.resources.nodes :]]
+    said = " | ".join(", ".join(node.host for node in group) for group in groups)
+    return f"{said}{'; left over: ' * bool(left)}{', '.join(left)}"
+
+
+def _variables(trials: str, nodes: int) -> dict[str, str]:
     """What each script is told, for its trial 0."""
     from metaopt.reporting import FILE, TRIAL_DIR  # noqa: PLC0415 - help needs nothing of this
     from metaopt.results import FILE as RESULTS  # noqa: PLC0415 - the same
     from metaopt.results import PATH  # noqa: PLC0415 - the same
 
     home = f"{trials}/0"
-    return {"METAOPT_TRIAL": "0", TRIAL_DIR: home, FILE: f"{home}/reports.jsonl", PATH: f"{home}/{RESULTS}"}
+    hosts = [f"HOST{number}" for number in range(1, nodes + 1)]
+    more = {"METAOPT_HOSTS": ",".join(hosts), "METAOPT_NODES": str(nodes), "MASTER_ADDR": hosts[0]} if nodes > 1 else {}
+    return {"METAOPT_TRIAL": "0", TRIAL_DIR: home, FILE: f"{home}/reports.jsonl", PATH: f"{home}/{RESULTS}", **more}
 
 
 def _standing(experiment: "Experiment") -> str:

@@ -1,9 +1,9 @@
 """Who gets which GPUs of a node: worked out by each of its workers alike, from what all of them may use."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from metaopt.devices.base import Gpu, Offer
+from metaopt.devices.base import Gpu, Node, Offer
 from metaopt.devices.visible import CPUS
 from metaopt.errors import DeviceError
 
@@ -59,6 +59,25 @@ def allot(offers: Sequence[Offer], place: int, wanted: float | None, *, allow_cp
         if allow_cpu and not any(offer.gpus for offer in offers):
             return Allotted((), f"on CPUs alone, since --allow-cpu says so: {error.problem}" if place == 0 else "")
         raise
+
+
+def whole(offers: Sequence[Offer], wanted: float | None, *, allow_cpu: bool) -> Allotted:
+    """All GPUs of a node, for a trial that has more than one node; raises DeviceError as ``allot``."""
+    gpus = {gpu.uuid: gpu for offer in offers for gpu in offer.gpus}
+    if not gpus or wanted == 0:
+        return allot(offers, 0, wanted, allow_cpu=allow_cpu)
+    check(list(gpus.values()), 1)
+    return Allotted(tuple(gpus.values()))
+
+
+def summed_up(host: str, offers: Mapping[int, Offer], cores: int) -> Node:
+    """A node by what its workers may use, by their ranks, and the ``cores`` of each."""
+    try:
+        gpus, _ = whole(list(offers.values()), None, allow_cpu=False)
+    except DeviceError as error:
+        return Node(host, tuple(offers), cores, trouble=error.problem, hint=error.hint)
+    numbers = None if any(gpu.mig for gpu in gpus) else ",".join(str(gpu.number) for gpu in gpus)
+    return Node(host, tuple(offers), cores, len(gpus), numbers)
 
 
 def _allot(offers: Sequence[Offer], place: int, wanted: float | None) -> Allotted:

@@ -26,7 +26,7 @@ def gpus() -> list[list[Gpu]]:
     try:
         smi.amdsmi_init()
         try:
-            return [[_gpu(smi, handle)] for handle in smi.amdsmi_get_processor_handles()]
+            return [[_gpu(smi, *each)] for each in enumerate(smi.amdsmi_get_processor_handles())]
         finally:
             smi.amdsmi_shut_down()
     except smi.AmdSmiException as error:
@@ -34,7 +34,7 @@ def gpus() -> list[list[Gpu]]:
         raise DeviceError(problem, "amd-smi list  should say more.  For CPUs alone: --allow-cpu") from error
 
 
-def _gpu(smi: Any, handle: Any) -> Gpu:  # noqa: ANN401 - a module that may not be there, and its handles
+def _gpu(smi: Any, number: int, handle: Any) -> Gpu:  # noqa: ANN401 - a module that may not be there, and its handles
     uuid = smi.amdsmi_get_gpu_enumeration_info(handle)["hip_uuid"]
     memory = int(smi.amdsmi_get_gpu_vram_usage(handle)["vram_total"]) * MIB
-    return Gpu(str(uuid), memory, maker="amd")
+    return Gpu(str(uuid), memory, maker="amd", number=number)

@@ -10,7 +10,7 @@ class Gpu:
 
     ``uuid`` names it in CUDA_VISIBLE_DEVICES (ROCR_VISIBLE_DEVICES for ``maker`` amd).  ``memory`` is bytes, ``cores``
     are those that are near (none: nobody knows), ``mode`` is the compute mode (default, exclusive, prohibited).
-    ``whole`` is the GPU that a MIG instance is a part of.
+    ``whole`` is the GPU that a MIG instance is a part of; ``number`` is how CUDA counts it, or that one, on this node.
     """
 
     uuid: str
@@ -19,6 +19,7 @@ class Gpu:
     mode: str = "default"
     whole: str = ""
     maker: str = "nvidia"
+    number: int = field(default=0, compare=False)
 
     @property
     def mig(self) -> bool:
@@ -31,6 +32,23 @@ class Offer:
     """What one worker may use on its node: ``gpus``, or the ``trouble`` with them, and the ``hint`` what to do."""
 
     gpus: tuple[Gpu, ...] = ()
+    trouble: str = ""
+    hint: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A node of the run as a whole; ``workers`` are the ranks of its workers, ascending.
+
+    They may use so many ``gpus``, which CUDA counts there as ``numbers`` has it (None: it has no numbers for them all),
+    and ``cores``.  ``trouble`` is why there is no GPU, where there should be one, and ``hint`` what to do.
+    """
+
+    host: str
+    workers: tuple[int, ...]
+    cores: int
+    gpus: int = 0
+    numbers: str | None = ""
     trouble: str = ""
     hint: str = ""
 

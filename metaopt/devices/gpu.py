@@ -42,11 +42,21 @@ def give(gpus: Sequence[Gpu], cpu: Device) -> Device:
     if not gpus:
         return cpu
     name = " + ".join(gpu.uuid[:SHOWN] for gpu in gpus)
-    return Device(f"{name}, {cpu.name}", cpu.cores, cpu.defaults, _environment(gpus), tuple(gpus))
-
-
-def _environment(gpus: Sequence[Gpu]) -> Mapping[str, str]:
     uuids = ",".join(gpu.uuid for gpu in gpus)
+    return Device(f"{name}, {cpu.name}", cpu.cores, cpu.defaults, _environment(gpus, uuids), tuple(gpus))
+
+
+def give_all(gpus: Sequence[Gpu], cores: Sequence[int], nodes: int, numbers: str | None) -> Device:
+    """A whole node for what starts processes there and on others, ``nodes`` in all.
+
+    Other nodes know its GPUs by no UUID: they are named by their ``numbers``, and where there are none that hold on all
+    of these nodes, not at all.  How many threads a process has is for those who know how many processes there are.
+    """
+    name = f"{nodes} nodes, {len(gpus) or len(cores)} {'GPUs' if gpus else 'cores'} on this one"
+    return Device(name, tuple(cores), {}, _environment(gpus, numbers) if gpus and numbers else {}, tuple(gpus))
+
+
+def _environment(gpus: Sequence[Gpu], names: str) -> Mapping[str, str]:
     if gpus[0].maker == "amd":  # HIP counts what ROCr leaves to it
-        return {"ROCR_VISIBLE_DEVICES": uuids, "HIP_VISIBLE_DEVICES": ",".join(map(str, range(len(gpus))))}
-    return {"CUDA_VISIBLE_DEVICES": uuids, "CUDA_DEVICE_ORDER": "PCI_BUS_ID"}
+        return {"ROCR_VISIBLE_DEVICES": names, "HIP_VISIBLE_DEVICES": ",".join(map(str, range(len(gpus))))}
+    return {"CUDA_VISIBLE_DEVICES": names, "CUDA_DEVICE_ORDER": "PCI_BUS_ID"}

@@ -3,11 +3,13 @@
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from importlib import import_module
 from types import ModuleType
 from typing import Any, NamedTuple
 
 from metaopt.devices.base import Gpu
+from metaopt.devices.visible import CPUS, HINT
 from metaopt.errors import DeviceError
 
 ALL_CORES = 64  # in one word of a CPU set
@@ -63,15 +65,23 @@ class Nvml:
         self._events: dict[str, Any] = {}
 
     def gpus(self) -> list[list[Gpu]]:
-        """The GPUs that this process may use, in NVML's order, each alone, or as the MIG instances that it is."""
+        """The GPUs that this process may use, in NVML's order, each alone, or as the MIG instances that it is.
+
+        Raises DeviceError when there are some, and it may use none of them.
+        """
         found = []
         try:
-            for index in range(self._nvml.nvmlDeviceGetCount()):
+            count = self._nvml.nvmlDeviceGetCount()
+            for index in range(count):
                 with suppress(self._nvml.NVMLError_NoPermission):  # a cgroup hides it: CUDA does not count it either
                     found.append(self._listed(index))
         except self._nvml.NVMLError as error:
             raise _trouble(self._nvml, error) from error
-        return found
+        if count and not any(found):
+            why = "have fallen off the bus, or are MIG without an instance" if found else "are denied to this job"
+            problem = f"none of the {count} GPUs of this node can be used: they {why}"
+            raise DeviceError(problem, f"{HINT}; {CPUS}.")
+        return [[replace(gpu, number=number) for gpu in parts] for number, parts in enumerate(found)]
 
     def _listed(self, index: int) -> list[Gpu]:
         """What there is at this place: nothing when it has fallen off the bus."""

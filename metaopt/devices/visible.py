@@ -6,7 +6,8 @@ from metaopt.devices.base import Gpu
 from metaopt.errors import DeviceError
 
 NONE = {"", "-1", "NoDevFiles"}
-HINT = "Ask the batch system for GPUs (Slurm: --gpus-per-node=4), or unset the variable"
+HINT = "Ask the batch system for GPUs (Slurm: --gpus-per-node=4)"
+UNSET = f"{HINT}, or unset the variable"
 CPUS = "for CPUs alone: resources: {gpus_per_trial: 0}, or --allow-cpu"
 
 
@@ -32,7 +33,7 @@ def visible(node: Sequence[Sequence[Gpu]], said: str | None, name: str = "CUDA_V
         chosen += found
     if not chosen:
         problem = f"{name}={said!r} hides all {len(node)} GPUs of this node"
-        raise DeviceError(problem, f"{HINT}; {CPUS}.")
+        raise DeviceError(problem, f"{UNSET}; {CPUS}.")
     return chosen
 
 
@@ -41,7 +42,7 @@ def _named(node: Sequence[Sequence[Gpu]], name: str, where: str) -> list[Gpu]:
         if int(name) < len(node):
             return list(node[int(name)])
         problem = f"{where}: there is no GPU {name}; this node shows {len(node)}, numbered from 0"
-        raise DeviceError(problem, f"{HINT}; {CPUS}.")
+        raise DeviceError(problem, f"{UNSET}; {CPUS}.")
     matching = [[gpu] for parts in node for gpu in parts if gpu.uuid.startswith(name)]
     matching += [list(parts) for parts in node if parts and parts[0].mig and parts[0].whole.startswith(name)]
     exact = [found for found in matching if name in (found[0].uuid, found[0].whole)]

@@ -1,7 +1,7 @@
 """A history in MongoDB, to a row per trial: the pipeline of the view ``trials``.
 
 A row has study, trial, state, params, objective, objectives, excess, feasible, attempts, worker, run, started, ended,
-duration and error.  It says what ``metaopt.history`` says, except:
+duration, error and usage.  It says what ``metaopt.history`` says, except:
 
 - ``run`` is the one that has begun the trial last, or else has proposed it, not the one that has taken it over since;
 - the error of a trial without a value does not list what it has reported instead; text that is no Unicode is in JSON;
@@ -25,7 +25,7 @@ def trials() -> list[Expression]:
 
 FIELDS = (
     *("run", "kind", "time", "worker", "trial", "attempt", "outcome", "error", "ended", "reason", "why"),
-    *("host", "lost", "alone", "runs", "points"),
+    *("host", "lost", "alone", "runs", "points", "usage"),
 )
 
 
@@ -73,7 +73,7 @@ def _of_trials() -> list[Expression]:
         "assigns": ("Assign", ("worker", "run", "gone", "host", "limit", "resumes")),
         "starts": ("Started", ()),
         "stops": ("Stop", ("reason",)),
-        "ends": ("Finished", ("outcome", "error", "ended")),
+        "ends": ("Finished", ("outcome", "error", "ended", "usage")),
     }
     about: Expression = {
         to: {"$push": _if(_is("$kind", kind), {name: f"${name}" for name in (*names, *more)}, "$$REMOVE")}
@@ -165,7 +165,7 @@ def _outcome() -> Expression:
     lost = {"$and": ["$$a.gone", {"$or": [{"$not": "$$over"}, {"$lt": ["$$a.gone.order", "$$over.order"]}]}]}
     unbegun = {"$and": [lost, _is("$$a.gone.kind", "StoodDown"), {"$not": "$$start"}]}
     how = [
-        ("$$end", {"how": "$$end.outcome", "time": "$$end.time", "error": "$$end.error", "ended": "$$end.ended"}),
+        ("$$end", {"how": "$$end.outcome", **{n: f"$$end.{n}" for n in ("time", "error", "ended", "usage")}}),
         (unbegun, {"how": "cut", "time": "$$a.gone.time", "error": ""}),
         (lost, {"how": "lost", "time": "$$a.gone.time", "error": _lost("$$a.gone.why")}),
         (
@@ -180,13 +180,12 @@ def _outcome() -> Expression:
 def _result() -> list[Expression]:
     """The values of each trial, its state, and a row of all that."""
     numbers = {"$range": [0, {"$size": "$goals.measures"}]}
-    flawed = {"$filter": {"input": "$values", "cond": {"$not": [_finite("$$this.value")]}}}
     worth = {"$map": {"input": {"$slice": ["$values", "$goals.objectives"]}, "in": "$$this.value"}}
     completed = _is("$state", "completed")
     ended = {"$min": ["$last.time", {"$max": [{"$ifNull": ["$last.ended", "$last.time"]}, "$last.started"]}]}
     steps: list[Expression] = [
         {"values": {"$map": {"input": numbers, "as": "n", "in": _measured()}}},
-        {"flaw": {"$first": flawed}},
+        {"flaw": _first_of("$values", {"$not": [_finite("$$this.value")]})},
         {"state": _state(), "until": ended},
         {"objectives": _if(completed, worth, []), "excess": _if(completed, _excess(), [])},
     ]
@@ -229,6 +228,7 @@ def _row() -> Expression:
         "ended": _if(has_ended, date("$until"), None),
         "duration": _if(has_ended, {"$subtract": ["$until", "$last.started"]}, None),
         "error": _if(_is("$state", "failed"), _error(), ""),
+        "usage": {"$ifNull": ["$last.usage", {}]},
     }
 
 

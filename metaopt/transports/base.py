@@ -1,9 +1,10 @@
 """The two ends of a transport.  It is also the clock: a simulated one has a time of its own."""
 
+from collections.abc import Mapping
 from typing import Protocol
 
 from metaopt.errors import MetaoptError
-from metaopt.messages import Command, Event
+from metaopt.messages import Command, Event, Welcome
 
 
 class MasterLost(MetaoptError):
@@ -31,6 +32,18 @@ class Hub(Protocol):
 
     def close(self) -> None:
         """See that what was said has arrived, for a few seconds at most, and that the released workers have left."""
+        ...
+
+
+class Greeter(Hub, Protocol):
+    """A hub whose workers wait for their first word."""
+
+    def greet(self, welcome: Welcome, roles: Mapping[int, Welcome] | None = None) -> None:
+        """Say it to all of them, to those in ``roles`` one of their own."""
+        ...
+
+    def appoint(self, worker: int, role: Welcome) -> None:
+        """Say another first word to ``worker``, who begins anew with it; if it is lost, should it come back."""
         ...
 
 

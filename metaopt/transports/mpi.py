@@ -10,8 +10,8 @@ import socket
 import sys
 import threading
 import time
+from collections.abc import Mapping
 
-from metaopt.devices.base import Offer
 from metaopt.errors import LaunchError, WireError
 from metaopt.fence import end_launcher, fence, launcher
 from metaopt.messages import (
@@ -68,12 +68,6 @@ def world() -> MPI.Intracomm:
         problem = "there is only one rank, and rank 0 runs no trials"
         raise LaunchError(problem, "Start one rank more than there are workers: mpirun -n 5 python -m metaopt exp.yaml")
     return comm
-
-
-def neighbours(comm: MPI.Intracomm, said: Offer | None) -> tuple[list[Offer | None], int]:
-    """What each rank of this node has ``said``, and which of them this one is; Slurm's own number lies under mpirun."""
-    node = comm.Split_type(MPI.COMM_TYPE_SHARED)
-    return node.allgather(said), node.rank
 
 
 def _threads() -> bool:
@@ -139,14 +133,21 @@ class MpiHub:
         self._beats = Beats(comm, TO_WORKER)
         self._heart: Heart | None = None
 
-    def greet(self, welcome: Welcome) -> None:
-        """The first word to every worker; from now on nobody may be silent for long."""
+    def greet(self, welcome: Welcome, roles: Mapping[int, Welcome] | None = None) -> None:
+        """The first word to every worker, or its own; from now on nobody may be silent for long."""
         self._heart = Heart(self._beat, welcome.heartbeat, threads=_threads())
-        self._welcome = encode(welcome)
+        self._welcomes = dict.fromkeys(self._workers, encode(welcome))
+        self._welcomes |= {rank: encode(role) for rank, role in (roles or {}).items()}
         self._pulse = Pulse(self._workers, welcome.heartbeat, time.monotonic())
         self._greeted.update(self._workers)
         for rank in self._workers:
-            self._mail.send(self._welcome, rank, TO_WORKER)
+            self._mail.send(self._welcomes[rank], rank, TO_WORKER)
+
+    def appoint(self, worker: int, role: Welcome) -> None:
+        """Another first word to one of them: now, or when it comes back."""
+        self._welcomes[worker] = encode(role)
+        if worker not in self._silent:
+            self._mail.send(self._welcomes[worker], worker, TO_WORKER)
 
     def dismiss(self) -> None:
         """Send everybody home who is still there, whatever they are doing; end the silent as far as they are near."""
@@ -256,11 +257,12 @@ class MpiHub:
             return [event]
         if isinstance(event, Joined):
             self._homes[rank] = (event.host, event.pid)
+        if isinstance(event, Joined | StoodDown):
             self._greeted.discard(rank)
         if rank in self._silent:
             if not isinstance(event, Joined | StoodDown):
                 if rank not in self._greeted:
-                    self._mail.send(self._welcome, rank, TO_WORKER)
+                    self._mail.send(self._welcomes[rank], rank, TO_WORKER)
                 self._greeted.add(rank)
                 return []
             self._silent.discard(rank)

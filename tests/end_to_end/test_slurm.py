@@ -131,6 +131,21 @@ def test_srun_may_start_the_ranks(site, cluster, sbatch):
     check(site, 8)
 
 
+def test_a_trial_may_be_an_mpirun_or_an_srun_over_two_nodes(site, sbatch, cluster):
+    says = "sh -c 'echo loss={x} $(hostname)'"
+    steps = f"mpirun -n {{nodes}} --map-by node {says}; srun --nodes={{nodes}} --nodelist={{hosts}} {says}"
+    site.experiment(
+        command=["sh", "-c", f"{steps}; echo $METAOPT_HOSTS", "{x}"], trials=4, resources={"nodes_per_trial": 2}
+    )
+    job = cluster.wait_for(sbatch())
+    assert job["ExitCode"] == "0:0", output(site)
+    check(site, 4)
+    for trial in range(4):
+        *said, hosts = (site.history / "trials" / str(trial) / "stdout.txt").read_text().splitlines()
+        assert hosts in {"node1,node2", "node3,node4"}
+        assert sorted(line.split()[1] for line in said) == sorted(2 * hosts.split(","))
+
+
 def test_under_srun_a_warned_job_queues_again_too(site, cluster, sbatch):
     site.experiment(command=SLOW, trials=12)
     number = sbatch(script="slurm_srun_metaopt.sh")

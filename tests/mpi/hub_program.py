@@ -9,6 +9,7 @@ from metaopt.devices.base import Offer
 from metaopt.messages import Welcome
 from metaopt.testing.transports import check_hub
 from metaopt.transports import mpi
+from metaopt.transports.neighbours import neighbours
 from metaopt.worker import serve
 
 SCRIPT = "import time\nfor _ in range(10):\n    print('loss=1', flush=True); time.sleep(0.03)"
@@ -24,9 +25,9 @@ def lead(directory):
 
 comm = mpi.world()
 pids = comm.gather(os.getpid())
-said, place = mpi.neighbours(comm, Offer() if comm.rank else None)
+node = neighbours(comm, Offer() if comm.rank else None)
 if comm.rank == 0:
     lead(sys.argv[1])
 else:
-    serve(mpi.MpiLink(comm), comm.rank, [each for each in said if each], place - 1)
+    serve(mpi.MpiLink(comm), comm.rank, node.offers, node.place)
 launch.leave(0)

@@ -1,0 +1,89 @@
+"""Trials that are an mpirun over two nodes themselves, inside the mpirun of the run; nodes are network namespaces."""
+
+import os
+import signal
+import socket
+
+import hosts
+import pytest
+from running import MPIRUN
+from test_hosts import ended, start, wait_for_the_end_on
+from test_resume import check
+
+SAYS = 'echo "loss={x} $OMPI_COMM_WORLD_RANK/$OMPI_COMM_WORLD_SIZE $(hostname)"'
+TOLD = 'echo "$METAOPT_HOSTS $METAOPT_NODES $MASTER_ADDR $MASTER_PORT {hosts} {nodes}"; cat {hostfile};'
+
+with_hosts = pytest.mark.skipif(bool(hosts.why_not()), reason=hosts.why_not())
+
+
+def write(site, nodes, rank, **changes):
+    """An experiment whose trials run ``rank``, a line of shell, on two nodes; the agent stands for their ssh."""
+    agent = nodes.environment["PRTE_MCA_plm_ssh_agent"]
+    inner = f"{MPIRUN} --prtemca plm_ssh_agent {agent} --host {{hosts}} -n {{nodes}} sh -c '{rank}'"
+    command = ["sh", "-c", f"{TOLD} exec {inner}", "x={x}"]
+    site.experiment(**{"command": command, "resources": {"nodes_per_trial": 2}, **changes})
+
+
+def said(site, trial):
+    """What it was told, its hostfile, and its ranks' lines, the first rank's first."""
+    first, *lines = (site.history / "trials" / str(trial) / "stdout.txt").read_text().splitlines()
+    return first.split(), lines[:2], sorted(lines[2:], key=lambda line: line.split()[1])
+
+
+@with_hosts
+def test_each_trial_is_an_mpirun_over_two_whole_nodes(site):
+    with hosts.Hosts(site.directory / "hosts", 5) as five:
+        write(site, five, SAYS, trials=4)
+        status, output = ended(site, start(site, five, *five.names, ranks=10))
+        assert status == "0\n", output
+        wait_for_the_end_on(five, *five.names)
+    check(site, 4)
+    pairs = {five.names[0]: five.names[:2], five.names[2]: five.names[2:4]}
+    used = set()
+    for number in range(4):
+        (listed, count, address, port, *filled), hostfile, ranks = said(site, number)
+        assert pairs[address] == listed.split(",")
+        assert (count, filled) == ("2", [listed, "2"])
+        assert 0 < int(port) < 65536
+        assert [line.split()[0] for line in hostfile] == pairs[address]
+        assert all(line.split()[1].startswith("slots=") for line in hostfile)
+        assert [line.split()[1:] for line in ranks] == [["0/2", pairs[address][0]], ["1/2", pairs[address][1]]]
+        used.add(address)
+    assert used == set(pairs)
+    assert "1 of 5 nodes left over, as a trial has 2 (nodes_per_trial); 4 or 6 would fit" in output
+    for name in five.names[1:]:  # on the first one there are rank 0 and one worker, which leads
+        assert output.count(f"{name}: stands by") == 1
+
+
+@with_hosts
+def test_a_group_that_loses_a_node_goes_on_with_a_spare_one(site):
+    waits = f"{SAYS}; until [ -e go ]; do sleep 0.05; done"
+    with hosts.Hosts(site.directory / "hosts", 3) as three:
+        first, lost, spare = three.names
+        write(site, three, waits, trials=2)
+        process = start(site, three, *three.names, ranks=6)
+        site.wait_for("Reported")
+        for pid in set(site.ranks().values()) & set(three.processes(lost)):
+            os.kill(pid, signal.SIGKILL)
+        site.wait_for("Started", 2, trial=0)
+        site.write("go", "")
+        status, output = ended(site, process)
+        wait_for_the_end_on(three, *three.names)
+    assert status == "0\n", output
+    assert f"{first}: trials have {first}, {spare} now; out: {lost}" in output
+    assert "begins anew; trial 0 is run again" in output
+    trials = site.load().trials
+    assert {str(trial.state) for trial in trials.values()} == {"completed"}
+    assert (trials[0].attempts, trials[1].attempts) == (2, 1)
+    assert said(site, 1)[2][1].split()[2] == spare
+
+
+def test_more_nodes_to_a_trial_than_there_are_is_refused(site):
+    site.experiment(resources={"nodes_per_trial": 2})
+    status, output = site.mpirun(3)
+    assert status == 2
+    assert f"a trial needs 2 nodes (nodes_per_trial), and this run has workers on 1: {socket.gethostname()}" in output
+    assert not site.history.exists()
+    status, output = site.run("run", "exp.yaml")
+    assert status == 2
+    assert "a trial needs 2 nodes (nodes_per_trial), and this is one machine" in output
