@@ -59,8 +59,9 @@ def words() -> Mapping[str, Sequence[str]]:
     found: dict[str, Sequence[str]] = {}
     for verb in VERBS:
         made = import_module(f"metaopt.cli.{FILES.get(verb, verb)}")
-        found[verb] = made.parser().flags if hasattr(made, "parser") else []
-    return {**found, "db": ["copy", "check", "export"]}
+        below = getattr(made, "VERBS", ())
+        found[verb] = below or (made.parser().flags if hasattr(made, "parser") else ())
+    return found
 
 
 def _bash() -> str:
