@@ -8,7 +8,7 @@ from metaopt.figures.account import Account
 from metaopt.figures.values import Range, ranked, shown, spread, thinned
 from metaopt.optimizers.sensitivity import Sensitivity, sensitivity
 from metaopt.optimizers.tried import centre
-from metaopt.plots.search import dots, named
+from metaopt.plots.search import KEPT, dots, named
 from metaopt.plots.style import LIGHT, Canvas, Drawing, label, legend, limit, whole_numbers
 from metaopt.space import Categorical, Integer, Normal, Parameter, Real
 from metaopt.trial import Trial
@@ -57,10 +57,10 @@ def importance(account: Account) -> Drawing:
             axes.grid(visible=False, axis="y")
         legend(canvas)
 
-    parts = [f"{max(each.explained, 0.0):.0%} of that of {goal.metric}" for goal, each in zip(goals, told, strict=True)]
+    parts = [f"{max(each.explained, 0.0):.0%} for {goal.metric}" for goal, each in zip(goals, told, strict=True)]
     note = (
-        "Sobol' indices of a Gaussian process over the whole space. Of trials that it has not seen, it explains "
-        f"{', '.join(parts)}: the less that is, the less this says."
+        "Sobol' indices over the whole space, of a Gaussian process fitted to the completed trials. So much of the "
+        f"variance of trials that are left out it explains: {', '.join(parts)}. The less that is, the less this says."
     )
     return Drawing("Importance", 1.0 + 0.3 * len(order), paint, note)
 
@@ -102,9 +102,10 @@ def slices(account: Account) -> Drawing:
 
 def _slice(axes: "Axes", parameter: Parameter, trials: Sequence[Trial], view: Range) -> None:
     those = [trial for trial in trials if parameter.name in trial.params and _fits(parameter, trial)]
-    for good, name, colour in ((True, "trial", "blue"), (False, "exceeds a constraint", "grey")):
+    for good, kind in KEPT.items():
         some = thinned([trial for trial in those if trial.feasible is good], DOTS)
-        dots(axes, [(_across(parameter, trial), trial.objectives[0]) for trial in some], view, name, colour)
+        places = [(_across(parameter, trial), trial.objectives[0]) for trial in some]
+        dots(axes, places, view, kind, len(trials))
     if those and those[0] is trials[0]:
         at = _across(parameter, those[0]), view.clip(those[0].objectives[0])
         axes.plot(*at, marker="D", markersize=6, color=LIGHT["best"], linestyle="none", label="best")

@@ -18,6 +18,8 @@ DOTS, LINES, STEPS = 2000, 120, 200
 """At most so many trials are drawn as dots, or as curves; and so many points of a curve."""
 SIZES = ((50, 6.0), (300, 4.5), (1500, 3.0), (math.inf, 2.0))
 """How large dots are, in points, of which there are at most so many."""
+KEPT = {True: ("trial", "blue"), False: ("exceeds a constraint", "grey")}
+"""By whether a trial is feasible: what it is called, and its colour."""
 PAIRS = 6
 
 
@@ -36,8 +38,8 @@ def regret(account: Account) -> Drawing:
             view = shown(each.values, goal.sign)
             limit(axes, view)
             points = list(zip(each.ended, each.values, each.feasible, strict=True))
-            dots(axes, [(x, y) for x, y, feasible in points if feasible], view, "trial", "blue")
-            dots(axes, [(x, y) for x, y, feasible in points if not feasible], view, "exceeds a constraint", "grey")
+            for good, kind in KEPT.items():
+                dots(axes, [(x, y) for x, y, feasible in points if feasible is good], view, kind, len(points))
             best = (each.ended, [view.clip(v) for v in each.best])
             axes.plot(*best, color=LIGHT["best"], linewidth=1.6, drawstyle="steps-post", label="best so far")
             axes.set_ylabel(named(goal))
@@ -49,17 +51,21 @@ def regret(account: Account) -> Drawing:
     return Drawing("Regret", 0.8 + 2.4 * len(told), paint, note)
 
 
-def dots(axes: "Axes", points: Sequence[tuple[float, float]], view: Range, name: str, colour: str) -> None:
-    """``points`` (x, y); those beyond the ends of ``view`` as triangles at the edge."""
-    inside = thinned([(x, y) for x, y in points if view.low <= y <= view.high], DOTS)
-    outside = thinned([(x, y) for x, y in points if not view.low <= y <= view.high], DOTS // 4)
-    size = next(size for most, size in SIZES if len(points) <= most)
-    look: dict[str, Any] = {"linestyle": "none", "color": LIGHT[colour], "markeredgewidth": 0.0}
-    if inside:
-        axes.plot(*zip(*inside, strict=True), marker="o", markersize=size, alpha=0.7, label=name, **look)
-    for x, y in outside:
-        marker, edge = ("v", view.low) if y < view.low else ("^", view.high)
-        axes.plot([x], [edge], marker=marker, markersize=size + 1, clip_on=False, **look)
+def dots(axes: "Axes", points: Sequence[tuple[float, float]], view: Range, kind: tuple[str, str], of: int) -> None:
+    """``points`` (x, y), of so many; those beyond the ends of ``view`` as triangles at the edge; ``kind``: see KEPT."""
+    name, colour = kind
+    size = next(size for most, size in SIZES if of <= most)
+    look: dict[str, Any] = {"linestyle": "none", "color": LIGHT[colour], "markeredgewidth": 0.0, "alpha": 0.7}
+    groups = {
+        "o": [(x, y) for x, y in points if view.low <= y <= view.high],
+        "v": [(x, view.low) for x, y in points if y < view.low],
+        "^": [(x, view.high) for x, y in points if y > view.high],
+    }
+    for marker, those in groups.items():
+        if those:
+            text = name if marker == "o" else "_"
+            drawn = zip(*thinned(those, DOTS), strict=True)
+            axes.plot(*drawn, marker=marker, markersize=size, clip_on=False, label=text, **look)
 
 
 def learning(account: Account) -> Drawing:
@@ -114,7 +120,10 @@ def pareto(account: Account) -> Drawing:
         legend(canvas)
 
     return Drawing(
-        "Pareto set", 0.7 + (3.4 if columns == 1 else 2.6) * rows, paint, "Those trials that no other one dominates."
+        "Pareto set",
+        0.7 + (3.4 if columns == 1 else 2.6) * rows,
+        paint,
+        "Those trials that no other one dominates. At the edge: a value beyond it.",
     )
 
 
@@ -132,12 +141,13 @@ def _pair(
         return [(wide.clip(t.objectives[pair[0]]), high.clip(t.objectives[pair[1]])) for t in those]
 
     kept = {trial.number for trial in front}
-    dots(axes, at([t for t in trials if t.feasible and t.number not in kept]), high, "dominated", "blue")
-    dots(axes, at([t for t in trials if not t.feasible]), high, "exceeds a constraint", "grey")
+    others = [trial for trial in trials if trial.number not in kept]
+    for good, kind in KEPT.items():
+        dots(axes, at([trial for trial in others if trial.feasible is good]), high, kind, len(trials))
     if front:
         line = sorted(at(front))
         style = "-" if len(account.history.objectives) == 2 else "none"  # noqa: PLR2004 - else it is no line
-        steps = "steps-post" if up.goal == across.goal == "minimize" else "default"
+        steps = "steps-post" if across.goal == "minimize" else "steps-pre"
         look: dict[str, Any] = {"color": LIGHT["best"], "linewidth": 1.2, "linestyle": style, "drawstyle": steps}
         axes.plot(*zip(*line, strict=True), marker="o", markersize=5, label="Pareto set", **look)
     axes.set(xlabel=named(across), ylabel=named(up))

@@ -20,7 +20,7 @@ COLOURS = {
     "grid": ("#dfe3e8", "#30363d"),
     "ground": ("#fefefe", "#0e1116"),
     "blue": ("#2f6db3", "#6aa9ee"),
-    "pale": ("#a9c4e4", "#34557c"),
+    "pale": ("#a9c4e4", "#4673a6"),
     "best": ("#c8321f", "#ff8a70"),
     "teal": ("#12907f", "#3fc4b0"),
     "amber": ("#d99a00", "#e8b64a"),
