@@ -153,6 +153,8 @@ class Timeline:
         crew = record.run, int(record.body["worker"])
         self._since.setdefault(crew, record.time)
         attempt = _Attempt(crew, record.body["trial"], record.body["attempt"], record.time)
+        if crew in self._under_way:  # a worker runs one at a time
+            self._under_way[crew].end = record.time
         self._under_way[crew] = attempt
         self._attempts.append(attempt)
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 FEWEST = 5
 """So many completed trials are needed to say which parameters matter."""
-MOST = 16
+MOST = 12
 """So many parameters are drawn: of more, those that matter most."""
 LINES, DOTS = 240, 400
 BESIDE = 8
@@ -143,12 +143,13 @@ def _across(parameter: Parameter, trial: Trial) -> float:
 def parallel(account: Account) -> Drawing:
     """All parameters of each trial, and its objectives."""
     parameters, goals, trials = drawn(account), account.history.objectives, ranked(account)
+    conditional = any(each.when for each in parameters)
     best = len(account.history.pareto) if len(goals) > 1 else -(-len(trials) // 10)
     views = [shown((t.objectives[i] for t in trials), goal.sign) for i, goal in enumerate(goals)]
     groups = {
         "others": ("grey", thinned(trials[best:], LINES // 2)),
         "better half": ("pale", thinned(trials[best : len(trials) // 2], LINES // 2)),
-        ("Pareto set" if len(goals) > 1 else "best tenth"): ("best", thinned(trials[:best], LINES // 2)),
+        ("Pareto set" if len(goals) > 1 else "best tenth"): ("best", thinned(trials[:best], LINES // 5)),
     }
 
     def heights(trial: Trial) -> list[float]:
@@ -168,13 +169,17 @@ def parallel(account: Account) -> Drawing:
             _upright(axes, at, ticks)
         names = [label(each.name, 14) for each in parameters] + [label(goal.metric, 14) for goal in goals]
         turned = len(names) > BESIDE
-        axes.set(yticks=[], ylim=(BELOW - 0.06, 1.06), xlim=(-0.35, len(names) - 0.45), xticks=range(len(names)))
+        axes.set(
+            yticks=[],
+            ylim=((BELOW if conditional else 0.0) - 0.06, 1.06),
+            xlim=(-0.35, len(names) - 0.45),
+            xticks=range(len(names)),
+        )
         axes.set_xticklabels(names, rotation=30 * turned, ha="right" if turned else "center")
         axes.grid(visible=False)
         axes.spines[:].set_visible(False)
         legend(canvas)
 
-    conditional = any(each.when for each in parameters)
     note = "A line is a trial, from what it was given to what it came to."
     note += " Below an axis: that parameter is not active." * conditional
     return Drawing("Parallel coordinates", 3.6, paint, note)
@@ -196,4 +201,4 @@ def _ticks(parameter: Parameter) -> Mapping[float, str]:
 
 
 def _ends(view: Range) -> Mapping[float, str]:
-    return {0.0: label(view.low), 1.0: label(view.high)}
+    return {0.0: label(float(f"{view.low:.2g}")), 1.0: label(float(f"{view.high:.2g}"))}

@@ -93,6 +93,8 @@ def learning(account: Account) -> Drawing:
             for at, trial in enumerate(those):
                 line = axes.plot(*zip(*told[trial.number], strict=True), color=LIGHT[colour], linewidth=width)
                 line[0].set_label("_" if at else name)
+        if all(float(step).is_integer() for curve in told.values() for step, _ in curve):
+            whole_numbers(axes, "x")
         axes.set(xlabel="step", ylabel=named(goal))
         legend(canvas)
 
