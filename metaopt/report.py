@@ -81,8 +81,10 @@ def _best(account: Account, command: str) -> Iterator[Section]:
         ]
         for trial in trials
     ]
+    said = history.goals.spread(each.objectives for each in history.runs(history.best)) if history.best else ""
+    runs = note(f"The point of the best one has had {said}.") if said else ""
     again = f"<p>To run the best one again:</p>{verbatim(command)}" if command else ""
-    yield Section("Best trials", table(names, rows) + again)
+    yield Section("Best trials", table(names, rows) + runs + again)
 
 
 def _failures(account: Account) -> Iterator[Section]:

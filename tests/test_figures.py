@@ -3,6 +3,7 @@
 import math
 import random
 import re
+import warnings
 import xml.etree.ElementTree as ET
 from html.parser import HTMLParser
 
@@ -28,7 +29,7 @@ from metaopt.wire import to_plain
 
 SPACE = {
     "lr": "loguniform(1e-4, 1)",
-    "kind": 'choice(a, "$x_1$ <b>&amp; a long one", null, true)',
+    "kind": 'choice(a, "$x_1$ <b>&amp; a long one", null, true, 学习)',
     "momentum": {"prior": "uniform(0, 1)", "when": "kind == a"},
     "depth": "integer(1, 6)",
     "width": "integer(8, 4096, log)",
@@ -321,7 +322,9 @@ class Page(HTMLParser):
 
 @pytest.mark.parametrize("kind", MISSING)
 def test_a_report_is_one_page_that_needs_no_network(studies, kind):
-    text = report(studies[kind], "train <x>").decode()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        text = report(studies[kind], "train <x>").decode()
     page = Page(text)
     assert not page.open
     assert not {"script", "link", "img", "iframe", "object"} & set(page.tags)

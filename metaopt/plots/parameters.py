@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 from metaopt.errors import NoResult
 from metaopt.figures.account import Account
 from metaopt.figures.values import Range, ranked, shown, spread, thinned
+from metaopt.objective import Objective
 from metaopt.optimizers.sensitivity import Sensitivity, sensitivity
 from metaopt.optimizers.tried import centre
 from metaopt.plots.search import KEPT, dots, named
@@ -143,7 +144,6 @@ def _across(parameter: Parameter, trial: Trial) -> float:
 def parallel(account: Account) -> Drawing:
     """All parameters of each trial, and its objectives."""
     parameters, goals, trials = drawn(account), account.history.objectives, ranked(account)
-    conditional = any(each.when for each in parameters)
     best = len(account.history.pareto) if len(goals) > 1 else -(-len(trials) // 10)
     views = [shown((t.objectives[i] for t in trials), goal.sign) for i, goal in enumerate(goals)]
     groups = {
@@ -162,27 +162,30 @@ def parallel(account: Account) -> Drawing:
     def paint(canvas: Canvas) -> None:
         axes = canvas.subplots()
         for name, (colour, those) in groups.items():
+            look: Any = {"linewidth": 1.2} if colour == "best" else {"linewidth": 0.7, "alpha": 0.8}
             for at, trial in enumerate(those):
-                look: Any = {"linewidth": 1.2} if colour == "best" else {"linewidth": 0.7, "alpha": 0.8}
                 axes.plot(heights(trial), color=LIGHT[colour], label="_" if at else name, **look)
-        for at, ticks in enumerate([*map(_ticks, parameters), *map(_ends, views)]):
-            _upright(axes, at, ticks)
-        names = [label(each.name, 14) for each in parameters] + [label(goal.metric, 14) for goal in goals]
-        turned = len(names) > BESIDE
-        axes.set(
-            yticks=[],
-            ylim=((BELOW if conditional else 0.0) - 0.06, 1.06),
-            xlim=(-0.35, len(names) - 0.45),
-            xticks=range(len(names)),
-        )
-        axes.set_xticklabels(names, rotation=30 * turned, ha="right" if turned else "center")
-        axes.grid(visible=False)
-        axes.spines[:].set_visible(False)
+        _uprights(axes, parameters, goals, views)
         legend(canvas)
 
     note = "A line is a trial, from what it was given to what it came to."
-    note += " Below an axis: that parameter is not active." * conditional
+    note += " Below an axis: that parameter is not active." * any(each.when for each in parameters)
     return Drawing("Parallel coordinates", 3.6, paint, note)
+
+
+def _uprights(
+    axes: "Axes", parameters: Sequence[Parameter], goals: Sequence[Objective], views: Sequence[Range]
+) -> None:
+    """The axes that stand beside each other, and their names."""
+    for at, ticks in enumerate([*map(_ticks, parameters), *map(_ends, views)]):
+        _upright(axes, at, ticks)
+    names = [label(each, 14) for each in (*(each.name for each in parameters), *(goal.metric for goal in goals))]
+    turned = len(names) > BESIDE
+    lowest = BELOW if any(each.when for each in parameters) else 0.0
+    axes.set(yticks=[], ylim=(lowest - 0.06, 1.06), xlim=(-0.35, len(names) - 0.45), xticks=range(len(names)))
+    axes.set_xticklabels(names, rotation=30 * turned, ha="right" if turned else "center")
+    axes.grid(visible=False)
+    axes.spines[:].set_visible(False)
 
 
 def _upright(axes: "Axes", at: int, ticks: Mapping[float, str]) -> None:

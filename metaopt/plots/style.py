@@ -1,6 +1,7 @@
 """What all figures share: colours, which a page can put others in the place of, and how axes look."""
 
 import re
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
@@ -86,7 +87,8 @@ def styled(**more: object) -> Iterator[None]:
         problem = "figures need matplotlib, which is not installed"
         raise PlotError(problem, "pip install 'metaopt[plot]'") from error
     changed: Any = {**MATPLOTLIB, **{name.replace("_", "."): value for name, value in more.items()}}
-    with mpl.rc_context():
+    with mpl.rc_context(), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing from")  # in a page it is the reader's fonts that count
         mpl.rcdefaults()
         mpl.rcParams.update(changed)
         yield
