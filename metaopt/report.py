@@ -9,7 +9,6 @@ import yaml
 
 from metaopt import __version__
 from metaopt.figures.account import Account, failures
-from metaopt.figures.values import ranked
 from metaopt.plots.draw import attempted
 from metaopt.scalars import write, write_duration
 from metaopt.trial import State
@@ -66,7 +65,7 @@ def _best(account: Account, command: str) -> Iterator[Section]:
         return
     history = account.history
     several = history.goals.several
-    trials = ranked(account)[: max(BEST, len(history.pareto)) if several else BEST][: 3 * BEST]
+    trials = account.ranked[: max(BEST, len(history.pareto)) if several else BEST][: 3 * BEST]
     front = {trial.number for trial in history.pareto} if several else set()
     params = list(dict.fromkeys(name for trial in trials for name in trial.params))
     names = ["trial", *(each.metric for each in history.objectives), *params, "took", "worker", ""]

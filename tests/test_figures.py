@@ -14,7 +14,7 @@ from histories import records_of, written
 from metaopt.figures.account import account_of
 from metaopt.figures.timeline import LOST, Pauses, Timeline
 from metaopt.figures.utilisation import placed, raster, utilisation
-from metaopt.figures.values import curves, progress, ranked, shown, thinned
+from metaopt.figures.values import curves, progress, shown, thinned
 from metaopt.history import Fold
 from metaopt.location import locate
 from metaopt.messages import Adopted, Assign, Closed, Finished, Joined, Lost, Opened, Reported, Started, Suggested
@@ -231,7 +231,7 @@ def test_what_is_not_feasible_is_never_the_best(studies):
     best = [value for value, kept in zip(told.values, told.feasible, strict=True) if kept]
     assert told.best[-1] == min(best) == account.history.best.objective
     assert min(told.values) < min(best)
-    assert ranked(account)[0] is account.history.best
+    assert account.ranked[0] is account.history.best
     maximised = progress(studies["several"], 1)
     assert maximised.best == np.maximum.accumulate(maximised.values).tolist()
 

@@ -1,5 +1,6 @@
 """A study as its plots see it: what became of its trials, and the story of its workers."""
 
+import math
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -45,6 +46,17 @@ class Account:
             problem = "no trial has a result yet"
             raise self.nothing(problem)
         return found
+
+    @cached_property
+    def ranked(self) -> list[Trial]:
+        """Those, the best first: the Pareto set, then the feasible ones by the first objective."""
+        front = {trial.number: place for place, trial in enumerate(self.history.pareto)}
+        sign = self.history.objective.sign
+
+        def place(trial: Trial) -> tuple[float, bool, float, int]:
+            return front.get(trial.number, math.inf), not trial.feasible, sign * trial.objectives[0], trial.number
+
+        return sorted(self.completed, key=place)
 
     @cached_property
     def space(self) -> Space:

@@ -1,7 +1,8 @@
 """What trials came to, made ready to be shown: the best so far, curves, and the range in which the values lie."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 from statistics import median
 from typing import NamedTuple, TypeVar
 
@@ -88,25 +89,19 @@ def thinned(items: Sequence[T], most: int) -> list[T]:
     return [items[index * (len(items) - 1) // (most - 1)] for index in range(most)]
 
 
-def ranked(account: Account) -> list[Trial]:
-    """The completed trials, the best first: the Pareto set, then the feasible ones by the first objective."""
-    front = {trial.number: place for place, trial in enumerate(account.history.pareto)}
-    sign = account.history.objective.sign
-
-    def place(trial: Trial) -> tuple[float, bool, float, int]:
-        return front.get(trial.number, math.inf), not trial.feasible, sign * trial.objectives[0], trial.number
-
-    return sorted(account.completed, key=place)
-
-
 def curves(account: Account, most: int) -> tuple[list[Trial], int]:
     """The trials whose curves are shown, at most so many, the best one first; and of how many.
 
     Those are the best tenth of that, and others, evenly spread.
     """
     metric = account.history.objective.metric
-    curved = [trial for trial in account.counted if len(trial.curve(metric)) > 1]
-    place = {trial.number: at for at, trial in enumerate(ranked(account) if any(t.objectives for t in curved) else [])}
+    curved = [trial for trial in account.counted if len(list(islice(_said(trial, metric), 2))) > 1]
+    completed = any(trial.objectives for trial in curved)
+    place = {trial.number: at for at, trial in enumerate(account.ranked if completed else [])}
     curved.sort(key=lambda trial: (place.get(trial.number, math.inf), trial.number))
     first = most // 10
     return curved[:first] + thinned(curved[first:], most - first), len(curved)
+
+
+def _said(trial: Trial, metric: str) -> Iterator[float]:
+    return (values[metric] for _, values in trial.points if metric in values)

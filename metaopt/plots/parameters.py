@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from metaopt.errors import NoResult
 from metaopt.figures.account import Account
-from metaopt.figures.values import Range, ranked, shown, spread, thinned
+from metaopt.figures.values import Range, shown, spread, thinned
 from metaopt.objective import Objective
 from metaopt.optimizers.sensitivity import Sensitivity, sensitivity
 from metaopt.optimizers.tried import centre
@@ -82,7 +82,7 @@ def drawn(account: Account) -> Sequence[Parameter]:
 def slices(account: Account) -> Drawing:
     """The first objective over each parameter."""
     goal, parameters = account.history.objective, drawn(account)
-    trials = ranked(account)
+    trials = account.ranked
     view = shown((trial.objectives[0] for trial in trials), goal.sign)
     columns = min(len(parameters), 4)
     rows = -(-len(parameters) // columns)
@@ -143,7 +143,7 @@ def _across(parameter: Parameter, trial: Trial) -> float:
 
 def parallel(account: Account) -> Drawing:
     """All parameters of each trial, and its objectives."""
-    parameters, goals, trials = drawn(account), account.history.objectives, ranked(account)
+    parameters, goals, trials = drawn(account), account.history.objectives, account.ranked
     best = len(account.history.pareto) if len(goals) > 1 else -(-len(trials) // 10)
     views = [shown((t.objectives[i] for t in trials), goal.sign) for i, goal in enumerate(goals)]
     groups = {
