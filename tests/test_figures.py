@@ -22,7 +22,7 @@ from metaopt.optimizers.sensitivity import sensitivity
 from metaopt.plots import KINDS
 from metaopt.plots.draw import drawings
 from metaopt.plots.style import label
-from metaopt.report import report
+from metaopt.reportpage import report
 from metaopt.space import Space
 from metaopt.stores.base import Record
 from metaopt.wire import to_plain

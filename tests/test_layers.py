@@ -61,7 +61,7 @@ LAYERS = [
     ["scheduler", "checkup", "transfer", "rows", "studies", "minimizer", "scriptline", "foreign", "figures"],
     ["transports", "worker", "recorder", "thinker", "plots"],
     ["experiment", "proposer", "sharing", "webpage"],
-    ["driver", "editing", "warmstart", "scriptfile", "report"],
+    ["driver", "editing", "warmstart", "scriptfile", "reportpage"],
     ["master"],
     ["launch", "forecast"],
     ["mpirun", "testing"],

@@ -32,7 +32,7 @@ def main(argv: Sequence[str]) -> int:
 
     from metaopt.figures.account import account_of  # noqa: PLC0415 - not for who has asked for what cannot be
     from metaopt.plots.style import styled  # noqa: PLC0415 - the same
-    from metaopt.report import report  # noqa: PLC0415 - the same
+    from metaopt.reportpage import report  # noqa: PLC0415 - the same
 
     with styled():  # or there is no matplotlib: that is said before a long history is read
         account = account_of(chosen(options.history))

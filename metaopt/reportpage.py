@@ -1,4 +1,4 @@
-"""The report of a study: all that is worth keeping of it, as one page."""
+"""The report of a study: all that is worth keeping of it, as one page; ``metaopt.report`` is what scripts call."""
 
 import platform
 import time
