@@ -62,6 +62,14 @@ def write(value: Scalar) -> str:
     return str(value).lower() if isinstance(value, bool) else repr(value)
 
 
+def write_duration(seconds: float) -> str:
+    """Hours, minutes and seconds, as ``duration`` reads them; of a short time the tenths too."""
+    if seconds < 60:  # noqa: PLR2004 - a minute
+        return f"{seconds:.1f} s"
+    hours, rest = divmod(round(seconds), 3600)
+    return f"{hours}:{rest // 60:02}:{rest % 60:02}"
+
+
 def write_number(value: float) -> str:
     """A number without a needless ``.0``."""
     return str(int(value)) if abs(value) < _PLAIN and value == int(value) else repr(value)

@@ -16,6 +16,7 @@ from metaopt.experiment import Experiment
 from metaopt.messages import Assign, Finished, Joined, Opened, Reported, Suggested
 
 LOOKING = {"status": [], "best": [], "show": ["0"], "watch": []}
+LOOKING |= {"plot": ["timeline", "-o", "a.svg", "--force"], "report": ["--force"]}
 TRAIN = """#!/usr/bin/env python3
 import argparse
 import click
@@ -192,6 +193,17 @@ def test_every_store_will_do(here, capsys, kind):
         (["init", "gone.py"], "gone.py cannot be read"),
         (["completion", "csh"], "invalid choice: 'csh'"),
         (["best", "--json", "--command"], "not allowed with"),
+        (["plot"], "required: -o/--output"),
+        (["plot", "-o", "a.gif"], "Let it end in .png, .svg, .pdf or .html."),
+        (["plot", "regrett", "-o", "a.png"], "there is no figure 'regrett'\n  Did you mean regret?"),
+        (["plot", "digits", "timelin", "-o", "a.png"], "Did you mean timeline?"),
+        (["plot", "digits", "colour", "-o", "a.png"], "Figures: regret, curves, importance,"),
+        (["plot", "nowhere", "-o", "a.png"], "there is no history nowhere"),
+        (["plot", "-o", "digits.history/journal.jsonl/a.png"], "cannot be written"),
+        (["plot", "timeline", "-o", "no/where.png"], "where.png cannot be written: No such file"),
+        (["report", "-o", "no/where.html"], "where.html cannot be written: No such file"),
+        (["report", "-o", "."], ". is there already\n  Choose another name, -o FILE, or add --force"),
+        (["report", "--open"], "unrecognized arguments: --open"),
     ],
 )
 def test_a_wrong_request_is_refused_with_what_to_type(here, capsys, words, said):
@@ -211,11 +223,79 @@ def test_every_verb_has_a_help_with_an_example(capsys, verb):
 
 def test_who_reads_our_output_may_stop_reading(here):
     a_study()
-    for words in ("status", "show 0", "show 0 --json", "best", "completion fish", "watch", "--help", "run --help"):
+    for words in (
+        "status",
+        "plot timeline -o a.svg",
+        "show 0",
+        "show 0 --json",
+        "best",
+        "completion fish",
+        "watch",
+        "--help",
+        "run --help",
+    ):
         line = f"{shlex.quote(sys.executable)} -m metaopt {words} | head -n 0"
         done = subprocess.run(["bash", "-c", f"set -o pipefail; {line}"], capture_output=True, text=True, check=False)
         assert done.stderr == "", words
         assert done.returncode in {0, 141}, words
+
+
+def test_a_figure_is_written_as_its_name_says(here, capsys):
+    a_study()
+    kinds = {"png": b"\x89PNG", "svg": b"<?xml", "pdf": b"%PDF", "html": b"<!DOCTYPE html>"}
+    for kind, start in kinds.items():
+        words = ("plot", "timeline", "utilisation", "-o", f"a.{kind}")
+        assert told(capsys, *words) == (0, f"a.{kind}: Timeline, Utilisation\n", "")
+        assert (here / f"a.{kind}").read_bytes().startswith(start)
+        status, _, err = told(capsys, *words)
+        assert status == 2
+        assert f"a.{kind} is there already" in err
+    assert told(capsys, *words, "--force")[0] == 0
+    assert not list(here.glob("*.part"))
+    (here / "regret.history").mkdir()
+    assert told(capsys, "plot", "digits", "-o", "all.svg")[1] == "all.svg: Regret, Curves, Timeline, Utilisation\n"
+    status, _, err = told(capsys, "plot", "digits", "pareto", "-o", "p.svg")
+    assert status == 1
+    assert "it has one objective, so no Pareto set\n  Plot its regret instead." in err
+
+
+def test_a_report_is_written_of_what_has_been_asked_for(here, capsys):
+    a_study()
+    assert told(capsys, "report") == (0, "report.html is written.\n", "")
+    text = (here / "report.html").read_text()
+    for part in (
+        "train --x 0.0",
+        "2: boom",
+        "1: bang",
+        "exit status 1",
+        "No parallel, slices: this history does not tell",
+    ):
+        assert part in text, part
+    assert told(capsys, "report")[0] == 2
+
+
+def test_figures_without_matplotlib(here, capsys, monkeypatch):
+    a_study()
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    for words in (["plot", "-o", "a.png"], ["report"]):
+        status, out, err = told(capsys, *words)
+        assert (status, out) == (2, "")
+        assert "pip install 'metaopt[plot]'" in err
+    assert not list(here.glob("*.*ml"))
+
+
+@pytest.mark.parametrize("words", [["plot", "-o", "a.png"], ["report"]])
+def test_a_figure_that_is_interrupted_leaves_nothing_behind(here, capsys, monkeypatch, words):
+    a_study()
+
+    def interrupted(*_, **__):
+        (here / f"{words[-1] if len(words) > 1 else 'report.html'}.part").write_text("half")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("matplotlib.figure.Figure.savefig", interrupted)
+    status, _, err = told(capsys, *words)
+    assert (status, err) == (130, "metaopt: interrupted\n")
+    assert [path.name for path in here.iterdir()] == ["digits.history"]
 
 
 def experiment(here, **changes):
@@ -320,5 +400,6 @@ def test_bash_completes_verbs_options_and_files(here, capsys):
     assert completed("metaopt st", 1) == ["status", "stop"]
     assert completed("metaopt best --", 2) == ["--command", "--help", "--json"]
     assert completed("metaopt db c", 2) == ["copy", "check"]
+    assert completed("metaopt plot par", 2) == ["parallel", "pareto"]
     assert completed("metaopt status dig", 2) == []
     assert set(completion.words()) == set(VERBS)

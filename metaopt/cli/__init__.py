@@ -19,6 +19,8 @@ VERBS = {
     "show": "one trial: its story, its curves, why it ended",
     "watch": "a run as it goes, from another terminal",
     "stop": "end a run now, and well, from outside",
+    "plot": "figures of a study: regret, curves, importance, the timeline of its workers, ...",
+    "report": "all that is worth keeping of a study, as one web page",
     "check": "what a run would do, without doing it",
     "init": "an experiment file for a script, from the options that it has",
     "insert": "queue a point of one's own",

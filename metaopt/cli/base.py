@@ -8,7 +8,7 @@ import shlex
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from difflib import get_close_matches
 from io import TextIOWrapper
 from pathlib import Path
@@ -18,7 +18,8 @@ from rich.console import Console
 from rich.text import Text
 
 from metaopt.argv import fill
-from metaopt.errors import HistoryMissing, LaunchError
+from metaopt.devices.cpu import THREADS
+from metaopt.errors import HistoryError, HistoryMissing, LaunchError
 from metaopt.hosts import made_up
 from metaopt.location import Location, locate
 from metaopt.stores.urls import PASSWORD, shown
@@ -47,8 +48,7 @@ def chosen(where: str | None) -> Location:
         return history_at(where)
     here = list(below(Path(), depth=1))
     if where:
-        named = [each for each in (f"{where}.yaml", f"{where}.history") if os.path.lexists(each)]
-        if named:
+        if named := _named(where):
             return history_at(named[0])
         names = [*(each.url for each in here), *(str(path) for path in Path().glob("*.y*ml"))]
         near = get_close_matches(where, names, n=1, cutoff=0.4)
@@ -59,6 +59,46 @@ def chosen(where: str | None) -> Location:
     problem = f"there are {len(here)} histories here" if here else "there is no history here"
     example = ", ".join(str(each) for each in here[:5]) or "exp.yaml, or its directory or URL"
     raise HistoryMissing(problem, f"Say which one: {example}")
+
+
+def _named(study: str) -> list[str]:
+    """What there is here of the name of a study."""
+    return [each for each in (f"{study}.yaml", f"{study}.history") if os.path.lexists(each)]
+
+
+def is_here(where: str) -> bool:
+    """Whether ``where`` is a history for ``chosen``, and not a mistyped word."""
+    return ":" in where or os.path.lexists(where) or bool(_named(where))
+
+
+def unless_there(file: Path, *, force: bool) -> None:
+    """Raise LaunchError when ``file`` is there, unless it is to be replaced."""
+    if os.path.lexists(file) and not force:
+        problem = f"{file} is there already"
+        raise LaunchError(problem, "Choose another name, -o FILE, or add --force to replace it.")
+
+
+@contextmanager
+def whole(file: Path) -> Iterator[Path]:
+    """What is written to the path that this gives is ``file`` in the end, whole or not at all.
+
+    Raises HistoryError when it cannot be written.
+    """
+    part = file.with_name(f"{file.name}.part")
+    try:
+        yield part
+        part.replace(file)
+    except OSError as error:
+        problem = f"{file} cannot be written: {error.strerror or error}"
+        raise HistoryError(problem, "Choose another place: -o FILE") from error
+    finally:
+        with suppress(OSError):
+            part.unlink()
+
+
+def one_thread() -> None:
+    """For who needs numpy soon: threads for small matrices cost far more than they bring, where others compute too."""
+    os.environ.update(dict.fromkeys(THREADS, "1"))
 
 
 def claim_of(location: Location) -> Path | None:

@@ -59,8 +59,8 @@ def words() -> Mapping[str, Sequence[str]]:
     found: dict[str, Sequence[str]] = {}
     for verb in VERBS:
         made = import_module(f"metaopt.cli.{FILES.get(verb, verb)}")
-        below = getattr(made, "VERBS", ())
-        found[verb] = below or (made.parser().flags if hasattr(made, "parser") else ())
+        below, kinds = getattr(made, "VERBS", ()), getattr(made, "KINDS", ())
+        found[verb] = below or [*kinds, *(made.parser().flags if hasattr(made, "parser") else ())]
     return found
 
 

@@ -2,11 +2,10 @@
 
 import argparse
 import sys
-from contextlib import suppress
 from pathlib import Path
 
-from metaopt.cli.base import history_at
-from metaopt.errors import HistoryError, LaunchError
+from metaopt.cli.base import history_at, unless_there, whole
+from metaopt.errors import LaunchError
 from metaopt.history import history_of
 from metaopt.rows import FORMATS, Table, curves, trials, write_parquet
 
@@ -18,9 +17,8 @@ def run(options: argparse.Namespace) -> int:
     if kind == "parquet" and file is None:
         problem = "parquet is no text to be printed"
         raise LaunchError(problem, "Say where it goes: -o FILE.parquet")
-    if file is not None and file.exists() and not options.force:
-        problem = f"{file} is there already"
-        raise LaunchError(problem, "Choose another name, or add --force to replace it.")
+    if file is not None:
+        unless_there(file, force=options.force)
     history = history_of(history_at(options.history))
     table = curves(history) if options.curves else trials(history)
     if file is None:
@@ -40,18 +38,9 @@ def _format(file: Path | None) -> str:
 
 
 def _write(table: Table, kind: str, file: Path) -> None:
-    """The whole ``file``, or none: it is written beside its place first."""
-    part = file.with_name(f"{file.name}.part")
-    try:
+    with whole(file) as part:
         if kind == "parquet":
             write_parquet(table, part)
         else:
             with part.open("w", encoding="utf-8", newline="") as opened:
                 FORMATS[kind](table, opened)
-        part.replace(file)
-    except OSError as error:
-        problem = f"{file} cannot be written: {error.strerror or error}"
-        raise HistoryError(problem, "Choose another place.") from error
-    finally:
-        with suppress(OSError):
-            part.unlink()

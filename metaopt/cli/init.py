@@ -31,8 +31,7 @@ def parser() -> Parser:
 def main(argv: Sequence[str]) -> int:
     """The verb; gives the exit status."""
     asked = parser().parse_args(argv)
-    from metaopt.cli.base import output, say  # noqa: PLC0415 - help needs nothing of this
-    from metaopt.errors import LaunchError  # noqa: PLC0415 - the same
+    from metaopt.cli.base import output, say, unless_there, whole  # noqa: PLC0415 - help needs nothing of this
 
     text = _text(asked.script)
     if asked.output == "-":
@@ -40,15 +39,9 @@ def main(argv: Sequence[str]) -> int:
             say(text.rstrip("\n"))
         return 0
     file = Path(asked.output)
-    try:
-        with file.open("w" if asked.force else "x", encoding="utf-8") as opened:
-            opened.write(text)
-    except FileExistsError:
-        problem = f"{file} is there already"
-        raise LaunchError(problem, "Choose another name, -o FILE, or add --force to replace it.") from None
-    except OSError as error:
-        problem = f"{file} cannot be written: {error.strerror or error}"
-        raise LaunchError(problem, "Choose another place: -o FILE") from None
+    unless_there(file, force=asked.force)
+    with whole(file) as part:
+        part.write_text(text, encoding="utf-8")
     say(f"{file} is written.  Edit its space and its objective, then:  metaopt check {file}")
     return 0
 

@@ -47,6 +47,7 @@ def _past(experiment: "Experiment", trial: float | None) -> tuple[Sequence["Past
     from metaopt.errors import HistoryMissing, LaunchError  # noqa: PLC0415 - help needs nothing of this
     from metaopt.forecast import Past, known  # noqa: PLC0415 - the same
     from metaopt.history import history_of  # noqa: PLC0415 - the same
+    from metaopt.scalars import write_duration  # noqa: PLC0415 - the same
 
     found: Sequence[Past] = []
     left = experiment.trials
@@ -61,12 +62,12 @@ def _past(experiment: "Experiment", trial: float | None) -> tuple[Sequence["Past
             ) from None
     if trial is not None:
         each = Past(trial, ((1, {measure.metric: 0.0 for measure in experiment.goals.measures}),))
-        return [each], f"{_clock(trial)} each, as you say", left
+        return [each], f"{write_duration(trial)} each, as you say", left
     if not found:
         problem = f"{experiment.location}: no trial has ended there, so nobody knows how long one takes"
         raise LaunchError(problem, "Say it: --trial 10m")
     spread = sorted(each.seconds for each in found)
-    span = f"{_clock(spread[0])} to {_clock(spread[-1])}, median {_clock(median(spread))}"
+    span = f"{write_duration(spread[0])} to {write_duration(spread[-1])}, median {write_duration(median(spread))}"
     return found, f"{span}, as the {len(found)} that have run to their ends", left
 
 
@@ -74,12 +75,13 @@ def _lines(
     experiment: "Experiment", told: tuple[Sequence["Past"], str, int], workers: int, seconds: float
 ) -> Sequence[str]:
     from metaopt.forecast import forecast  # noqa: PLC0415 - help needs nothing of this
+    from metaopt.scalars import write_duration  # noqa: PLC0415 - the same
 
     past, source, left = told
     found = forecast(experiment, past, workers, seconds)
     part = "" if found.simulated == workers else f"; {found.simulated} workers simulated for all"
     lines = [
-        f"{experiment.name}: {workers} workers for {_clock(seconds)}, trials of {source}{part}",
+        f"{experiment.name}: {workers} workers for {write_duration(seconds)}, trials of {source}{part}",
         f"room for  {found.ended:,} trials: {_states(experiment, found)}",
         f"busy      {found.busy:.1%} of the workers' time; {found.useful:.1%} in trials that ended",
     ]
@@ -88,7 +90,10 @@ def _lines(
     if left > found.ended:
         return [*lines, f"done      not with this: {left} trials are left to do"]
     with_end = forecast(experiment, past, workers, seconds, left)
-    return [*lines, f"done      after {_clock(with_end.took)}: {left} trials are left to do, {with_end.busy:.1%} busy"]
+    return [
+        *lines,
+        f"done      after {write_duration(with_end.took)}: {left} trials are left to do, {with_end.busy:.1%} busy",
+    ]
 
 
 def _states(experiment: "Experiment", found: "Forecast") -> str:
@@ -97,11 +102,3 @@ def _states(experiment: "Experiment", found: "Forecast") -> str:
     parts += [f"{found.failed:,} failed"] if found.failed else []
     parts += [f"and {found.cut:,} cut off by the end"] if found.cut else []
     return ", ".join(parts)
-
-
-def _clock(seconds: float) -> str:
-    """Hours, minutes and seconds; of a short time the tenths too."""
-    if seconds < 60:  # noqa: PLR2004 - a minute
-        return f"{seconds:.1f} s"
-    hours, rest = divmod(round(seconds), 3600)
-    return f"{hours}:{rest // 60:02}:{rest % 60:02}"

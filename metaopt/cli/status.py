@@ -86,12 +86,9 @@ def _account(location: "Location", history: "History") -> Iterator[tuple[str, st
 
 def _failures(history: "History") -> dict[str, list[int]]:
     """The failed trials by the last line that each has left, the most frequent first."""
-    found: dict[str, list[int]] = defaultdict(list)
-    for trial in history.trials.values():
-        if trial.state == "failed" and not trial.outside:
-            lines = [line.strip() for line in trial.error.splitlines() if line.strip()]
-            found[lines[-1][:200] if lines else "no reason is known"].append(trial.number)
-    return dict(sorted(found.items(), key=lambda item: -len(item[1])))
+    from metaopt.figures.account import failures  # noqa: PLC0415 - help needs nothing of this
+
+    return {line: [trial.number for trial in those] for line, those in failures(history.trials.values()).items()}
 
 
 def _writer(location: "Location") -> dict[str, Any]:

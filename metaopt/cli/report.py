@@ -1,0 +1,45 @@
+"""metaopt report: all that is worth keeping of a study, as one web page that needs no network."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from metaopt.cli.parser import HISTORY, Parser
+
+EPILOG = """  metaopt report exp.yaml                  # writes report.html
+  metaopt report exp.yaml -o digits.html --force
+
+The best trials, all figures (see metaopt plot), the failures, the experiment, the versions.  Also of a run in progress.
+Needs matplotlib: pip install 'metaopt[plot]'."""
+
+
+def parser() -> Parser:
+    """Its command line."""
+    made = Parser("report", __doc__, EPILOG)
+    made.add_argument("history", nargs="?", help=HISTORY)
+    made.add_argument("-o", "--output", default="report.html", metavar="FILE", help="default: report.html")
+    made.add_argument("--force", action="store_true", help="replace FILE if it is there")
+    return made
+
+
+def main(argv: Sequence[str]) -> int:
+    """The verb; gives the exit status."""
+    options = parser().parse_args(argv)
+    from metaopt.cli.base import chosen, line_of, one_thread, output, say, unless_there, whole  # noqa: PLC0415 - help needs no such
+
+    file = Path(options.output)
+    unless_there(file, force=options.force)
+    one_thread()
+
+    from metaopt.figures.account import account_of  # noqa: PLC0415 - not for who has asked for what cannot be
+    from metaopt.plots.style import styled  # noqa: PLC0415 - the same
+    from metaopt.reportpage import report  # noqa: PLC0415 - the same
+
+    with styled():  # or there is no matplotlib: that is said before a long history is read
+        account = account_of(chosen(options.history))
+    best = account.history.best
+    line = line_of(account.location, account.history.experiment, best) if best else ""
+    with whole(file) as part:
+        part.write_bytes(report(account, line))
+    with output():
+        say(f"{file} is written.")
+    return 0

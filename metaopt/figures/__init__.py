@@ -1,0 +1,1 @@
+"""What the plots and the report of a study show, as numbers: nothing here draws."""

@@ -1,0 +1,97 @@
+"""A study as its plots see it: what became of its trials, and the story of its workers."""
+
+import math
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+
+from metaopt.errors import NoResult
+from metaopt.figures.timeline import Interval, Span, Timeline
+from metaopt.history import History, history_of
+from metaopt.location import Location
+from metaopt.space import Space
+from metaopt.trial import ENDED, State, Trial
+
+WORDS = 200
+
+
+@dataclass
+class Account:
+    """``history`` and ``timeline`` of the study at ``location``; what is computed of them is computed once."""
+
+    location: Location
+    history: History
+    timeline: Timeline
+
+    def nothing(self, why: str, hint: str = "metaopt status  tells how it stands.") -> NoResult:
+        """What is to be raised where there is nothing to be seen."""
+        return NoResult(f"{self.location}: {why}", hint)
+
+    @cached_property
+    def counted(self) -> list[Trial]:
+        """All trials that count: those that are not outside the space."""
+        return [trial for trial in self.history.trials.values() if not trial.outside]
+
+    @cached_property
+    def ended(self) -> list[Trial]:
+        """Those that have ended, in that order."""
+        return sorted((t for t in self.counted if t.state in ENDED), key=lambda t: (t.ended or 0.0, t.number))
+
+    @cached_property
+    def completed(self) -> list[Trial]:
+        """Those that have completed, in that order; raises NoResult when there is none."""
+        found = [trial for trial in self.ended if trial.objectives]
+        if not found:
+            problem = "no trial has a result yet"
+            raise self.nothing(problem)
+        return found
+
+    @cached_property
+    def ranked(self) -> list[Trial]:
+        """Those, the best first: the Pareto set, then the feasible ones by the first objective."""
+        front = {trial.number: place for place, trial in enumerate(self.history.pareto)}
+        sign = self.history.objective.sign
+
+        def place(trial: Trial) -> tuple[float, bool, float, int]:
+            return front.get(trial.number, math.inf), not trial.feasible, sign * trial.objectives[0], trial.number
+
+        return sorted(self.completed, key=place)
+
+    @cached_property
+    def space(self) -> Space:
+        """What was searched, as it is now; raises NoResult when that is not known."""
+        if "space" not in self.history.experiment:
+            problem = "this history does not tell what space was searched"
+            raise self.nothing(problem)
+        return Space.parse(self.history.experiment["space"])
+
+    @cached_property
+    def spans(self) -> list[Span]:
+        """All attempts; raises NoResult when nothing has been begun."""
+        found = self.timeline.spans(self.history.trials)
+        if not found:
+            problem = "no trial has been begun yet"
+            raise self.nothing(problem)
+        return found
+
+    @cached_property
+    def there(self) -> list[Interval]:
+        """When workers were there."""
+        return self.timeline.there()
+
+
+def account_of(location: Location) -> Account:
+    """Of the study at ``location``; raises HistoryError as ``history_of`` does."""
+    timeline = Timeline()
+    return Account(location, history_of(location, timeline.take), timeline)
+
+
+def failures(trials: Iterable[Trial]) -> dict[str, list[Trial]]:
+    """The failed ones of ``trials`` by the last line that each has left, the most frequent first."""
+    found: dict[str, list[Trial]] = defaultdict(list)
+    for trial in trials:
+        if trial.state is State.FAILED and not trial.outside:
+            lines = [line.strip() for line in trial.error.splitlines() if line.strip()]
+            found[lines[-1][:WORDS] if lines else "no reason is known"].append(trial)
+    return dict(sorted(found.items(), key=lambda item: -len(item[1])))
