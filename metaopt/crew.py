@@ -1,6 +1,6 @@
 """Who works for a run, and on what."""
 
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -44,3 +44,36 @@ class Crew:
     def resumes(self) -> bool:
         """Whether another attempt goes on from where the last one was stopped."""
         return bool(self.experiment.get("resumes"))
+
+
+class Crews:
+    """The crews of all runs that are under way, and by which number this run's is found."""
+
+    __slots__ = ()
+    run: int
+    crews: defaultdict[int, Crew]
+
+    @property
+    def workers(self) -> dict[int, Worker]:
+        """The workers of this run, by their number."""
+        return self.crews[self.run].workers
+
+    @property
+    def idle(self) -> dict[int, None]:
+        """Those of them without a trial, in the order in which they became free."""
+        return self.crews[self.run].idle
+
+    @property
+    def waiting(self) -> deque[int]:
+        """The trials that wait for them, in order."""
+        return self.crews[self.run].waiting
+
+    @property
+    def busy(self) -> int:
+        """How many workers run a trial."""
+        return len(self.workers) - len(self.idle)
+
+    @property
+    def resumes(self) -> bool:
+        """Whether another attempt goes on from where the last one was stopped."""
+        return self.crews[self.run].resumes

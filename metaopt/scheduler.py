@@ -11,6 +11,7 @@ from metaopt.doubts import doubts
 from metaopt.durations import Durations
 from metaopt.evidence import Evidence
 from metaopt.given import Given
+from metaopt.judge import Judge
 from metaopt.limits import Limits
 from metaopt.messages import (
     Adopted,
@@ -55,6 +56,7 @@ class Scheduler:
         """Go on from ``study``, which may have a past; the stopper and the optimizer are told of it."""
         self.shared = shared
         self.study, self.limits, self.stopper = study, limits, stopper
+        self._judge = Judge(study, stopper)
         self.durations = Durations(study)
         self.facts: list[Fact] = []
         self.warnings, self.news, self.draining = list[str](), list[str](), ""
@@ -69,10 +71,7 @@ class Scheduler:
         self._gone: set[int] = set()
         self._standing_by: dict[int, str] = {}
         self._evidence, self._suspects = Evidence(), dict[str, str]()
-        self._seen: dict[int, int] = {}
         self._claims: list[Claim] = []
-        for number in [*study.open, *study.ended]:
-            self._verdict(number)
 
     @property
     def complete(self) -> bool:
@@ -109,6 +108,7 @@ class Scheduler:
             self._stood_down(now, ill)
         decided += [*self._assignments(now), *self._what_next(now)]
         claims, self._claims = self._claims, []
+        self.warnings += self._judge.failures()
         return [*decided, *claims]
 
     def _apply(self, now: float, fact: Fact) -> bool:
@@ -187,7 +187,7 @@ class Scheduler:
             case Reported(_, trial, _, _) if applied:
                 reported[trial] = None
             case Assign(_, trial, _, _):
-                self._seen.pop(trial, None)
+                self._judge.forget(trial)
             case Suggested() if event.run == self.study.run:
                 self._asked_at = None
             case Adopted(runs):
@@ -260,7 +260,7 @@ class Scheduler:
         running = self.study.workers.values() if self.draining else ()
         for number in [*reported, *(worker.trial for worker in running if worker.trial is not None)]:
             trial = self.study.trials[number]
-            pruned = self._verdict(number) if number in reported else ""
+            pruned = self._judge.verdict(number) if number in reported else ""
             if trial.run != self.study.run:
                 continue
             if trial.state is State.RUNNING and trial.worker is not None and (self.draining or pruned):
@@ -269,19 +269,6 @@ class Scheduler:
                 self._apply(now, stop)
                 stops.append(stop)
         return stops
-
-    def _verdict(self, number: int) -> str:
-        """Show the stopper what is new of a trial: why it should stop, or nothing."""
-        trial, metric, sign = self.study.trials[number], self.study.objective.metric, self.study.objective.sign
-        new = trial.points[self._seen.get(number, 0) :]
-        self._seen[number] = len(trial.points)
-        curve = [(step, sign * values[metric]) for step, values in new if metric in values]
-        try:
-            why = self.stopper.should_stop(number, curve) if curve else ""
-        except Exception as error:  # noqa: BLE001 - a rule of the user's; it must not end the run
-            self.warnings.append(f"the stopper failed on trial {number}, which goes on: {error!r}")
-            return ""
-        return f"{why} (values are negated: more is better)" if why and sign < 0 else why
 
     def _assignments(self, now: float) -> list[Command]:
         """Give the waiting trials to the idle workers, first come, first served."""
@@ -293,7 +280,7 @@ class Scheduler:
             worker, trial = pair
             assign = Assign(worker, trial.number, trial.attempts + 1, trial.params)
             self._apply(now, assign)
-            self._seen.pop(trial.number, None)
+            self._judge.forget(trial.number)
             commands.append(assign)
         return commands
 

@@ -5,12 +5,12 @@ The scheduler applies each fact as it happens, a resumed run and ``metaopt.histo
 same facts in the same order always give the same state.  Nothing here decides.
 """
 
-from collections import Counter, defaultdict, deque
+from collections import Counter, defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, assert_never
 
-from metaopt.crew import Crew, Worker
+from metaopt.crew import Crew, Crews, Worker
 from metaopt.faults import blames_gpu
 from metaopt.front import Front
 from metaopt.goals import Goals
@@ -40,7 +40,7 @@ from metaopt.trial import ACTIVE, OUTSIDE, State, Trial
 
 
 @dataclass(slots=True)
-class Study:
+class Study(Crews):
     """All trials and workers of one study; ``apply`` is the only way to change it, ``report`` a part of it.
 
     ``run`` is the number of this run, or of the last one; ``workers``, ``idle`` and ``waiting`` are its own, ``crews``
@@ -88,34 +88,9 @@ class Study:
         return min(exceeding, key=lambda trial: (sum(max(e, 0.0) for e in trial.excess), trial.number), default=None)
 
     @property
-    def workers(self) -> dict[int, Worker]:
-        """The workers of this run, by their number."""
-        return self.crews[self.run].workers
-
-    @property
-    def idle(self) -> dict[int, None]:
-        """Those of them without a trial, in the order in which they became free."""
-        return self.crews[self.run].idle
-
-    @property
-    def waiting(self) -> deque[int]:
-        """The trials that wait for them, in order."""
-        return self.crews[self.run].waiting
-
-    @property
-    def busy(self) -> int:
-        """How many workers run a trial."""
-        return len(self.workers) - len(self.idle)
-
-    @property
     def counted(self) -> int:
         """How many of the total there are."""
         return len(self.open) + len(self.ended)
-
-    @property
-    def resumes(self) -> bool:
-        """Whether another attempt goes on from where the last one was stopped."""
-        return self.crews[self.run].resumes
 
     def is_late(self, worker: int, number: int, attempt: int) -> bool:
         """Whether an attempt is no longer under way, as when its worker was thought lost: no word about it counts."""
