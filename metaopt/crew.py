@@ -19,7 +19,7 @@ class Worker:
 
 @dataclass(slots=True)
 class Crew:
-    """The workers of one run, those of them without a trial, and the trials that wait for them, in order.
+    """The workers of one run, those of them without a trial, the trials that wait for them, in order, and the paused.
 
     ``experiment`` is what its own file says; ``lost`` are the nodes that died before it.  When it is ``closed``, the
     run has ended, and what waits is to be had by others.  ``quarantined`` are the GPUs that no trial is run on any
@@ -30,6 +30,7 @@ class Crew:
     workers: dict[int, Worker] = field(default_factory=dict)
     idle: dict[int, None] = field(default_factory=dict)
     waiting: deque[int] = field(default_factory=deque)
+    paused: dict[int, None] = field(default_factory=dict)
     closed: bool = False
     lost: tuple[str, ...] = ()
     quarantined: dict[str, str] = field(default_factory=dict)
@@ -44,6 +45,13 @@ class Crew:
     def resumes(self) -> bool:
         """Whether another attempt goes on from where the last one was stopped."""
         return bool(self.experiment.get("resumes"))
+
+    def withdraw(self, number: int) -> None:
+        """A trial does not wait any more, nor is it paused."""
+        if number in self.paused:
+            del self.paused[number]
+        else:
+            self.waiting.remove(number)
 
 
 class Crews:
@@ -67,6 +75,11 @@ class Crews:
     def waiting(self) -> deque[int]:
         """The trials that wait for them, in order."""
         return self.crews[self.run].waiting
+
+    @property
+    def paused(self) -> dict[int, None]:
+        """The trials that may go on, should they turn out to be among the best, in the order in which they paused."""
+        return self.crews[self.run].paused
 
     @property
     def busy(self) -> int:

@@ -106,7 +106,8 @@ class Scheduler:
         self._begin(now)
         for ill in on_ill_gpus(self.study, self._suspects):
             self._stood_down(now, ill)
-        decided += [*self._assignments(now), *self._what_next(now)]
+        self._thaw(now)
+        decided += [*self._observations(), *self._assignments(now), *self._what_next(now)]
         claims, self._claims = self._claims, []
         self.warnings += self._judge.failures()
         return [*decided, *claims]
@@ -187,7 +188,7 @@ class Scheduler:
             case Reported(_, trial, _, _) if applied:
                 reported[trial] = None
             case Assign(_, trial, _, _):
-                self._judge.forget(trial)
+                self._judge.again(trial)
             case Suggested() if event.run == self.study.run:
                 self._asked_at = None
             case Adopted(runs):
@@ -244,7 +245,8 @@ class Scheduler:
                 self._suspects.setdefault(gpu, why)
         ended = [self.study.trials[number] for number in self.study.ended[self._observed :]]
         self._observed += len(ended)
-        self._hopeful = self._hopeful or any(trial.state is not State.FAILED for trial in ended)
+        paused = self.study.tally[State.PAUSED] > 0
+        self._hopeful = self._hopeful or paused or any(trial.state is not State.FAILED for trial in ended)
         failures = len(self.study.ended) - self._past
         if not self._hopeful and 0 < self.limits.give_up_after <= failures:
             self._drain(f"the first {failures} trials all failed")
@@ -264,11 +266,19 @@ class Scheduler:
             if trial.run != self.study.run:
                 continue
             if trial.state is State.RUNNING and trial.worker is not None and (self.draining or pruned):
-                reason = "interrupted" if self.draining else "pruned"
+                reason = "interrupted" if self.draining else "paused" if self._judge.pauses else "pruned"
                 stop = Stop(trial.worker, number, trial.attempts, reason, self.draining or pruned)
                 self._apply(now, stop)
                 stops.append(stop)
         return stops
+
+    def _thaw(self, now: float) -> None:
+        """Go on with paused trials that are worth it by now, before anything new; when nothing is to come, end them."""
+        while not self.draining and self._fits(now) and (thawed := self._judge.thawed()) is not None:
+            self._apply(now, thawed)
+        if (self._missing <= 0 or self.exhausted) and not self.draining:
+            for abandoned in self._judge.abandoned():
+                self._apply(now, abandoned)
 
     def _assignments(self, now: float) -> list[Command]:
         """Give the waiting trials to the idle workers, first come, first served."""
@@ -280,7 +290,7 @@ class Scheduler:
             worker, trial = pair
             assign = Assign(worker, trial.number, trial.attempts + 1, trial.params)
             self._apply(now, assign)
-            self._judge.forget(trial.number)
+            self._judge.again(trial.number)
             commands.append(assign)
         return commands
 
@@ -298,7 +308,9 @@ class Scheduler:
         if self.finished:
             return [Release(worker) for worker in self._leave()]
         if self.study.idle and not self.study.waiting and not self.draining:
-            self._adopt(*(run for run, crew in self.study.crews.items() if crew.closed and crew.waiting))
+            self._adopt(
+                *(run for run, crew in self.study.crews.items() if crew.closed and (crew.waiting or crew.paused))
+            )
         free = hungry(self.study)
         waiting = len(self.study.waiting) if not free or next_pair(self.study) is not None else 0
         missing = min(free + self._ahead - waiting, self._missing - self._kept)

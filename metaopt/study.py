@@ -15,6 +15,7 @@ from metaopt.faults import blames_gpu
 from metaopt.front import Front
 from metaopt.goals import Goals
 from metaopt.messages import (
+    Abandoned,
     Adopted,
     Assign,
     Closed,
@@ -33,6 +34,7 @@ from metaopt.messages import (
     StoodDown,
     Stop,
     Suggested,
+    Thawed,
 )
 from metaopt.objective import Objective
 from metaopt.space import Space
@@ -139,6 +141,8 @@ class Study(Crews):
                 self._take_over(time, run, {other: self.crews.pop(other) for other in runs if other in self.crews})
             case Revised():
                 self._revised(time, fact)
+            case Thawed() | Abandoned():
+                return self._decided(time, fact, run)
             case Interrupted() | Renewed():
                 pass
             case _:
@@ -235,7 +239,7 @@ class Study(Crews):
         gone = self.crews.pop(run, Crew())
         self.crews[run] = Crew(gone.experiment, closed=True)
         self._take_over(time, run, {run: gone})
-        if not self.crews[run].waiting:
+        if not (self.crews[run].waiting or self.crews[run].paused):
             del self.crews[run]
 
     def _revised(self, time: float, fact: Revised) -> None:
@@ -245,7 +249,7 @@ class Study(Crews):
             if trial.number not in dropped:
                 trial.params = space.filled(trial.params, fact.added)
             elif trial.number in self.open:
-                self.crews[trial.run].waiting.remove(trial.number)
+                self.crews[trial.run].withdraw(trial.number)
                 trial.why, trial.started = OUTSIDE, None
                 self._end(time, trial, State.STOPPED)
         back = [n for n, trial in self.trials.items() if trial.outside and n not in dropped]
@@ -266,6 +270,7 @@ class Study(Crews):
         crew, killers = self.crews[run], set()
         for other in gone.values():
             crew.waiting.extend(other.waiting)
+            crew.paused |= other.paused
             killers |= {each.trial for each in other.workers.values() if each.host.partition(".")[0] in crew.lost}
         for number in sorted(self.open, reverse=True):
             trial = self.trials[number]
@@ -280,12 +285,30 @@ class Study(Crews):
         """End a trial that was stopped for good; make another attempt at one that was only interrupted."""
         if trial.stop == "pruned":
             self._end(time, trial, State.STOPPED)
+        elif trial.stop == "paused":
+            self._move(trial, State.PAUSED)
+            trial.ended, trial.pid = time, None
+            self.crews[trial.run].paused[trial.number] = None
         else:
             if self.crews[trial.run].resumes and trial.stop:
                 trial.saved += time - (time if trial.started is None else trial.started)
             self._move(trial, State.WAITING)
             trial.worker = trial.pid = None
             self.crews[trial.run].waiting.appendleft(trial.number)
+
+    def _decided(self, time: float, fact: Thawed | Abandoned, run: int) -> bool:
+        """What is to become of a paused trial."""
+        trial = self.trials.get(fact.trial)
+        if trial is None or (trial.state, trial.attempts, trial.run) != (State.PAUSED, fact.attempt, run):
+            return False
+        self.crews[trial.run].withdraw(trial.number)
+        if isinstance(fact, Thawed):
+            trial.thaw()
+            self._move(trial, State.WAITING)
+            self.crews[run].waiting.appendleft(trial.number)
+        else:
+            self._end(time if trial.ended is None else trial.ended, trial, State.STOPPED)
+        return True
 
     def _end(self, time: float, trial: Trial, state: State, error: str = "") -> None:
         self._move(trial, state)

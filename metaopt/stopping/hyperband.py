@@ -7,7 +7,7 @@ each sum(n_b) trials in a row, by their numbers, the first n_0 are in bracket 0,
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 
 from metaopt.stopping.ladder import Ladder
 from metaopt.stopping.settings import check_least
@@ -40,3 +40,10 @@ class Hyperband:
             for rung in ladder.take(trial, step, value):
                 why = why or ladder.cut(trial, rung)
         return f"hyperband, bracket {bracket}: {why}" if why else ""
+
+    def promote(self, paused: Container[int]) -> tuple[int, str] | None:
+        """Which of the ``paused`` trials should go on now, and why; those of the first bracket come first."""
+        for bracket, ladder in dict(self._turn).items():
+            for trial, _, why in ladder.promising(paused):
+                return trial, f"hyperband, bracket {bracket}: {why}"
+        return None

@@ -9,7 +9,7 @@ by this one or by another, or that ``last`` is the step at which they end.
 import math
 from bisect import bisect_left, bisect_right, insort
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from dataclasses import dataclass, field
 
 from metaopt.stopping.settings import check_least
@@ -29,7 +29,10 @@ class Climb:
 
 
 class Ladder:
-    """Which trials have reached which rung, with what value; of a trial that began again the last beginning counts."""
+    """Which trials have reached which rung, with what value; of a trial that began again the last beginning counts.
+
+    ``rungs`` has all that were on each, the best first; a trial stands on the last one that it has reached.
+    """
 
     def __init__(self, rule: str, first: float, reduction: float, last: float | None) -> None:
         """Raise PluginError when a setting of ``rule`` makes no sense."""
@@ -40,6 +43,7 @@ class Ladder:
         self.steps = [float(first)]
         self.climbs: dict[int, Climb] = {}
         self.rungs: list[list[tuple[float, int]]] = [[]]
+        self._stand: list[list[tuple[float, int]]] = [[]]
         self._reduction, self._last = reduction, last
         self._passed: Counter[int] = Counter()
 
@@ -67,20 +71,37 @@ class Ladder:
 
     def cut(self, trial: int, rung: int) -> str:
         """Why a trial goes no further when the best one in ``reduction`` does, ties included; or nothing."""
+        goes_on, why = self._judged(trial, rung)
+        return "" if goes_on else why
+
+    def promising(self, paused: Container[int]) -> Iterator[tuple[int, int, str]]:
+        """(trial, rung, why) of the ``paused`` trials that would not be cut now, from the top rung down, best first."""
+        for rung in reversed(range(len(self.rungs))):
+            for _, trial in self._stand[rung]:
+                goes_on, why = self._judged(trial, rung)
+                if not goes_on:
+                    break
+                if trial in paused:
+                    yield trial, rung, why
+
+    def _judged(self, trial: int, rung: int) -> tuple[bool, str]:
+        """Whether a trial goes on beyond a rung, and how it stands there."""
         value, there = self.climbs[trial].on[rung], self.rungs[rung]
         rank, best = bisect_left(there, (value,)) + 1, math.ceil(len(there) / self._reduction)
-        if len(there) < self._reduction or rank <= best:
-            return ""
-        return f"{value:.6g} at step {self.steps[rung]:g} is number {rank} of {len(there)} there, and {best} go on"
+        why = f"{value:.6g} at step {self.steps[rung]:g} is number {rank} of {len(there)} there, and {best} go on"
+        return len(there) < self._reduction or rank <= best, why
 
     def _climb(self, trial: int, climb: Climb, step: float, value: float) -> None:
         while self.steps[-1] <= step < math.inf:
             self.steps.append(self.steps[-1] * self._reduction)
             self.rungs.append([])
+            self._stand.append([])
         rung = bisect_right(self.steps, step) - 1
         if rung > climb.rung:
+            self._leave(trial, climb)
             climb.rung, climb.on[rung], climb.before[rung] = rung, value, climb.value
             insort(self.rungs[rung], (value, trial))
+            insort(self._stand[rung], (value, trial))
         climb.step, climb.value = step, value
 
     def _goes_on(self, rung: int, step: float) -> bool:
@@ -94,6 +115,13 @@ class Ladder:
         climb = self.climbs.pop(trial, None)
         if climb is not None:
             self._passed[climb.passed] -= 1
+            self._leave(trial, climb)
             for rung, value in climb.on.items():
                 del self.rungs[rung][bisect_left(self.rungs[rung], (value, trial))]
         self._passed[-1] += 1
+
+    def _leave(self, trial: int, climb: Climb) -> None:
+        """It stands no longer on the last rung that it has reached."""
+        if climb.rung >= 0:
+            stand = self._stand[climb.rung]
+            del stand[bisect_left(stand, (climb.on[climb.rung], trial))]

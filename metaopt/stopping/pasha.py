@@ -12,7 +12,7 @@ also become shorter again, and depends on nothing but the curves.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from itertools import combinations
 
 from metaopt.stopping.ladder import Ladder
@@ -34,6 +34,11 @@ class Pasha:
             for rung in self._ladder.take(trial, step, value):
                 why = why or self._ladder.cut(trial, rung) or self._top(trial, rung)
         return f"pasha: {why}" if why else ""
+
+    def promote(self, paused: Container[int]) -> tuple[int, str] | None:
+        """Which of the ``paused`` trials should go on now, and why; the one on the highest rung first."""
+        going = ((trial, why) for trial, rung, why in self._ladder.promising(paused) if not self._top(trial, rung))
+        return next(((trial, f"pasha: {why}") for trial, why in going), None)
 
     def _top(self, trial: int, rung: int) -> str:
         """Why a trial goes no further than to the top rung, if this is the top one and it is not in the lead."""

@@ -84,6 +84,8 @@ def _of_trials() -> list[Expression]:
         "starts": ("Started", ()),
         "stops": ("Stop", ("reason",)),
         "ends": ("Finished", ("outcome", "error", "ended", "usage")),
+        "thaws": ("Thawed", ()),
+        "leaves": ("Abandoned", ()),
     }
     about: Expression = {
         to: {"$push": when(equal("$kind", kind), {name: f"${name}" for name in (*names, *more)}, "$$REMOVE")}
@@ -150,6 +152,7 @@ def _attempts() -> list[Expression]:
         "stop": first_of("$stops", mine),
         "start": {"$last": {"$filter": {"input": "$starts", "cond": mine}}},
         "over": first_of(a_list("$overs"), {"$and": [{"$gt": ["$$this.order", "$$a.order"]}, ends_it]}),
+        "after": switch([(first_of("$thaws", mine), "waiting"), (first_of("$leaves", mine), "stopped")], "paused"),
         "first": {"$getField": {"field": "first", "input": first_of("$reports", mine)}},
     }
     about = {
@@ -159,6 +162,7 @@ def _attempts() -> list[Expression]:
         "limit": {"$ifNull": ["$$a.limit", 2]},
         "resumes": "$$a.resumes",
         "stop": "$$stop.reason",
+        "after": "$$after",
         "first": "$$first",
         "started": {"$ifNull": ["$$start.time", "$$a.time"]},
     }
@@ -205,7 +209,9 @@ def _result() -> list[Expression]:
 def _state() -> Expression:
     """Where the trial stands, given its ``flaw``, if it has one."""
     losses = {"$size": {"$filter": {"input": "$tries", "cond": {"$in": ["$$this.how", ["lost", "killed"]]}}}}
-    again = when(equal("$last.stop", "pruned"), "stopped", "waiting")
+    again = switch(
+        [(equal("$last.stop", "pruned"), "stopped"), (equal("$last.stop", "paused"), "$last.after")], "waiting"
+    )
     given_back = {"$or": [{"$lt": [losses, "$last.limit"]}, {"$gt": ["$last.stop", None]}]}
     states = [
         ({"$not": "$last"}, "waiting"),
@@ -219,7 +225,7 @@ def _state() -> Expression:
 
 def _row() -> Expression:
     """All that is known of the trial."""
-    has_ended = {"$in": ["$state", ["completed", "failed", "stopped"]]}
+    has_ended = {"$in": ["$state", ["completed", "failed", "stopped", "paused"]]}  # of paused ones, the attempt
     holds = {"$not": [{"$gt": [{"$max": "$excess"}, 0]}]}
     return {
         "_id": "$_id",
