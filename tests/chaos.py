@@ -49,15 +49,24 @@ def play(params, trial):
 
 
 class Impatient:
-    """A stopper that ends what never ends, and fails on one in ten others."""
+    """A stopper that ends what never ends, and fails on one in ten others; some it pauses for a while, if it may."""
+
+    def __init__(self, *, pauses):
+        self._pauses, self._for_now = pauses, {}
 
     def should_stop(self, trial, points):
         (step, value) = points[-1]
-        if not ENDLESS <= abs(value) < math.inf:
-            if trial % 10 == 0:
-                raise ArithmeticError(value)
-            return ""
-        return "it does not end" if step > 2 + trial % 3 else ""
+        if ENDLESS <= abs(value) < math.inf:
+            return "it does not end" if step > 2 + trial % 3 else ""
+        if trial % 10 == 0:
+            raise ArithmeticError(value)
+        if self._pauses and trial % 4 == 1 and step > 1:
+            self._for_now[trial] = None
+            return "for now"
+        return ""
+
+    def promote(self, paused):
+        return next(((trial, "it has waited") for trial in self._for_now if trial in paused), None)
 
 
 class SlowDisk(Recorder):

@@ -41,7 +41,7 @@ class SimulatedHub:
         leap: float = -math.inf,
         resumes: bool = False,
     ) -> None:
-        self._script, self.grace, self._leap, self._resumes = script, grace, leap, resumes
+        self._script, self.grace, self._leap, self._saves = script, grace, leap, resumes
         self._saved: Counter[int] = Counter()
         self._time = begin
         self._tie = count()
@@ -102,7 +102,7 @@ class SimulatedHub:
                 self._playing.pop(worker, None)
                 return True
             case Reported(worker, trial, attempt) if self._runs(worker, trial, attempt):
-                self._saved[trial] += self._resumes
+                self._saved[trial] += self._saves
                 self._play(worker)
                 return True
             case Reported():
