@@ -165,12 +165,20 @@ def test_a_trial_that_completes_or_fails_instead_of_pausing_has():
         assert talk.states()[2] == outcome
 
 
-def test_a_trial_that_goes_on_is_not_judged_where_it_has_been_before(talk):
-    talk.play(5.0, 6.0)
-    for trial in range(3, 20):  # all better, so that it would be cut now
-        talk.scheduler.stopper.should_stop(trial + 100, [(1, 1.0), (2, 1.0)])
-    assert talk.tell(2, 4.0, attempt=2) == []  # its checkpoint was one step behind
-    assert talk.tell(2, 0.5, 0.5, attempt=2, first=2) == []
+def test_a_trial_that_goes_on_is_not_judged_where_it_has_been_before():
+    talk = Talk()
+    talk.play(3.0, 2.0)
+    talk.say(Suggested(({"x": 2},)))
+    assert talk.tell(2, 1.0) == []
+    assert talk.tell(2, 4.0, first=2)  # worse than both were at step 2
+    talk.say(Finished(1, 2, 1, "stopped"))
+    for trial in (101, 102):
+        talk.scheduler.stopper.should_stop(trial, [(1, 0.9), (2, 9.0)])
+    assert Assign(1, 2, 2, {"x": 2}) in talk.say(Suggested(({"x": 3},)))
+    for trial in range(200, 220):  # all better, so that it would be cut now
+        talk.scheduler.stopper.should_stop(trial, [(1, 0.5), (2, 0.5)])
+    assert talk.tell(2, 4.0, attempt=2, first=2) == []  # its checkpoint was one step behind
+    assert talk.tell(2, 4.0, attempt=2, first=3) == []
     assert talk.states()[2] == "running"
 
 
