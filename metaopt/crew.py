@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from metaopt.messages import Joined
+
 
 @dataclass(slots=True)
 class Worker:
@@ -45,6 +47,11 @@ class Crew:
     def resumes(self) -> bool:
         """Whether another attempt goes on from where the last one was stopped."""
         return bool(self.experiment.get("resumes"))
+
+    def join(self, time: float, fact: Joined) -> None:
+        """A worker is there, and has no trial."""
+        self.workers[fact.worker] = Worker(fact.host, fact.device, time, gpus=fact.gpus)
+        self.idle[fact.worker] = None
 
     def withdraw(self, number: int) -> None:
         """A trial does not wait any more, nor is it paused."""

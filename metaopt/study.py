@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, assert_never
 
-from metaopt.crew import Crew, Crews, Worker
+from metaopt.crew import Crew, Crews
 from metaopt.faults import blames_gpu
 from metaopt.front import Front
 from metaopt.goals import Goals
@@ -120,15 +120,13 @@ class Study(Crews):
                 self._finished(time, fact)
             case Assign():
                 self._assigned(time, fact)
-            case Stop(_, number, _, reason, why):
-                self._move(self.trials[number], State.STOPPING)
-                self.trials[number].stop, self.trials[number].why = reason, why
+            case Stop():
+                self._stop(self.trials[fact.trial], fact)
             case Suggested(params):
                 self._suggested(params, run)
-            case Joined(worker, host, device):
+            case Joined(worker):
                 self._lost(time, self.crews[run], worker, "joined anew")
-                self.crews[run].workers[worker] = Worker(host, device, time, gpus=fact.gpus)
-                self.crews[run].idle[worker] = None
+                self.crews[run].join(time, fact)
             case Lost(worker, why):
                 return self._lost(time, self.crews[run], worker, why)
             case StoodDown():
@@ -167,6 +165,10 @@ class Study(Crews):
         if (worker := crew.workers.get(fact.worker)) is not None:
             worker.trial = fact.trial
             trial.device, trial.gpus = worker.device, worker.gpus
+
+    def _stop(self, trial: Trial, fact: Stop) -> None:
+        self._move(trial, State.STOPPING)
+        trial.stop, trial.why = fact.reason, fact.why
 
     def _finished(self, time: float, fact: Finished) -> None:
         trial = self.trials[fact.trial]
