@@ -210,6 +210,8 @@ class Scheduler:
         trial = self.study.trials[event.trial]
         if trial.state is State.COMPLETED and self.study.tally[State.COMPLETED] == 1:
             self.warnings += doubts(self.study, trial, judged=not isinstance(self.stopper, Never))
+        if trial.state is State.PAUSED:
+            self.news.append(f"trial {event.trial} is paused: {trial.why}")
         if event.outcome == "killed" and trial.state is State.WAITING and not trial.stop:
             why = event.error.partition("\n")[0]
             self.warnings.append(f"trial {event.trial} was killed, and is run again: {why}")
@@ -276,6 +278,7 @@ class Scheduler:
         """Go on with paused trials that are worth it by now, before anything new; when nothing is to come, end them."""
         while not self.draining and self._fits(now) and (thawed := self._judge.thawed()) is not None:
             self._apply(now, thawed)
+            self.news.append(f"trial {thawed.trial} goes on: {thawed.why}")
         if (self._missing <= 0 or self.exhausted) and not self.draining:
             for abandoned in self._judge.abandoned():
                 self._apply(now, abandoned)
@@ -302,9 +305,8 @@ class Scheduler:
         """Ask for the points that are missing, or send everybody home."""
         if self.study.waiting and not self.study.busy and not self._fits(now):
             self.interrupted = True
-            self._drain(
-                f"no trial is likely to complete in the {max(self.limits.end - now, 0):.0f} s that are left for one"
-            )
+            left = max(self.limits.end - now, 0)
+            self._drain(f"no trial is likely to complete in the {left:.0f} s that are left for one")
         if self.finished:
             return [Release(worker) for worker in self._leave()]
         if self.study.idle and not self.study.waiting and not self.draining:

@@ -89,6 +89,8 @@ def test_a_trial_that_is_not_among_the_best_is_paused_and_goes_on_when_it_is(tal
     assert commands == [Assign(1, 2, 2, {"x": 2})]  # three of five go on
     thawed = Thawed(2, 1, "asha: 4 at step 1 is number 3 of 5 there, and 3 go on")
     assert thawed in talk.scheduler.facts
+    assert talk.scheduler.news[-1] == f"trial 2 goes on: {thawed.why}"
+    assert f"trial 2 is paused: {WHY}" in talk.scheduler.news
     assert talk.study.trials[2].curve("loss") == [(1, 4.0)]
     talk.tell(2, 1.5, 3.5, attempt=2, first=2)
     observed, _ = talk.say(Finished(1, 2, 2, "completed"))
