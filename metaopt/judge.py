@@ -1,7 +1,7 @@
 """What the stopper is shown of each trial, and what it says.  Pure; the scheduler acts on it."""
 
 import math
-from collections.abc import Container
+from itertools import takewhile
 
 from metaopt.messages import Abandoned, Thawed
 from metaopt.objective import curve
@@ -21,6 +21,7 @@ class Judge:
         self._promoter = stopper if isinstance(stopper, Promoter) else None
         self._seen: dict[int, int] = {}
         self._reached: dict[int, float] = {}
+        self._paused: set[int] = set()
         self._failures = list[str]()
         for number in [*study.open, *study.ended]:
             self.verdict(number)
@@ -55,38 +56,44 @@ class Judge:
         why = self._ask(number, [point for point in told if not point[0] <= reached])
         return f"{why}{NEGATED}" if why and objective.sign < 0 else why
 
-    def thawed(self) -> Thawed | None:
-        """Which paused trial should go on now, if any should, and there is a worker without one to go on with."""
-        study = self._study
-        if not study.paused or not study.idle:
+    def thawed(self, *, last: bool) -> Thawed | None:
+        """Which paused trial should go on now, if any should, and there is a worker without one to go on with.
+
+        As the ``last`` ones they may wait for one.
+        """
+        study, idle = self._study, len(self._study.idle)
+        if not study.paused or self._promoter is None or not self.pauses or not (idle or last):
             return None
-        begun = sum(study.trials[number].attempts > 0 for number in study.waiting)
-        return self._promoted(study.paused) if begun < len(study.idle) else None
-
-    def abandoned(self) -> list[Abandoned]:
-        """The paused trials of this run, when nobody has any others, and none of anybody's should go on."""
-        study = self._study
-        if not study.paused or study.tally[State.PAUSED] < len(study.open):
-            return []
-        if self._promoted({number for crew in study.crews.values() for number in crew.paused}) is not None:
-            return []
-        return [Abandoned(number, study.trials[number].attempts) for number in study.paused]
-
-    def _promoted(self, paused: Container[int]) -> Thawed | None:
-        if self._promoter is None or not self.pauses:
+        if not last and sum(study.trials[number].attempts > 0 for number in study.waiting) >= idle:
             return None
         try:
-            found = self._promoter.promote(paused)
-            if found is None:
-                return None
-            number, why = found
-            if number not in paused:
-                raise LookupError(number)  # noqa: TRY301 - told as any other failure
+            return self._promoted(self._promoter)
         except Exception as error:  # noqa: BLE001 - a rule of the user's; it must not end the run
             problem = "the stopper failed to say which paused trial goes on, and pauses none any more"
             self._failures.append(f"{problem}: {error!r}")
             self._promoter = None
             return None
+
+    def abandoned(self) -> list[Abandoned]:
+        """The paused trials of this run, when nobody has any others that are open."""
+        study = self._study
+        over = study.tally[State.PAUSED] == len(study.open)
+        return [Abandoned(number, study.trials[number].attempts) for number in study.paused] if over else []
+
+    def _promoted(self, promoter: Promoter) -> Thawed | None:
+        """Tell it who is paused since, who are the last ones of them, and ask it."""
+        paused = self._study.paused
+        new = [*takewhile(lambda number: number not in self._paused, reversed(paused))]
+        for number in reversed(new):
+            promoter.pause(number)
+        self._paused.update(new)
+        found = promoter.promote()
+        if found is None:
+            return None
+        number, why = found
+        if number not in paused:
+            raise LookupError(number)
+        self._paused.discard(number)
         why = f"{why}{NEGATED}" if self._study.objective.sign < 0 else why
         return Thawed(number, self._study.trials[number].attempts, why)
 

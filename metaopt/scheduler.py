@@ -276,12 +276,12 @@ class Scheduler:
 
     def _thaw(self, now: float) -> None:
         """Go on with paused trials that are worth it by now, before anything new; when nothing is to come, end them."""
-        while not self.draining and self._fits(now) and (thawed := self._judge.thawed()) is not None:
+        last = (self._missing <= 0 or self.exhausted) and not self.draining
+        while not self.draining and self._fits(now) and (thawed := self._judge.thawed(last=last)) is not None:
             self._apply(now, thawed)
             self.news.append(f"trial {thawed.trial} goes on: {thawed.why}")
-        if (self._missing <= 0 or self.exhausted) and not self.draining:
-            for abandoned in self._judge.abandoned():
-                self._apply(now, abandoned)
+        for abandoned in self._judge.abandoned() if last else ():
+            self._apply(now, abandoned)
 
     def _assignments(self, now: float) -> list[Command]:
         """Give the waiting trials to the idle workers, first come, first served."""

@@ -37,14 +37,20 @@ class Fickle:
     """Wants a trial to stop whenever it says something bad, and to go on later, but for every third one."""
 
     def __init__(self):
-        self.seen = {}
+        self.paused = {}
 
     def should_stop(self, trial, points):
-        self.seen[trial] = None
         return "it is bad" if points[-1][1] > 0.5 else ""
 
-    def promote(self, paused):
-        return next(((trial, "why not") for trial in self.seen if trial in paused and trial % 3), None)
+    def pause(self, trial):
+        self.paused[trial] = None
+
+    def promote(self):
+        found = next((trial for trial in self.paused if trial % 3), None)
+        if found is None:
+            return None
+        del self.paused[found]
+        return found, "why not"
 
 
 def script(reports, seed=0, seconds=60.0):

@@ -31,10 +31,18 @@ class Killed(Exception):
 
 
 class Reluctant(Fickle):
-    """Goes on with a trial once 100 others have begun after it."""
+    """Goes on with trials when all have begun, but for a hundred."""
 
-    def promote(self, paused):
-        return super().promote({trial for trial in range(len(self.seen) - 100) if trial in paused})
+    def __init__(self):
+        super().__init__()
+        self.seen = set()
+
+    def should_stop(self, trial, points):
+        self.seen.add(trial)
+        return super().should_stop(trial, points)
+
+    def promote(self):
+        return super().promote() if len(self.seen) > 100 else None
 
 
 class Turns:

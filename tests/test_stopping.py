@@ -162,13 +162,21 @@ def test_asha_promotes_the_highest_first_and_the_best_there():
     rule = Asha(reduction=2, max=8)
     for trial, value in enumerate([3.0, 2.0, 4.0, 1.0]):
         tell(rule, trial, [value])
-    assert promoted(rule, {0, 2}) == []
-    assert promoted(rule, range(4)) == [3, 1]  # two of four go on
+    assert promoted(rule, [0, 2]) == []
     tell(rule, 3, [1.0, 0.9], first=2)
     tell(rule, 1, [2.0, 0.8], first=2)
-    assert rule.promote({0, 2, 3}) == (3, "asha: 1 at step 2 is number 1 of 2 there, and 1 go on")
     tell(rule, 4, [5.0])
-    assert rule.promote({0, 2}) == (0, "asha: 3 at step 1 is number 3 of 5 there, and 3 go on")
+    rule.pause(1)
+    rule.pause(3)
+    assert rule.promote() == (3, "asha: 1 at step 2 is number 1 of 2 there, and 1 go on")
+    assert rule.promote() == (0, "asha: 3 at step 1 is number 3 of 5 there, and 3 go on")
+    assert rule.promote() is None  # trial 1 is number 2 of 2
+
+
+@pytest.mark.parametrize("rule", [Asha(first=9), Pasha(first=9), Hyperband(first=9)])
+def test_a_trial_that_was_paused_before_the_first_rung_goes_on(rule):
+    tell(rule, 0, [1.0])
+    assert promoted(rule, [0]) == [0]
 
 
 def test_hyperband_compares_trials_of_one_bracket_alone():

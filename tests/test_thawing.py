@@ -186,7 +186,7 @@ def test_a_trial_that_goes_on_is_not_judged_where_it_has_been_before():
 
 def test_a_rule_that_fails_to_promote_pauses_no_more_and_is_told_of_once(talk):
     class Fails(Asha):
-        def promote(self, paused):
+        def promote(self):
             return 99, "not there"
 
     talk = Talk(study=talk.study, stopper=Fails(reduction=2, max=3))

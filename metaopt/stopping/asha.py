@@ -9,7 +9,7 @@ As more trials come to a rung, more of them go on: where scripts can resume, one
 its rank is no longer too high (algorithm 2).
 """
 
-from collections.abc import Container, Sequence
+from collections.abc import Sequence
 
 from metaopt.stopping.ladder import Ladder
 
@@ -32,6 +32,11 @@ class Asha:
                 why = why or self._ladder.cut(trial, rung)
         return f"asha: {why}" if why else ""
 
-    def promote(self, paused: Container[int]) -> tuple[int, str] | None:
-        """Which of the ``paused`` trials should go on now, and why; the one on the highest rung first."""
-        return next(((trial, f"asha: {why}") for trial, _, why in self._ladder.promising(paused)), None)
+    def pause(self, trial: int) -> None:
+        """``trial`` is paused from now on."""
+        self._ladder.pause(trial)
+
+    def promote(self) -> tuple[int, str] | None:
+        """Which paused trial should go on, and why; the one on the highest rung first."""
+        found = next(self._ladder.promising(), None)
+        return found and (self._ladder.promote(found[0]), f"asha: {found[-1]}")

@@ -1,6 +1,6 @@
-"""What a stopper is: one method, and the formula in it; and one more, if it lets trials go on that it has paused."""
+"""What a stopper is: one method, and the formula in it; and two more, if it lets trials go on that it has paused."""
 
-from collections.abc import Container, Sequence
+from collections.abc import Sequence
 from typing import Protocol, runtime_checkable
 
 
@@ -28,9 +28,10 @@ class Promoter(Stopper, Protocol):
     Where scripts can resume, its trials are paused, not ended.
     """
 
-    def promote(self, paused: Container[int]) -> tuple[int, str] | None:
-        """Which of the ``paused`` trials should go on now, and why; None when none should.
+    def pause(self, trial: int) -> None:
+        """``trial`` is paused from now on, wherever its curve has ended."""
+        ...
 
-        It is asked when a worker has nothing to do, again and again until nobody is left to be promoted.
-        """
+    def promote(self) -> tuple[int, str] | None:
+        """Which paused trial should go on, and why: it is paused no more; None when none should now."""
         ...

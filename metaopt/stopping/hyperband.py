@@ -7,7 +7,7 @@ each sum(n_b) trials in a row, by their numbers, the first n_0 are in bracket 0,
 """
 
 import math
-from collections.abc import Container, Sequence
+from collections.abc import Sequence
 
 from metaopt.stopping.ladder import Ladder
 from metaopt.stopping.settings import check_least
@@ -41,9 +41,13 @@ class Hyperband:
                 why = why or ladder.cut(trial, rung)
         return f"hyperband, bracket {bracket}: {why}" if why else ""
 
-    def promote(self, paused: Container[int]) -> tuple[int, str] | None:
-        """Which of the ``paused`` trials should go on now, and why; those of the first bracket come first."""
+    def pause(self, trial: int) -> None:
+        """``trial`` is paused from now on."""
+        self._turn[trial % len(self._turn)][1].pause(trial)
+
+    def promote(self) -> tuple[int, str] | None:
+        """Which paused trial should go on, and why; those of the first bracket come first."""
         for bracket, ladder in dict(self._turn).items():
-            for trial, _, why in ladder.promising(paused):
-                return trial, f"hyperband, bracket {bracket}: {why}"
+            for trial, _, why in ladder.promising():
+                return ladder.promote(trial), f"hyperband, bracket {bracket}: {why}"
         return None
