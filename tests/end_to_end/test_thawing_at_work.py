@@ -13,7 +13,7 @@ import metaopt
 home = pathlib.Path(metaopt.checkpoint_dir())
 saved = home / "saved"
 begin = int(saved.read_text()) if saved.exists() else 0
-for step in range(max(begin, 1), 9):
+for step in range(max(begin, 1), 6):
     if step > begin:  # else it only says again what may have been lost with its rank
         time.sleep(0.05)
         with (home / "steps").open("a") as file:
@@ -23,7 +23,7 @@ for step in range(max(begin, 1), 9):
     if metaopt.should_stop():
         sys.exit()
 """
-STOPPER = {"rule": "asha", "reduction": 2, "max": 8}
+STOPPER = {"rule": "asha", "reduction": 2, "max": 5}
 
 
 def paused(site, count):
@@ -32,7 +32,7 @@ def paused(site, count):
 
 def test_paused_trials_outlive_workers_and_runs_and_go_on_where_they_were(site):
     command = [sys.executable, "script.py", "{trial}", "{x}"]  # each trial is worse than the last one
-    site.experiment(SAVES, command=command, metrics={}, stopper=STOPPER, resumes=True, trials=16)
+    site.experiment(SAVES, command=command, metrics={}, stopper=STOPPER, resumes=True, trials=12)
     first = site.start("run", "-w", "3", "exp.yaml")
     paused(site, 1)
     os.kill(site.ranks()[2], signal.SIGKILL)
@@ -57,6 +57,6 @@ def test_paused_trials_outlive_workers_and_runs_and_go_on_where_they_were(site):
         done = sorted({*map(int, steps)})
         assert len(steps) - len(done) <= 1  # that at which it was killed, at most
         assert [step for step, _ in trial.curve("loss")] == done == list(range(1, len(done) + 1))
-        assert len(done) == 8 if trial.state == "completed" else len(done) < 8
+        assert len(done) == 5 or trial.state == "stopped"
     assert site.run("db", "check", "exp.yaml")[0] == 0
     assert site.run("db", "copy", "exp.yaml", "copy.history")[0] == 0
