@@ -289,7 +289,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--tables", default=",".join(TABLES))
     ours = [rule for rule in (*RULES, *PAUSING) if rule != "never"]
-    parser.add_argument("--rules", default=";".join(ours), help="with ; between them")
+    parser.add_argument("--rules", help=f"with ; between them, of {'; '.join((*ours, *PEERS))}")
     parser.add_argument(
         "--python", default="", help="that of the peers' environment: compare with Optuna's pruners too"
     )
@@ -298,7 +298,7 @@ def main() -> None:
     options = parser.parse_args()
     tables = {name: TABLES[name]() for name in options.tables.split(",")}
     scores: dict[str, dict[int, Score]] = {}
-    rules = [*options.rules.split(";"), *(PEERS if options.python else ())]
+    rules = options.rules.split(";") if options.rules else [*ours, *(PEERS if options.python else ())]
     for workers in map(int, options.workers.split(",")):
         never: dict[str, list[Outcome]] = {}
         for rule in ("never", *rules):
@@ -318,8 +318,10 @@ def main() -> None:
 def tell(
     scores: Mapping[str, Mapping[int, Score]], costs: Mapping[str, tuple[float, float]], seeds: int, tables: int
 ) -> None:
-    """The answer: at eight workers, and the costs."""
-    middle = {rule: each[WORKERS[1]] for rule, each in scores.items() if rule != "never"}
+    """The answer: at eight workers, if those were asked for, and the costs."""
+    middle = {rule: each[WORKERS[1]] for rule, each in scores.items() if rule != "never" and WORKERS[1] in each}
+    if not middle:
+        return
     rules = "; ".join(
         f"{rule} {'/'.join(f'{t:.2f}' for t in each.times)} ({'/'.join(f'{m:.0%}' for m in each.missed)}, "
         f"{each.false:.0%})"
