@@ -103,10 +103,10 @@ class Scheduler:
         for event in events:
             self._take(now, event, reported)
         decided = [*self._observations(), *self._stops(now, reported)]
-        self._begin(now)
         for ill in on_ill_gpus(self.study, self._suspects):
             self._stood_down(now, ill)
         self._thaw(now)
+        self._begin(now)
         decided += [*self._observations(), *self._assignments(now), *self._what_next(now)]
         claims, self._claims = self._claims, []
         self.warnings += self._judge.failures()
@@ -276,7 +276,7 @@ class Scheduler:
 
     def _thaw(self, now: float) -> None:
         """Go on with paused trials that are worth it by now, before anything new; when nothing is to come, end them."""
-        last = (self._missing <= 0 or self.exhausted) and not self.draining
+        last = (self._missing <= self._kept or self.exhausted) and not self.draining
         while not self.draining and self._fits(now) and (thawed := self._judge.thawed(last=last)) is not None:
             self._apply(now, thawed)
             self.news.append(f"trial {thawed.trial} goes on: {thawed.why}")

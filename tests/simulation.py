@@ -34,7 +34,7 @@ class Silence:
 
 
 class Fickle:
-    """Wants a trial to stop whenever it says something bad, and to go on later, but for every third one."""
+    """Wants a trial to stop whenever it says something bad, and to go on later, if it is the second of three."""
 
     def __init__(self):
         self.paused = {}
@@ -46,7 +46,7 @@ class Fickle:
         self.paused[trial] = None
 
     def promote(self):
-        found = next((trial for trial in self.paused if trial % 3), None)
+        found = next((trial for trial in self.paused if trial % 3 == 1), None)
         if found is None:
             return None
         del self.paused[found]

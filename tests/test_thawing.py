@@ -5,6 +5,7 @@ import math
 import pytest
 from simulation import Simulation, script
 
+from metaopt.given import Given
 from metaopt.goals import Goals
 from metaopt.history import replay
 from metaopt.limits import Limits
@@ -40,9 +41,10 @@ WHY = "asha: 4 at step 1 is number 3 of 3 there, and 2 go on"
 class Talk:
     """One worker, to which a trial at a time is given, 10 s from word to word; nobody is cut at step 3."""
 
-    def __init__(self, trials=9, study=None, stopper=None, goal="minimize", about=RESUMES):
+    def __init__(self, trials=9, study=None, stopper=None, goal="minimize", about=RESUMES, replicates=0):
         self.study = study or Study(Goals((Objective("loss", goal),)))
-        self.scheduler = Scheduler(self.study, Limits(trials, 2), stopper or Asha(reduction=2, max=3))
+        given, stopper = Given(self.study, replicates=replicates), stopper or Asha(reduction=2, max=3)
+        self.scheduler = Scheduler(self.study, Limits(trials, 2), stopper, given=given)
         self.now = 100.0 * len(self.study.trials)
         self.say(Opened("1", 1, about), Joined(1, "here", ""))
 
@@ -126,6 +128,14 @@ def test_the_paused_are_given_up_when_the_study_has_all_others():
     assert talk.study.trials[2].why == WHY
     assert talk.study.trials[2].duration == 20.0  # of its attempt, not of the time in which it was paused
     assert talk.scheduler.complete
+
+
+def test_the_best_point_is_run_again_once_the_paused_are_given_up():
+    talk = Talk(trials=5, replicates=2)
+    talk.play(3.0, 2.0)
+    commands = talk.play(4.0)
+    assert talk.states() == ["completed", "completed", "stopped", "running", "waiting"]
+    assert commands[-1] == Assign(1, 3, 1, {"x": 1})
 
 
 def test_an_interrupted_study_keeps_its_paused_trials_for_the_next_run(talk):
