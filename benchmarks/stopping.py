@@ -1,22 +1,26 @@
 """How much sooner does a search come near the best when a stopper ends trials early, and what does it miss?
 
     python benchmarks/stopping.py
+    python benchmarks/stopping.py --workers 8 --python peers/bin/python     # beside Optuna's pruners
 
 The real driver, scheduler and stoppers run on the simulator's clock, over tables of learning curves: real trainings of
 scikit-learn's digits (kept on disk), and made ones that cross.  Each trial is one row, in an order that the seed gives,
 and each row is tried once, so a row that was stopped is not found again.  Near is a completed trial whose regret is
-below 10, 1 or 0.1 % of the median row's.  A false stop is one of a trial whose row is among the best 1 %.  Then rank 0
-alone: 4,096 workers that report once a second, for a minute.
+below 10, 1 or 0.1 % of the median row's.  Where a rule pauses, scripts go on from where they were.  A false stop is one
+of a trial whose row is among the best 1 %.  Then rank 0 alone: 4,096 workers that report once a second, for a minute.
 """
 
 import argparse
 import json
 import math
 import random
+import subprocess
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from statistics import fmean, median
+from typing import Any
 
 from measure import answer, progress
 from problems import CACHE
@@ -42,16 +46,21 @@ BEST = 0.01
 WORKERS = (1, 8, 32)
 RULES = {rule: Choice(rule) for rule in ("never", "median", "asha", "hyperband", "pasha", "curves", "patience")}
 RULES["asha from 9"] = Choice("asha", {"first": 9})
+PAUSING = {f"{rule}, pausing": RULES[rule] for rule in ("asha", "hyperband", "pasha", "asha from 9")}
+PEERS = tuple(f"optuna:{name}" for name in ("median", "halving", "hyperband", "wilcoxon"))
+PROGRAM = Path(__file__).with_name("pruners.py")
 CROWD, MINUTE, LENGTH = 4096, 60.0, 30
 Table = Sequence[Sequence[float]]
 """The loss of each row at each of its steps."""
 
 
 class Silence:
-    """A view that nobody looks at."""
+    """A view that nobody looks at, unless a rule fails."""
 
-    def show(self, now: float, scheduler: Scheduler, notes: list[str]) -> None:
+    def show(self, now: float, scheduler: Scheduler, notes: list[str]) -> None:  # noqa: ARG002 - the interface
         """Show nothing."""
+        if failures := [note for note in notes if "the stopper failed" in note]:
+            raise RuntimeError(failures[0])
 
 
 class Anything:
@@ -135,7 +144,7 @@ class Outcome:
     took: float
 
 
-def play(table: Table, rule: str, workers: int, seed: int) -> Outcome:
+def play(table: Table, rule: str, workers: int, seed: int, python: str = "") -> Outcome:
     """Search the whole table once."""
     chance = random.Random(seed)
     order = chance.sample(range(len(table)), len(table))
@@ -145,7 +154,8 @@ def play(table: Table, rule: str, workers: int, seed: int) -> Outcome:
         for value in table[order[trial]]:
             yield paces[order[trial]], {"loss": value}
 
-    study, hub = simulated(script, workers, load_stopper(RULES[rule], "minimize"), Limits(len(table), workers))
+    limits = Limits(len(table), workers)
+    study, hub = simulated(script, workers, stopper(rule, python), limits, resumes=rule in PAUSING)
     ends = sorted(row[-1] for row in table)
     best, scale = ends[0], median(ends) - ends[0]
     completed = [trial for trial in study.trials.values() if trial.state is State.COMPLETED]
@@ -158,13 +168,42 @@ def play(table: Table, rule: str, workers: int, seed: int) -> Outcome:
     return Outcome(near, len(good.intersection(stopped)), len(good), hub.now())
 
 
-def simulated(script: Script, workers: int, stopper: Stopper, limits: Limits) -> tuple[Study, SimulatedHub]:
+class Peer:
+    """A pruner of Optuna's, by its name here, in a process of its own."""
+
+    def __init__(self, python: str, name: str) -> None:
+        self._process: Any = subprocess.Popen(
+            [python, str(PROGRAM), name.partition(":")[2], str(STEPS)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
+    def should_stop(self, trial: int, points: Sequence[tuple[float, float]]) -> str:
+        """Whether it would prune the trial."""
+        self._process.stdin.write(f"{json.dumps([trial, points])}\n")
+        self._process.stdin.flush()
+        return "pruned" if json.loads(self._process.stdout.readline()) else ""
+
+    def __del__(self) -> None:
+        self._process.communicate()
+
+
+def stopper(rule: str, python: str = "") -> Stopper:
+    """A new one of this name; ``python`` is that of the peers' environment."""
+    return Peer(python, rule) if rule in PEERS else load_stopper({**RULES, **PAUSING}[rule], "minimize")
+
+
+def simulated(
+    script: Script, workers: int, stopper: Stopper, limits: Limits, *, resumes: bool = False
+) -> tuple[Study, SimulatedHub]:
     """A whole run; what is known afterwards, and the hub with its clock."""
-    study, hub = Study(Goals((Objective("loss"),))), SimulatedHub(script, workers, leap=limits.end)
+    study = Study(Goals((Objective("loss"),)))
+    hub = SimulatedHub(script, workers, leap=limits.end, resumes=resumes)
     study.run = 1
     scheduler = Scheduler(study, limits, stopper)
     driver = Driver(scheduler, hub, InlineProposer(Anything()), Recorder(Memory(), 1, background=False), Silence())
-    driver.run(Opened("1", 1, {"name": "simulated", "objective": {"metric": "loss"}}))
+    driver.run(Opened("1", 1, {"name": "simulated", "objective": {"metric": "loss"}, "resumes": resumes}))
     return study, hub
 
 
@@ -172,14 +211,30 @@ class Timed:
     """A stopper that knows how long it was on a core."""
 
     def __init__(self, rule: str) -> None:
-        self._stopper, self.seconds = load_stopper(RULES[rule], "minimize"), 0.0
+        self._stopper: Any = stopper(rule)
+        self.seconds = 0.0
 
     def should_stop(self, trial: int, points: Sequence[tuple[float, float]]) -> str:
         """What the rule says."""
         began = time.thread_time()
         why = self._stopper.should_stop(trial, points)
         self.seconds += time.thread_time() - began
-        return why
+        return str(why)
+
+
+class TimedPromoter(Timed):
+    """The same of one that promotes."""
+
+    def pause(self, trial: int) -> None:
+        """Tell the rule."""
+        self._stopper.pause(trial)
+
+    def promote(self) -> tuple[int, str] | None:
+        """Whom the rule promotes."""
+        began = time.thread_time()
+        found: tuple[int, str] | None = self._stopper.promote()
+        self.seconds += time.thread_time() - began
+        return found
 
 
 def cost(rule: str, minute: float) -> tuple[float, float]:
@@ -191,8 +246,8 @@ def cost(rule: str, minute: float) -> tuple[float, float]:
         for step in range(1, LENGTH + 1):
             yield chance.uniform(0.5, 1.5), {"loss": level + 1 / step + 0.01 * chance.random()}
 
-    timed, began = Timed(rule), time.thread_time()
-    simulated(script, CROWD, timed, Limits(1_000_000, CROWD, end=minute))
+    timed, began = (TimedPromoter if rule in PAUSING else Timed)(rule), time.thread_time()
+    simulated(script, CROWD, timed, Limits(1_000_000, CROWD, end=minute), resumes=rule in PAUSING)
     return timed.seconds / minute, (time.thread_time() - began - timed.seconds) / minute
 
 
@@ -233,22 +288,29 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--tables", default=",".join(TABLES))
-    parser.add_argument("--rules", default=",".join(rule for rule in RULES if rule != "never"))
+    ours = [rule for rule in (*RULES, *PAUSING) if rule != "never"]
+    parser.add_argument("--rules", help=f"with ; between them, of {'; '.join((*ours, *PEERS))}")
+    parser.add_argument(
+        "--python", default="", help="that of the peers' environment: compare with Optuna's pruners too"
+    )
+    parser.add_argument("--workers", default=",".join(map(str, WORKERS)))
     parser.add_argument("--minute", type=float, default=MINUTE, help="simulated seconds of the crowd; 0: none")
     options = parser.parse_args()
     tables = {name: TABLES[name]() for name in options.tables.split(",")}
     scores: dict[str, dict[int, Score]] = {}
-    for workers in WORKERS:
+    rules = options.rules.split(";") if options.rules else [*ours, *(PEERS if options.python else ())]
+    for workers in map(int, options.workers.split(",")):
         never: dict[str, list[Outcome]] = {}
-        for rule in ("never", *options.rules.split(",")):
-            found = {name: [play(t, rule, workers, s) for s in range(options.seeds)] for name, t in tables.items()}
+        for rule in ("never", *rules):
+            seeds = range(options.seeds)
+            found = {name: [play(t, rule, workers, s, options.python) for s in seeds] for name, t in tables.items()}
             never = never or found
             for name in tables:
-                progress(f"{workers:3} workers, {name:9} {rule:11} {Score.of(found[name], never[name])}")
+                progress(f"{workers:3} workers, {name:9} {rule:20} {Score.of(found[name], never[name])}")
             every = Score.of([each for name in tables for each in found[name]], [e for n in tables for e in never[n]])
             scores.setdefault(rule, {})[workers] = every
-            progress(f"{workers:3} workers, all       {rule:11} {every}")
-    costs = {rule: cost(rule, options.minute) for rule in scores} if options.minute else {}
+            progress(f"{workers:3} workers, all       {rule:20} {every}")
+    costs = {rule: cost(rule, options.minute) for rule in scores if rule not in PEERS} if options.minute else {}
     progress(", ".join(f"{rule} {1000 * own:.1f} ms of {rest:.2f} s" for rule, (own, rest) in costs.items()))
     tell(scores, costs, options.seeds, len(tables))
 
@@ -256,8 +318,10 @@ def main() -> None:
 def tell(
     scores: Mapping[str, Mapping[int, Score]], costs: Mapping[str, tuple[float, float]], seeds: int, tables: int
 ) -> None:
-    """The answer: at eight workers, and the costs."""
-    middle = {rule: each[WORKERS[1]] for rule, each in scores.items() if rule != "never"}
+    """The answer: at eight workers, if those were asked for, and the costs."""
+    middle = {rule: each[WORKERS[1]] for rule, each in scores.items() if rule != "never" and WORKERS[1] in each}
+    if not middle:
+        return
     rules = "; ".join(
         f"{rule} {'/'.join(f'{t:.2f}' for t in each.times)} ({'/'.join(f'{m:.0%}' for m in each.missed)}, "
         f"{each.false:.0%})"

@@ -1,9 +1,11 @@
 """Who works for a run, and on what."""
 
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
+
+from metaopt.messages import Joined
 
 
 @dataclass(slots=True)
@@ -19,7 +21,7 @@ class Worker:
 
 @dataclass(slots=True)
 class Crew:
-    """The workers of one run, those of them without a trial, and the trials that wait for them, in order.
+    """The workers of one run, those of them without a trial, the trials that wait for them, in order, and the paused.
 
     ``experiment`` is what its own file says; ``lost`` are the nodes that died before it.  When it is ``closed``, the
     run has ended, and what waits is to be had by others.  ``quarantined`` are the GPUs that no trial is run on any
@@ -30,6 +32,7 @@ class Crew:
     workers: dict[int, Worker] = field(default_factory=dict)
     idle: dict[int, None] = field(default_factory=dict)
     waiting: deque[int] = field(default_factory=deque)
+    paused: dict[int, None] = field(default_factory=dict)
     closed: bool = False
     lost: tuple[str, ...] = ()
     quarantined: dict[str, str] = field(default_factory=dict)
@@ -44,3 +47,53 @@ class Crew:
     def resumes(self) -> bool:
         """Whether another attempt goes on from where the last one was stopped."""
         return bool(self.experiment.get("resumes"))
+
+    def join(self, time: float, fact: Joined) -> None:
+        """A worker is there, and has no trial."""
+        self.workers[fact.worker] = Worker(fact.host, fact.device, time, gpus=fact.gpus)
+        self.idle[fact.worker] = None
+
+    def withdraw(self, number: int) -> None:
+        """A trial does not wait any more, nor is it paused."""
+        if number in self.paused:
+            del self.paused[number]
+        else:
+            self.waiting.remove(number)
+
+
+class Crews:
+    """The crews of all runs that are under way, and by which number this run's is found."""
+
+    __slots__ = ()
+    run: int
+    crews: defaultdict[int, Crew]
+
+    @property
+    def workers(self) -> dict[int, Worker]:
+        """The workers of this run, by their number."""
+        return self.crews[self.run].workers
+
+    @property
+    def idle(self) -> dict[int, None]:
+        """Those of them without a trial, in the order in which they became free."""
+        return self.crews[self.run].idle
+
+    @property
+    def waiting(self) -> deque[int]:
+        """The trials that wait for them, in order."""
+        return self.crews[self.run].waiting
+
+    @property
+    def paused(self) -> dict[int, None]:
+        """The trials that may go on, should they turn out to be among the best, in the order in which they paused."""
+        return self.crews[self.run].paused
+
+    @property
+    def busy(self) -> int:
+        """How many workers run a trial."""
+        return len(self.workers) - len(self.idle)
+
+    @property
+    def resumes(self) -> bool:
+        """Whether another attempt goes on from where the last one was stopped."""
+        return self.crews[self.run].resumes

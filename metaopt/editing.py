@@ -122,7 +122,9 @@ def _inserted(
         said = "" if there[0].objective is None else f", {study.goals.said(there[0].objectives)}"
         problem = f"trial {there[0].number} is at this point already: {there[0].state}{said}"
         raise HistoryError(problem, "To run it once more, say --again.")
-    told.append((len(study.trials), study.tally[State.WAITING] if shared else len(study.open)))
+    told.append(
+        (len(study.trials), study.tally[State.WAITING] if shared else len(study.open) - study.tally[State.PAUSED])
+    )
     return [Suggested((params,))]
 
 

@@ -49,7 +49,8 @@ class Past:
 class Forecast:
     """How many trials have ended, by state; the shares of the workers' time in which scripts ran, and not in vain.
 
-    ``took`` is when the last one ended, in seconds.  ``simulated`` of the workers were simulated, and stand for all.
+    Those that are paused at the end count as stopped.  ``took`` is when the last one ended, in seconds.  ``simulated``
+    of the workers were simulated, and stand for all.
     """
 
     completed: int
@@ -70,8 +71,8 @@ class Forecast:
 class ReplayHub(SimulatedHub):
     """Virtual workers whose trials go as one of ``past`` did, which is drawn by ``seed`` and the trial's number."""
 
-    def __init__(self, past: Sequence[Past], workers: int, seed: int, end: float) -> None:
-        super().__init__(lambda *_: iter(()), workers, grace=PROMPT, begin=BEGIN, leap=end)
+    def __init__(self, past: Sequence[Past], workers: int, seed: int, end: float, *, resumes: bool = False) -> None:
+        super().__init__(lambda *_: iter(()), workers, grace=PROMPT, begin=BEGIN, leap=end, resumes=resumes)
         self._past, self._seed = past, seed
 
     def _points(self, assign: Assign) -> Points:
@@ -130,7 +131,7 @@ def forecast(
     limits = Limits(ENDLESS if trials is None else max(round(trials / scale), 1), crew, 0, BEGIN, BEGIN + end)
     stopper = load_stopper(experiment.stopper, experiment.goals.objectives[0].goal)
     scheduler = Scheduler(study, limits, stopper)
-    hub = ReplayHub(past, crew, experiment.seed, limits.end)
+    hub = ReplayHub(past, crew, experiment.seed, limits.end, resumes=experiment.resumes)
     recorder = Recorder(Memory([]), 1, background=False)
     study.run = 1
     Driver(scheduler, hub, InlineProposer(_Anything()), recorder, _Nobody()).run(
@@ -141,15 +142,16 @@ def forecast(
 
 def _summed(study: Study, crew: int, scale: float, seconds: float) -> Forecast:
     ended = [study.trials[number] for number in study.ended]
+    paused = [trial for trial in map(study.trials.__getitem__, study.open) if trial.state is State.PAUSED]
     took = seconds if study.open else max((trial.ended or BEGIN for trial in ended), default=BEGIN) - BEGIN
     offered = crew * took if took else math.inf
     return Forecast(
         completed=round(scale * study.tally[State.COMPLETED]),
-        stopped=round(scale * study.tally[State.STOPPED]),
+        stopped=round(scale * (study.tally[State.STOPPED] + len(paused))),
         failed=round(scale * study.tally[State.FAILED]),
-        cut=round(scale * sum(bool(study.trials[number].attempts) for number in study.open)),
+        cut=round(scale * (sum(bool(study.trials[number].attempts) for number in study.open) - len(paused))),
         busy=study.spent / offered,
-        useful=sum(trial.work or 0.0 for trial in ended) / offered,
+        useful=sum(trial.work or 0.0 for trial in (*ended, *paused)) / offered,
         took=took,
         simulated=crew,
     )

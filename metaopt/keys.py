@@ -71,7 +71,8 @@ KEYS: Mapping[str, Key] = {
         "false",
         "true",
         "`true`: a script that was asked to end goes on, in its next attempt, from what it left in `{trial_dir}`; so "
-        "its trials may be begun shortly before the allocation ends, and keep their curves",
+        "its trials may be begun shortly before the allocation ends, keep their curves, and are paused where some "
+        "stoppers would end them",
     ),
     "heartbeat_timeout": Key(
         "60s",

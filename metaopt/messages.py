@@ -156,6 +156,23 @@ class Revised:
 
 
 @dataclass(frozen=True, slots=True)
+class Thawed:
+    """A paused trial goes on, in another attempt, for this reason; ``attempt`` is the one that was paused."""
+
+    trial: int
+    attempt: int
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Abandoned:
+    """A paused trial does not go on: the study has all its trials, and this one is still not among the best."""
+
+    trial: int
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True)
 class Heard:
     """What ``run`` has said stands in the history that several runs share, where all of them read it in one order.
 
@@ -223,7 +240,10 @@ class Assign:
 
 @dataclass(frozen=True, slots=True)
 class Stop:
-    """End this trial; ``reason`` is pruned (it is not worth its time) or interrupted (run it again later)."""
+    """End this attempt; ``reason`` is pruned (the trial is not worth its time), paused (not now) or interrupted.
+
+    An interrupted trial is run again as soon as may be, a paused one goes on if it turns out to be worth it.
+    """
 
     worker: int
     trial: int
@@ -297,5 +317,7 @@ Fact: TypeAlias = (
     | Closed
     | Adopted
     | Revised
+    | Thawed
+    | Abandoned
 )
 Message: TypeAlias = Event | Command | Fact

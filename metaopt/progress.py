@@ -44,6 +44,7 @@ class Figures:
     running: int
     failed: int
     stopped: int
+    paused: int
     total: int
     workers: int
     busy: float
@@ -57,12 +58,14 @@ class Figures:
         offered = sum(now - worker.joined for worker in study.workers.values())
         done, left = len(study.ended), None
         if study.tries and study.workers:
-            left = study.spent / study.tries * max(total - done - len(running) / 2, 0.0) / len(study.workers)
+            to_do = max(total - done - study.tally[State.PAUSED] - len(running) / 2, 0.0)
+            left = study.spent / study.tries * to_do / len(study.workers)
         return cls(
             done=done,
             running=len(running),
             failed=study.tally[State.FAILED],
             stopped=study.tally[State.STOPPED],
+            paused=study.tally[State.PAUSED],
             total=total,
             workers=len(study.workers),
             busy=min(spent / offered, 1.0) if offered > 0 else 0.0,
@@ -72,6 +75,7 @@ class Figures:
     def __str__(self) -> str:
         """One line, the same in a terminal and in a log."""
         parts = [f"{self.done}/{self.total} trials done", f"{self.running} running"]
+        parts += [f"{self.paused} paused"] if self.paused else []
         parts += [f"{self.failed} failed"] if self.failed else []
         parts += [f"{self.stopped} stopped early"] if self.stopped else []
         return ", ".join(parts)
@@ -210,7 +214,7 @@ def _again(study: Study) -> str:
 def _early(study: Study) -> str:
     """How many trials were stopped early, and how much sooner than the others."""
     ended = [study.trials[number] for number in study.ended]
-    early = [trial.work or 0.0 for trial in ended if trial.stop == "pruned" and trial.state is State.STOPPED]
+    early = [trial.work or 0.0 for trial in ended if trial.stop and trial.state is State.STOPPED]
     full = [trial.work or 0.0 for trial in ended if trial.state is State.COMPLETED]
     after = f", after {fmean(early):.1f} s on average" if early else ""
     others = f"; the completed ones took {fmean(full):.1f} s" if full else ""

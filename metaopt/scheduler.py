@@ -11,6 +11,7 @@ from metaopt.doubts import doubts
 from metaopt.durations import Durations
 from metaopt.evidence import Evidence
 from metaopt.given import Given
+from metaopt.judge import Judge
 from metaopt.limits import Limits
 from metaopt.messages import (
     Adopted,
@@ -55,6 +56,7 @@ class Scheduler:
         """Go on from ``study``, which may have a past; the stopper and the optimizer are told of it."""
         self.shared = shared
         self.study, self.limits, self.stopper = study, limits, stopper
+        self._judge = Judge(study, stopper)
         self.durations = Durations(study)
         self.facts: list[Fact] = []
         self.warnings, self.news, self.draining = list[str](), list[str](), ""
@@ -69,10 +71,7 @@ class Scheduler:
         self._gone: set[int] = set()
         self._standing_by: dict[int, str] = {}
         self._evidence, self._suspects = Evidence(), dict[str, str]()
-        self._seen: dict[int, int] = {}
         self._claims: list[Claim] = []
-        for number in [*study.open, *study.ended]:
-            self._verdict(number)
 
     @property
     def complete(self) -> bool:
@@ -104,11 +103,13 @@ class Scheduler:
         for event in events:
             self._take(now, event, reported)
         decided = [*self._observations(), *self._stops(now, reported)]
-        self._begin(now)
         for ill in on_ill_gpus(self.study, self._suspects):
             self._stood_down(now, ill)
-        decided += [*self._assignments(now), *self._what_next(now)]
+        self._thaw(now)
+        self._begin(now)
+        decided += [*self._observations(), *self._assignments(now), *self._what_next(now)]
         claims, self._claims = self._claims, []
+        self.warnings += self._judge.failures()
         return [*decided, *claims]
 
     def _apply(self, now: float, fact: Fact) -> bool:
@@ -187,7 +188,7 @@ class Scheduler:
             case Reported(_, trial, _, _) if applied:
                 reported[trial] = None
             case Assign(_, trial, _, _):
-                self._seen.pop(trial, None)
+                self._judge.again(trial)
             case Suggested() if event.run == self.study.run:
                 self._asked_at = None
             case Adopted(runs):
@@ -209,6 +210,8 @@ class Scheduler:
         trial = self.study.trials[event.trial]
         if trial.state is State.COMPLETED and self.study.tally[State.COMPLETED] == 1:
             self.warnings += doubts(self.study, trial, judged=not isinstance(self.stopper, Never))
+        if trial.state is State.PAUSED:
+            self.news.append(f"trial {event.trial} is paused: {trial.why}")
         if event.outcome == "killed" and trial.state is State.WAITING and not trial.stop:
             why = event.error.partition("\n")[0]
             self.warnings.append(f"trial {event.trial} was killed, and is run again: {why}")
@@ -244,7 +247,8 @@ class Scheduler:
                 self._suspects.setdefault(gpu, why)
         ended = [self.study.trials[number] for number in self.study.ended[self._observed :]]
         self._observed += len(ended)
-        self._hopeful = self._hopeful or any(trial.state is not State.FAILED for trial in ended)
+        paused = self.study.tally[State.PAUSED] > 0
+        self._hopeful = self._hopeful or paused or any(trial.state is not State.FAILED for trial in ended)
         failures = len(self.study.ended) - self._past
         if not self._hopeful and 0 < self.limits.give_up_after <= failures:
             self._drain(f"the first {failures} trials all failed")
@@ -260,28 +264,24 @@ class Scheduler:
         running = self.study.workers.values() if self.draining else ()
         for number in [*reported, *(worker.trial for worker in running if worker.trial is not None)]:
             trial = self.study.trials[number]
-            pruned = self._verdict(number) if number in reported else ""
+            pruned = self._judge.verdict(number) if number in reported else ""
             if trial.run != self.study.run:
                 continue
             if trial.state is State.RUNNING and trial.worker is not None and (self.draining or pruned):
-                reason = "interrupted" if self.draining else "pruned"
+                reason = "interrupted" if self.draining else "paused" if self._judge.pauses else "pruned"
                 stop = Stop(trial.worker, number, trial.attempts, reason, self.draining or pruned)
                 self._apply(now, stop)
                 stops.append(stop)
         return stops
 
-    def _verdict(self, number: int) -> str:
-        """Show the stopper what is new of a trial: why it should stop, or nothing."""
-        trial, metric, sign = self.study.trials[number], self.study.objective.metric, self.study.objective.sign
-        new = trial.points[self._seen.get(number, 0) :]
-        self._seen[number] = len(trial.points)
-        curve = [(step, sign * values[metric]) for step, values in new if metric in values]
-        try:
-            why = self.stopper.should_stop(number, curve) if curve else ""
-        except Exception as error:  # noqa: BLE001 - a rule of the user's; it must not end the run
-            self.warnings.append(f"the stopper failed on trial {number}, which goes on: {error!r}")
-            return ""
-        return f"{why} (values are negated: more is better)" if why and sign < 0 else why
+    def _thaw(self, now: float) -> None:
+        """Go on with paused trials that are worth it by now, before anything new; when nothing is to come, end them."""
+        last = (self._missing <= self._kept or self.exhausted) and not self.draining
+        while not self.draining and self._fits(now) and (thawed := self._judge.thawed(last=last)) is not None:
+            self._apply(now, thawed)
+            self.news.append(f"trial {thawed.trial} goes on: {thawed.why}")
+        for abandoned in self._judge.abandoned() if last else ():
+            self._apply(now, abandoned)
 
     def _assignments(self, now: float) -> list[Command]:
         """Give the waiting trials to the idle workers, first come, first served."""
@@ -293,7 +293,7 @@ class Scheduler:
             worker, trial = pair
             assign = Assign(worker, trial.number, trial.attempts + 1, trial.params)
             self._apply(now, assign)
-            self._seen.pop(trial.number, None)
+            self._judge.again(trial.number)
             commands.append(assign)
         return commands
 
@@ -305,13 +305,14 @@ class Scheduler:
         """Ask for the points that are missing, or send everybody home."""
         if self.study.waiting and not self.study.busy and not self._fits(now):
             self.interrupted = True
-            self._drain(
-                f"no trial is likely to complete in the {max(self.limits.end - now, 0):.0f} s that are left for one"
-            )
+            left = max(self.limits.end - now, 0)
+            self._drain(f"no trial is likely to complete in the {left:.0f} s that are left for one")
         if self.finished:
             return [Release(worker) for worker in self._leave()]
         if self.study.idle and not self.study.waiting and not self.draining:
-            self._adopt(*(run for run, crew in self.study.crews.items() if crew.closed and crew.waiting))
+            self._adopt(
+                *(run for run, crew in self.study.crews.items() if crew.closed and (crew.waiting or crew.paused))
+            )
         free = hungry(self.study)
         waiting = len(self.study.waiting) if not free or next_pair(self.study) is not None else 0
         missing = min(free + self._ahead - waiting, self._missing - self._kept)

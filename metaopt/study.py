@@ -5,16 +5,17 @@ The scheduler applies each fact as it happens, a resumed run and ``metaopt.histo
 same facts in the same order always give the same state.  Nothing here decides.
 """
 
-from collections import Counter, defaultdict, deque
+from collections import Counter, defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, assert_never
 
-from metaopt.crew import Crew, Worker
+from metaopt.crew import Crew, Crews
 from metaopt.faults import blames_gpu
 from metaopt.front import Front
 from metaopt.goals import Goals
 from metaopt.messages import (
+    Abandoned,
     Adopted,
     Assign,
     Closed,
@@ -33,6 +34,7 @@ from metaopt.messages import (
     StoodDown,
     Stop,
     Suggested,
+    Thawed,
 )
 from metaopt.objective import Objective
 from metaopt.space import Space
@@ -40,7 +42,7 @@ from metaopt.trial import ACTIVE, OUTSIDE, State, Trial
 
 
 @dataclass(slots=True)
-class Study:
+class Study(Crews):
     """All trials and workers of one study; ``apply`` is the only way to change it, ``report`` a part of it.
 
     ``run`` is the number of this run, or of the last one; ``workers``, ``idle`` and ``waiting`` are its own, ``crews``
@@ -88,34 +90,9 @@ class Study:
         return min(exceeding, key=lambda trial: (sum(max(e, 0.0) for e in trial.excess), trial.number), default=None)
 
     @property
-    def workers(self) -> dict[int, Worker]:
-        """The workers of this run, by their number."""
-        return self.crews[self.run].workers
-
-    @property
-    def idle(self) -> dict[int, None]:
-        """Those of them without a trial, in the order in which they became free."""
-        return self.crews[self.run].idle
-
-    @property
-    def waiting(self) -> deque[int]:
-        """The trials that wait for them, in order."""
-        return self.crews[self.run].waiting
-
-    @property
-    def busy(self) -> int:
-        """How many workers run a trial."""
-        return len(self.workers) - len(self.idle)
-
-    @property
     def counted(self) -> int:
         """How many of the total there are."""
         return len(self.open) + len(self.ended)
-
-    @property
-    def resumes(self) -> bool:
-        """Whether another attempt goes on from where the last one was stopped."""
-        return self.crews[self.run].resumes
 
     def is_late(self, worker: int, number: int, attempt: int) -> bool:
         """Whether an attempt is no longer under way, as when its worker was thought lost: no word about it counts."""
@@ -143,15 +120,13 @@ class Study:
                 self._finished(time, fact)
             case Assign():
                 self._assigned(time, fact)
-            case Stop(_, number, _, reason, why):
-                self._move(self.trials[number], State.STOPPING)
-                self.trials[number].stop, self.trials[number].why = reason, why
+            case Stop():
+                self._stop(self.trials[fact.trial], fact)
             case Suggested(params):
                 self._suggested(params, run)
-            case Joined(worker, host, device):
+            case Joined(worker):
                 self._lost(time, self.crews[run], worker, "joined anew")
-                self.crews[run].workers[worker] = Worker(host, device, time, gpus=fact.gpus)
-                self.crews[run].idle[worker] = None
+                self.crews[run].join(time, fact)
             case Lost(worker, why):
                 return self._lost(time, self.crews[run], worker, why)
             case StoodDown():
@@ -164,6 +139,8 @@ class Study:
                 self._take_over(time, run, {other: self.crews.pop(other) for other in runs if other in self.crews})
             case Revised():
                 self._revised(time, fact)
+            case Thawed() | Abandoned():
+                return self._decided(time, fact, run)
             case Interrupted() | Renewed():
                 pass
             case _:
@@ -188,6 +165,10 @@ class Study:
         if (worker := crew.workers.get(fact.worker)) is not None:
             worker.trial = fact.trial
             trial.device, trial.gpus = worker.device, worker.gpus
+
+    def _stop(self, trial: Trial, fact: Stop) -> None:
+        self._move(trial, State.STOPPING)
+        trial.stop, trial.why = fact.reason, fact.why
 
     def _finished(self, time: float, fact: Finished) -> None:
         trial = self.trials[fact.trial]
@@ -260,7 +241,7 @@ class Study:
         gone = self.crews.pop(run, Crew())
         self.crews[run] = Crew(gone.experiment, closed=True)
         self._take_over(time, run, {run: gone})
-        if not self.crews[run].waiting:
+        if not (self.crews[run].waiting or self.crews[run].paused):
             del self.crews[run]
 
     def _revised(self, time: float, fact: Revised) -> None:
@@ -270,7 +251,7 @@ class Study:
             if trial.number not in dropped:
                 trial.params = space.filled(trial.params, fact.added)
             elif trial.number in self.open:
-                self.crews[trial.run].waiting.remove(trial.number)
+                self.crews[trial.run].withdraw(trial.number)
                 trial.why, trial.started = OUTSIDE, None
                 self._end(time, trial, State.STOPPED)
         back = [n for n, trial in self.trials.items() if trial.outside and n not in dropped]
@@ -291,6 +272,7 @@ class Study:
         crew, killers = self.crews[run], set()
         for other in gone.values():
             crew.waiting.extend(other.waiting)
+            crew.paused |= other.paused
             killers |= {each.trial for each in other.workers.values() if each.host.partition(".")[0] in crew.lost}
         for number in sorted(self.open, reverse=True):
             trial = self.trials[number]
@@ -305,12 +287,30 @@ class Study:
         """End a trial that was stopped for good; make another attempt at one that was only interrupted."""
         if trial.stop == "pruned":
             self._end(time, trial, State.STOPPED)
+        elif trial.stop == "paused":
+            self._move(trial, State.PAUSED)
+            trial.ended, trial.pid = time, None
+            self.crews[trial.run].paused[trial.number] = None
         else:
             if self.crews[trial.run].resumes and trial.stop:
                 trial.saved += time - (time if trial.started is None else trial.started)
             self._move(trial, State.WAITING)
             trial.worker = trial.pid = None
             self.crews[trial.run].waiting.appendleft(trial.number)
+
+    def _decided(self, time: float, fact: Thawed | Abandoned, run: int) -> bool:
+        """What is to become of a paused trial."""
+        trial = self.trials.get(fact.trial)
+        if trial is None or (trial.state, trial.attempts, trial.run) != (State.PAUSED, fact.attempt, run):
+            return False
+        self.crews[trial.run].withdraw(trial.number)
+        if isinstance(fact, Thawed):
+            trial.thaw()
+            self._move(trial, State.WAITING)
+            self.crews[run].waiting.appendleft(trial.number)
+        else:
+            self._end(time if trial.ended is None else trial.ended, trial, State.STOPPED)
+        return True
 
     def _end(self, time: float, trial: Trial, state: State, error: str = "") -> None:
         self._move(trial, state)

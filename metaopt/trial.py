@@ -14,6 +14,7 @@ class State(StrEnum):
     WAITING = "waiting"
     RUNNING = "running"
     STOPPING = "stopping"
+    PAUSED = "paused"
     COMPLETED = "completed"
     STOPPED = "stopped"
     FAILED = "failed"
@@ -22,7 +23,8 @@ class State(StrEnum):
 NEXT: Mapping[State, frozenset[State]] = {
     State.WAITING: frozenset({State.RUNNING, State.STOPPED}),
     State.RUNNING: frozenset({State.STOPPING, State.COMPLETED, State.FAILED, State.WAITING}),
-    State.STOPPING: frozenset({State.STOPPED, State.COMPLETED, State.FAILED, State.WAITING}),
+    State.STOPPING: frozenset({State.STOPPED, State.COMPLETED, State.FAILED, State.WAITING, State.PAUSED}),
+    State.PAUSED: frozenset({State.WAITING, State.STOPPED}),
     State.COMPLETED: frozenset(),
     State.STOPPED: frozenset(),
     State.FAILED: frozenset(),
@@ -101,6 +103,10 @@ class Trial:
         if not resumes:
             self.points = []
         self.earlier = len(self.points)
+
+    def thaw(self) -> None:
+        """It is to go on from where it was paused."""
+        self.saved, self.ended, self.worker = self.saved + (self.duration or 0.0), None, None
 
     def take(self, points: tuple[Point, ...]) -> None:
         """Its script has said these; one that goes on from a checkpoint says some again."""

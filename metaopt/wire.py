@@ -9,6 +9,7 @@ from typing import Any
 
 from metaopt.errors import WireError
 from metaopt.messages import (
+    Abandoned,
     Adopted,
     Assign,
     Closed,
@@ -30,6 +31,7 @@ from metaopt.messages import (
     Stop,
     Suggest,
     Suggested,
+    Thawed,
     Welcome,
 )
 
@@ -37,7 +39,7 @@ KINDS: dict[str, type[Any]] = {
     kind.__name__: kind
     for kind in (
         *(Opened, Joined, Started, Reported, Finished, Lost, Suggested, Interrupted, Renewed, Closed, Adopted, Revised),
-        StoodDown,
+        *(StoodDown, Thawed, Abandoned),
         *(Welcome, Assign, Stop, Fence, Release, Suggest, Observe),
     )
 }

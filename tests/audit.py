@@ -20,6 +20,10 @@ class Account:
     def runs(self):
         return self.worker is not None
 
+    @property
+    def paused(self):
+        return self.stop == "paused" and not self.runs and not self.result
+
     def end_run(self, result=""):
         assert not (self.result and result)
         self.worker, self.result = None, self.result or result
@@ -83,6 +87,7 @@ class Audit:
         account = self.trials[trial]
         assert not account.result
         assert not account.runs
+        assert not account.paused
         assert account.run == self.run
         assert self.run not in self.closed
         assert self.workers[worker] is None  # it is there, and free
@@ -122,6 +127,19 @@ class Audit:
         account.losses += 1
         spared = account.losses < self.attempts or account.stop
         account.end_run("stopped" if account.stop == "pruned" else "" if spared else how)
+
+    def _thawed(self, trial, **about):
+        self._paused(trial, **about).stop = ""
+
+    def _abandoned(self, trial, **about):
+        self._paused(trial, **about).result = "stopped"
+
+    def _paused(self, trial, attempt, **_):
+        """The account of a trial that this run has paused."""
+        account = self.trials[trial]
+        assert account.paused
+        assert (account.run, account.attempt) == (self.run, attempt)
+        return account
 
     def _revised(self, added, dropped):
         for number, account in enumerate(self.trials):

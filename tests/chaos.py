@@ -49,15 +49,31 @@ def play(params, trial):
 
 
 class Impatient:
-    """A stopper that ends what never ends, and fails on one in ten others."""
+    """A stopper that ends what never ends, and fails on one in ten others; some it pauses for a while, if it may."""
+
+    def __init__(self, *, pauses):
+        self._pauses, self._endless, self._paused = pauses, set(), {}
 
     def should_stop(self, trial, points):
         (step, value) = points[-1]
-        if not ENDLESS <= abs(value) < math.inf:
-            if trial % 10 == 0:
-                raise ArithmeticError(value)
-            return ""
-        return "it does not end" if step > 2 + trial % 3 else ""
+        if ENDLESS <= abs(value) < math.inf:
+            self._endless.add(trial)
+            return "it does not end" if step > 2 + trial % 3 else ""
+        if trial % 10 == 0:
+            raise ArithmeticError(value)
+        if self._pauses and trial % 4 == 1 and step > 1:
+            return "for now"
+        return ""
+
+    def pause(self, trial):
+        self._paused[trial] = None
+
+    def promote(self):
+        found = next((trial for trial in self._paused if trial not in self._endless), None)
+        if found is None:
+            return None
+        del self._paused[found]
+        return found, "it has waited"
 
 
 class SlowDisk(Recorder):

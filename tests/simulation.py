@@ -21,13 +21,36 @@ from metaopt.study import Study
 from metaopt.transports.simulated import SimulatedHub
 
 SPACE = {"lr": "loguniform(1e-4, 1)", "width": "integer(8, 256, log)", "kind": "choice(a, b, c)"}
+ABOUT = {"name": "simulated", "objective": {"metric": "loss"}}
 
 
 class Silence:
     """A view that nobody looks at."""
 
     def show(self, now, scheduler, notes):
-        assert not [note for note in notes if "worker " not in note]
+        assert not [
+            note for note in notes if "worker " not in note and " goes on: " not in note and " is paused: " not in note
+        ]
+
+
+class Fickle:
+    """Wants a trial to stop whenever it says something bad, and to go on later, if it is the second of three."""
+
+    def __init__(self):
+        self.paused = {}
+
+    def should_stop(self, trial, points):
+        return "it is bad" if points[-1][1] > 0.5 else ""
+
+    def pause(self, trial):
+        self.paused[trial] = None
+
+    def promote(self):
+        found = next((trial for trial in self.paused if trial % 3 == 1), None)
+        if found is None:
+            return None
+        del self.paused[found]
+        return found, "why not"
 
 
 def script(reports, seed=0, seconds=60.0):
@@ -57,11 +80,14 @@ class Simulation:
         study=None,
         end=math.inf,
         space=SPACE,
+        *,
+        resumes=False,
         **given,
     ):
         self.store = store or Memory()
         self.study = study or Study(Goals((Objective("loss"),)))
-        self.hub = SimulatedHub(train, workers, losses)
+        self.hub = SimulatedHub(train, workers, losses, resumes=resumes)
+        self.about = {**ABOUT, "resumes": resumes}
         self.scheduler = Scheduler(
             self.study, Limits(trials, workers, end=end), stopper or Never(), given=Given(self.study, **given)
         )
@@ -72,7 +98,7 @@ class Simulation:
         self.driver = Driver(self.scheduler, self.hub, proposer, recorder, Silence())
 
     def run(self):
-        self.driver.run(Opened("1", 1, {"name": "simulated", "objective": {"metric": "loss"}}))
+        self.driver.run(Opened("1", 1, self.about))
         return self
 
     def digest(self):

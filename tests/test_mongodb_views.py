@@ -8,10 +8,12 @@ import re
 
 import pytest
 from mongo import mongod, standing
+from simulation import Fickle
 
 from metaopt.history import replay
 from metaopt.limits import Limits
 from metaopt.messages import (
+    Abandoned,
     Adopted,
     Assign,
     Closed,
@@ -25,6 +27,7 @@ from metaopt.messages import (
     StoodDown,
     Stop,
     Suggested,
+    Thawed,
 )
 from metaopt.scheduler import Scheduler
 from metaopt.stopping.median import Median
@@ -143,7 +146,7 @@ def test_trials_are_as_in_the_history(url, database):
     keep(store, 2, SECOND, 2e9)
     states = check(store, database)
     assert states[7:] == ["running", "failed", "stopping", "stopped", "waiting"]
-    assert set(states) == set(map(str, State))
+    assert set(states) == set(map(str, State)) - {"paused"}
     assert "node died" not in rows(database, "x")[8]["error"]  # it was lost twice, the second time with its worker
 
 
@@ -158,6 +161,24 @@ def test_trials_of_runs_that_share_a_history_end_with_their_own_run(url, databas
     later = [opened, *joined, Adopted((2, 3)), *tried(1, 2, 2), loss(1, 2, 2, 1.0), Finished(1, 2, 2, "completed")]
     keep(store, 4, [*later, Renewed()], 1e9 + 99)
     assert check(store, database) == ["running", "waiting", "completed", "waiting", "waiting"]
+
+
+def test_a_paused_trial_is_as_in_the_history_until_it_goes_on_or_is_given_up(url, database):
+    store = MongoDB(url, "x", create=True)
+    opened = Opened("1", 1, {**EXPERIMENT, "resumes": True})
+    pauses = [[*tried(1, n, 1), loss(1, n, 1, 3.0), Stop(1, n, 1, "paused", "bad")] for n in range(4)]
+    ended = [Finished(1, n, 1, "stopped") for n in range(3)]
+    facts = [fact for paused, end in zip(pauses, ended, strict=False) for fact in (*paused, end)]
+    keep(store, 1, [opened, Joined(1, "n1", "cpu"), Suggested(({"x": 1},) * 4), *facts, *pauses[3], Lost(1, "gone")])
+    assert check(store, database) == ["paused"] * 4
+    facts = [Thawed(0, 1, "good"), Thawed(1, 1), Abandoned(2, 1), Joined(2, "n1", "cpu"), *tried(2, 0, 2)]
+    keep(store, 2, [opened, *facts, loss(2, 0, 2, 2.0, first=2)], 2e9)
+    assert check(store, database) == ["running", "waiting", "stopped", "paused"]
+    assert rows(database, "x")[2]["duration"] == 4.5
+    keep(store, 3, [opened, Joined(1, "n1", "cpu"), *tried(1, 0, 3), Stop(1, 0, 3, "paused")], 3e9)
+    assert check(store, database) == ["stopping", "waiting", "stopped", "paused"]
+    keep(store, 4, [opened, Thawed(0, 3)], 4e9)
+    assert check(store, database) == ["waiting", "waiting", "stopped", "paused"]
 
 
 @pytest.mark.parametrize(("of", "goal"), [*itertools.product(["last", "best", "mean"], ["minimize", "maximize"])])
@@ -227,7 +248,8 @@ def test_trials_are_as_in_the_history_whatever_workers_say(url, database):
         for run in (2, 3):
             study = replay(store).study
             study.run = run
-            scheduler = Scheduler(study, Limits(5, 3), Median(warmup=1, curves=1))
+            stopper = Fickle() if seed % 3 == 1 else Median(warmup=1, curves=1)
+            scheduler = Scheduler(study, Limits(8, 3), stopper)
             scheduler.handle(1e9 + 1000 * run, Opened("1", 1, experiment))
             for now, event in enumerate(tell(f"{seed} {run}", scheduler)):
                 scheduler.handle(1e9 + 1000 * run + now, event)
@@ -235,7 +257,7 @@ def test_trials_are_as_in_the_history_whatever_workers_say(url, database):
     for study, store in stores.items():
         states.update(check(store, database, study))
         store.close()
-    assert states >= {"running", "completed", "stopped", "failed"}
+    assert states >= {"running", "completed", "stopped", "paused", "failed"}
 
 
 def test_facts_are_a_document_each_with_a_date(url, database):

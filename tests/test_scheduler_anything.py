@@ -7,6 +7,7 @@ from collections import Counter
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+from simulation import Fickle
 
 from metaopt.goals import Goals
 from metaopt.limits import Limits
@@ -31,7 +32,6 @@ from metaopt.trial import ACTIVE, ENDED, State
 from metaopt.wire import from_plain, to_plain
 
 TRIALS, WORKERS = 4, 3
-EXPERIMENT = {"name": "anything"}
 workers = st.integers(1, WORKERS)
 trials = st.integers(0, TRIALS)
 attempts = st.integers(1, 3)
@@ -42,15 +42,18 @@ outcomes = st.sampled_from(["completed", "failed", "killed", "stopped"])
 class Anything(RuleBasedStateMachine):
     """One run after another on one study."""
 
+    resumes = False
+
     def __init__(self):
         super().__init__()
         self.journal, self.now = [], 0.0
         self.begin(Study(Goals((Objective("loss"),))))
 
     def begin(self, study):
-        self.scheduler = Scheduler(study, Limits(TRIALS, WORKERS), Median(warmup=1, curves=1))
+        stopper = Fickle() if self.resumes else Median(warmup=1, curves=1)
+        self.scheduler = Scheduler(study, Limits(TRIALS, WORKERS), stopper)
         self.observed, self.draining = [], False
-        self.say(Opened("1", 1, EXPERIMENT))
+        self.say(Opened("1", 1, {"name": "anything", "resumes": self.resumes}))
 
     def say(self, event):
         self.now += 1
@@ -130,6 +133,7 @@ class Anything(RuleBasedStateMachine):
         assert len(study.trials) <= TRIALS
         states = {number: trial.state for number, trial in study.trials.items()}
         assert sorted(study.waiting) == [n for n, state in states.items() if state is State.WAITING]
+        assert sorted(study.paused) == [n for n, state in states.items() if state is State.PAUSED]
         assert sorted(study.open) == [n for n, state in states.items() if state not in ENDED]
         assert sorted(study.ended) == [n for n, state in states.items() if state in ENDED]
         assert +study.tally == Counter(states.values())
@@ -151,5 +155,13 @@ class Anything(RuleBasedStateMachine):
         assert points[0] == points[1]  # NaN equals itself only as text
 
 
+class AnythingThatPauses(Anything):
+    """Where scripts can go on from where they were stopped."""
+
+    resumes = True
+
+
 TestAnything = Anything.TestCase
 TestAnything.settings = settings(max_examples=200, stateful_step_count=30, deadline=None)
+TestAnythingThatPauses = AnythingThatPauses.TestCase
+TestAnythingThatPauses.settings = settings(max_examples=150, stateful_step_count=30, deadline=None)

@@ -6,7 +6,7 @@ import threading
 
 import pytest
 from audit import Audit
-from simulation import SPACE, script
+from simulation import SPACE, Fickle, script
 
 from metaopt.driver import Driver
 from metaopt.history import replay
@@ -28,6 +28,21 @@ ABOUT = {"name": "simulated", "objective": {"metric": "loss"}, "attempts": 2}
 
 class Killed(Exception):
     """Rank 0 is gone from here on."""
+
+
+class Reluctant(Fickle):
+    """Goes on with trials when all have begun, but for a hundred."""
+
+    def __init__(self):
+        super().__init__()
+        self.seen = set()
+
+    def should_stop(self, trial, points):
+        self.seen.add(trial)
+        return super().should_stop(trial, points)
+
+    def promote(self):
+        return super().promote() if len(self.seen) > 100 else None
 
 
 class Turns:
@@ -77,10 +92,10 @@ class Quiet:
 class Allocation:
     """One run among several: from ``begin`` to ``end``, if not killed at ``doom`` without a word."""
 
-    def __init__(self, name, records, turns, trials, workers, begin=0.0, end=math.inf, doom=math.inf):
+    def __init__(self, name, records, turns, trials, workers, begin=0.0, end=math.inf, doom=math.inf, stopper=None):
         self.name, self.store, self.turns = name, Memory(records), turns
         self.trials, self.workers, self.begin, self.end, self.doom = trials, workers, begin, end, doom
-        self.scheduler = None
+        self.scheduler, self.stopper = None, stopper
         self.thread = threading.Thread(target=self._live, daemon=True)
 
     def _live(self):
@@ -93,12 +108,15 @@ class Allocation:
             self.turns.leave(self.name)
 
     def _run(self):
-        opened = Opened("1", 1, {**ABOUT, "trials": self.trials}, alone=False)
+        resumes = self.stopper is not None
+        opened = Opened("1", 1, {**ABOUT, "trials": self.trials, "resumes": resumes}, alone=False)
         study, place = join(self.store, opened, lambda _: None, self.begin)
-        hub = Hub(self.turns, self.name, self.doom, script(3, seconds=10.0), self.workers, begin=self.begin)
+        hub = Hub(
+            self.turns, self.name, self.doom, script(3, seconds=10.0), self.workers, begin=self.begin, resumes=resumes
+        )
         recorder = SharedRecorder(self.store, study.run, place, clock=hub.now, background=False)
         limits = Limits(self.trials, self.workers, begin=self.begin, end=self.end)
-        self.scheduler = Scheduler(study, limits, Never(), shared=True)
+        self.scheduler = Scheduler(study, limits, self.stopper or Never(), shared=True)
         proposer = InlineProposer(make("random", SPACE, seed=hash(self.name) % 1000))
         Driver(self.scheduler, hub, proposer, recorder, Quiet()).run()
         recorder.record(hub.now(), [Closed()])
@@ -153,6 +171,29 @@ def test_20_allocations_of_200_workers_come_and_go_and_nothing_is_lost_or_done_t
             assert allocation.scheduler.complete
             assert repr(sorted(allocation.scheduler.study.trials.items())) == repr(sorted(study.trials.items()))
             assert allocation.scheduler.study.best == study.best
+
+
+def test_what_a_run_has_paused_another_goes_on_with_or_ends():
+    records, names = [], range(4)
+    turns = Turns(names)
+    dooms = {1: 55.0, 2: 75.0, 3: 90.0}
+    run(
+        *(
+            Allocation(n, records, turns, 200, 4, 3.0 * n, doom=dooms.get(n, math.inf), stopper=Reluctant())
+            for n in names
+        )
+    )
+    audit = Audit([(r.run, r.kind, r.body) for r in records], 2, resumes=True)
+    assert {account.result for account in audit.trials} == {"completed", "stopped"}
+    study = replay(Memory(records)).study
+    assert len(study.trials) == len(study.ended) == 200
+    assigned = {(r.body["trial"], r.body["attempt"]): r.run for r in records if r.kind == "Assign"}
+    decided = [
+        (r.kind, assigned[r.body["trial"], r.body["attempt"]] != r.run)
+        for r in records
+        if r.kind in {"Thawed", "Abandoned"}
+    ]
+    assert set(decided) == {(kind, other) for kind in ("Thawed", "Abandoned") for other in (False, True)}
 
 
 def test_the_last_one_does_what_one_that_was_killed_has_left():

@@ -46,6 +46,16 @@ def test_the_stopper_of_the_file_judges_the_curves_and_makes_room(experiment):
     assert forecast(experiment(stopper="asha"), past, workers=8, seconds=3600.0) == short  # there is no chance in it
 
 
+def test_where_scripts_resume_the_stopper_pauses_and_goes_on(experiment):
+    past = [Past(90.0, curve(level)) for level in (0.1, 0.2, 0.3, 0.4, 0.5)]
+    about = {"stopper": "asha", "resumes": True}
+    found = forecast(experiment(**about), past, workers=8, seconds=3600.0)
+    assert (found.stopped > found.completed > 0, found.cut) == (True, 8)
+    whole = forecast(experiment(**about), past, workers=8, seconds=36000.0, trials=40)
+    assert (whole.ended, whole.cut) == (40, 0)
+    assert whole.busy == pytest.approx(whole.useful)  # nothing is done twice
+
+
 def test_trials_that_failed_fail_and_a_script_that_saves_is_begun_to_the_end(experiment):
     past = [Past(100.0, curve(0.1)), Past(50.0, (), failed=True)]
     found = forecast(experiment(resumes=True), past, workers=8, seconds=3600.0)

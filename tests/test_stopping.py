@@ -14,8 +14,8 @@ from metaopt.stopping.never import Never
 from metaopt.stopping.pasha import Pasha
 from metaopt.stopping.patience import Patience
 from metaopt.stopping.threshold import Threshold
-from metaopt.testing import StopperContract
-from metaopt.testing.stopping import by_trial, curves, stopped
+from metaopt.testing import PromoterContract, StopperContract
+from metaopt.testing.stopping import by_trial, curves, promoted, stopped
 
 
 class TestNever(StopperContract):
@@ -28,22 +28,22 @@ class TestMedian(StopperContract):
         return Median()
 
 
-class TestAsha(StopperContract):
+class TestAsha(PromoterContract):
     def make(self):
         return Asha()
 
 
-class TestAshaToAMaximum(StopperContract):
+class TestAshaToAMaximum(PromoterContract):
     def make(self):
         return Asha(first=2, reduction=2, max=20)
 
 
-class TestHyperband(StopperContract):
+class TestHyperband(PromoterContract):
     def make(self):
         return Hyperband(brackets=2)
 
 
-class TestPasha(StopperContract):
+class TestPasha(PromoterContract):
     def make(self):
         return Pasha(reduction=2)
 
@@ -156,6 +156,27 @@ def test_a_script_that_reports_each_hundredth_step_is_judged_once_a_report():
     for trial in range(3):
         rule.should_stop(trial, [(100, trial)])
     assert rule.should_stop(3, [(100, 3.0)]) == "asha: 3 at step 81 is number 4 of 4 there, and 2 go on"
+
+
+def test_asha_promotes_the_highest_first_and_the_best_there():
+    rule = Asha(reduction=2, max=8)
+    for trial, value in enumerate([3.0, 2.0, 4.0, 1.0]):
+        tell(rule, trial, [value])
+    assert promoted(rule, [0, 2]) == []
+    tell(rule, 3, [1.0, 0.9], first=2)
+    tell(rule, 1, [2.0, 0.8], first=2)
+    tell(rule, 4, [5.0])
+    rule.pause(1)
+    rule.pause(3)
+    assert rule.promote() == (3, "asha: 1 at step 2 is number 1 of 2 there, and 1 go on")
+    assert rule.promote() == (0, "asha: 3 at step 1 is number 3 of 5 there, and 3 go on")
+    assert rule.promote() is None  # trial 1 is number 2 of 2
+
+
+@pytest.mark.parametrize("rule", [Asha(first=9), Pasha(first=9), Hyperband(first=9)])
+def test_a_trial_that_was_paused_before_the_first_rung_goes_on(rule):
+    tell(rule, 0, [1.0])
+    assert promoted(rule, [0]) == [0]
 
 
 def test_hyperband_compares_trials_of_one_bracket_alone():

@@ -85,7 +85,7 @@ def _account(location: "Location", history: "History", trial: "Trial", story: Se
     for metric in dict.fromkeys(name for _, values in trial.points for name in values):
         yield curve(metric, trial.curve(metric))
     if trial.why:
-        yield f"stopped: {trial.why}"
+        yield f"{'paused' if trial.state == 'paused' else 'stopped'}: {trial.why}"
     directory = files_of(location, history.experiment, trial.number)
     if trial.error or trial.state == "failed":
         yield f"error:\n  {trial.error.replace(chr(10), chr(10) + '  ')}"

@@ -48,13 +48,14 @@ def _past(experiment: "Experiment", trial: float | None) -> tuple[Sequence["Past
     from metaopt.forecast import Past, known  # noqa: PLC0415 - the same
     from metaopt.history import history_of  # noqa: PLC0415 - the same
     from metaopt.scalars import write_duration  # noqa: PLC0415 - the same
+    from metaopt.trial import ENDED  # noqa: PLC0415 - the same
 
     found: Sequence[Past] = []
     left = experiment.trials
     try:
         history = history_of(experiment.location)
         found = known(history.trials.values())
-        left -= sum(each.ended is not None and not each.outside for each in history.trials.values())
+        left -= sum(each.state in ENDED and not each.outside for each in history.trials.values())
     except HistoryMissing as error:
         if trial is None:
             raise HistoryMissing(

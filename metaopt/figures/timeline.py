@@ -13,10 +13,10 @@ from itertools import count, pairwise
 from typing import ClassVar, NamedTuple, TypeAlias
 
 from metaopt.stores import Record
-from metaopt.trial import ACTIVE, ENDED, Trial
+from metaopt.trial import ACTIVE, ENDED, State, Trial
 
 LOST = "begun again"
-"""What became of an attempt that was lost or interrupted, so that its trial is begun again, or is to be."""
+"""What became of an attempt that was lost, interrupted or paused, so that its trial is begun again, or is to be."""
 STATES = ("completed", "stopped", LOST, "running", "failed")
 """What may have become of an attempt."""
 SHORT = 0.05
@@ -193,6 +193,8 @@ def _state(attempt: _Attempt, trial: Trial) -> str:
     last = attempt.attempt == trial.attempts
     if last and trial.state in ENDED:
         return str(trial.state)
+    if last and trial.state is State.PAUSED:
+        return str(State.STOPPED)  # as far as this attempt goes
     return "running" if last and trial.state in ACTIVE else LOST
 
 

@@ -21,6 +21,7 @@ SIZES = ((50, 6.0), (300, 4.5), (1500, 3.0), (math.inf, 2.0))
 KEPT = {True: ("trial", "blue"), False: ("exceeds a constraint", "grey")}
 """By whether a trial is feasible: what it is called, and its colour."""
 PAIRS = 6
+EARLY = {State.STOPPED, State.PAUSED}
 
 
 def named(objective: Objective) -> str:
@@ -80,8 +81,8 @@ def learning(account: Account) -> Drawing:
     best = account.history.best
     looks = {
         "completed": ("pale", [t for t in trials if t.state is State.COMPLETED and t is not best]),
-        "failed or running": ("grey", [t for t in trials if t.state not in {State.COMPLETED, State.STOPPED}]),
-        "stopped early": ("amber", [t for t in trials if t.state is State.STOPPED]),
+        "failed or running": ("grey", [t for t in trials if t.state not in {State.COMPLETED, *EARLY}]),
+        "stopped early, or paused": ("amber", [t for t in trials if t.state in EARLY]),
         "best": ("best", [t for t in trials if t is best]),
     }
 

@@ -1,7 +1,7 @@
-"""What a stopper is: one method, and the formula in it."""
+"""What a stopper is: one method, and the formula in it; and two more, if it lets trials go on that it has paused."""
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 
 class Stopper(Protocol):
@@ -18,4 +18,20 @@ class Stopper(Protocol):
         Points come in the order in which the script said them; a step may be said more than once.  A step below the
         last one means that the trial was started again from its beginning, and what it said before is void.
         """
+        ...
+
+
+@runtime_checkable
+class Promoter(Stopper, Protocol):
+    """A stopper that finds trials worth going on with that were not when it was asked of them.
+
+    Where scripts can resume, its trials are paused, not ended.
+    """
+
+    def pause(self, trial: int) -> None:
+        """``trial`` is paused from now on, wherever its curve has ended."""
+        ...
+
+    def promote(self) -> tuple[int, str] | None:
+        """Which paused trial should go on, and why: it is paused no more; None when none should now."""
         ...

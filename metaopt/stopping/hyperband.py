@@ -40,3 +40,14 @@ class Hyperband:
             for rung in ladder.take(trial, step, value):
                 why = why or ladder.cut(trial, rung)
         return f"hyperband, bracket {bracket}: {why}" if why else ""
+
+    def pause(self, trial: int) -> None:
+        """``trial`` is paused from now on."""
+        self._turn[trial % len(self._turn)][1].pause(trial)
+
+    def promote(self) -> tuple[int, str] | None:
+        """Which paused trial should go on, and why; those of the first bracket come first."""
+        for bracket, ladder in dict(self._turn).items():
+            for trial, _, why in ladder.promising():
+                return ladder.promote(trial), f"hyperband, bracket {bracket}: {why}"
+        return None

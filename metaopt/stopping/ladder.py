@@ -29,7 +29,10 @@ class Climb:
 
 
 class Ladder:
-    """Which trials have reached which rung, with what value; of a trial that began again the last beginning counts."""
+    """Which trials have reached which rung, with what value; of a trial that began again the last beginning counts.
+
+    ``rungs`` has all that were on each, the best first.
+    """
 
     def __init__(self, rule: str, first: float, reduction: float, last: float | None) -> None:
         """Raise PluginError when a setting of ``rule`` makes no sense."""
@@ -40,6 +43,7 @@ class Ladder:
         self.steps = [float(first)]
         self.climbs: dict[int, Climb] = {}
         self.rungs: list[list[tuple[float, int]]] = [[]]
+        self._paused: list[list[tuple[float, int]]] = [[]]
         self._reduction, self._last = reduction, last
         self._passed: Counter[int] = Counter()
 
@@ -67,18 +71,42 @@ class Ladder:
 
     def cut(self, trial: int, rung: int) -> str:
         """Why a trial goes no further when the best one in ``reduction`` does, ties included; or nothing."""
-        value, there = self.climbs[trial].on[rung], self.rungs[rung]
+        goes_on, why = self._judged(trial, rung)
+        return "" if goes_on else why
+
+    def pause(self, trial: int) -> None:
+        """``trial`` goes no further than to the last rung that it has reached, for now."""
+        climb = self.climbs[trial]
+        insort(self._paused[max(climb.rung, 0)], (climb.on.get(climb.rung, -math.inf), trial))
+
+    def promising(self) -> Iterator[tuple[int, int, str]]:
+        """(trial, rung, why) of the best paused trial on each rung, from the top down, if it would not be cut now."""
+        for rung in reversed(range(len(self.rungs))):
+            for _, trial in self._paused[rung][:1]:
+                goes_on, why = self._judged(trial, rung)
+                if goes_on:
+                    yield trial, rung, why
+
+    def promote(self, trial: int) -> int:
+        """``trial`` is paused no more; gives it."""
+        self._resume(trial, self.climbs[trial])
+        return trial
+
+    def _judged(self, trial: int, rung: int) -> tuple[bool, str]:
+        """Whether a trial goes on beyond a rung, and how it stands there."""
+        value, there = self.climbs[trial].on.get(rung, -math.inf), self.rungs[rung]
         rank, best = bisect_left(there, (value,)) + 1, math.ceil(len(there) / self._reduction)
-        if len(there) < self._reduction or rank <= best:
-            return ""
-        return f"{value:.6g} at step {self.steps[rung]:g} is number {rank} of {len(there)} there, and {best} go on"
+        why = f"{value:.6g} at step {self.steps[rung]:g} is number {rank} of {len(there)} there, and {best} go on"
+        return len(there) < self._reduction or rank <= best, why
 
     def _climb(self, trial: int, climb: Climb, step: float, value: float) -> None:
         while self.steps[-1] <= step < math.inf:
             self.steps.append(self.steps[-1] * self._reduction)
             self.rungs.append([])
+            self._paused.append([])
         rung = bisect_right(self.steps, step) - 1
         if rung > climb.rung:
+            self._resume(trial, climb)
             climb.rung, climb.on[rung], climb.before[rung] = rung, value, climb.value
             insort(self.rungs[rung], (value, trial))
         climb.step, climb.value = step, value
@@ -94,6 +122,14 @@ class Ladder:
         climb = self.climbs.pop(trial, None)
         if climb is not None:
             self._passed[climb.passed] -= 1
+            self._resume(trial, climb)
             for rung, value in climb.on.items():
                 del self.rungs[rung][bisect_left(self.rungs[rung], (value, trial))]
         self._passed[-1] += 1
+
+    def _resume(self, trial: int, climb: Climb) -> None:
+        """It goes on, or begins again; whether it was paused or not."""
+        paused, value = self._paused[max(climb.rung, 0)], climb.on.get(climb.rung, -math.inf)
+        index = bisect_left(paused, (value, trial))
+        if paused[index : index + 1] == [(value, trial)]:
+            del paused[index]

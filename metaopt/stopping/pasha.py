@@ -35,11 +35,20 @@ class Pasha:
                 why = why or self._ladder.cut(trial, rung) or self._top(trial, rung)
         return f"pasha: {why}" if why else ""
 
+    def pause(self, trial: int) -> None:
+        """``trial`` is paused from now on."""
+        self._ladder.pause(trial)
+
+    def promote(self) -> tuple[int, str] | None:
+        """Which paused trial should go on, and why; the one on the highest rung first."""
+        going = ((trial, why) for trial, rung, why in self._ladder.promising() if not self._top(trial, rung))
+        found = next(going, None)
+        return found and (self._ladder.promote(found[0]), f"pasha: {found[1]}")
+
     def _top(self, trial: int, rung: int) -> str:
         """Why a trial goes no further than to the top rung, if this is the top one and it is not in the lead."""
-        noise = self._settled(rung)
-        (first, _), value = self._ladder.rungs[rung][0], self._ladder.climbs[trial].on[rung]
-        if noise is None or value <= first + noise:
+        noise, value = self._settled(rung), self._ladder.climbs[trial].on.get(rung, -math.inf)
+        if noise is None or value <= (first := self._ladder.rungs[rung][0][0]) + noise:
             return ""
         step, below = self._ladder.steps[rung], self._ladder.steps[rung - 1]
         settled = f"the ranking is that of step {below:g}, with differences up to {noise:.3g}"

@@ -12,10 +12,20 @@ All studies of the database are looked through each time, so it is for a person,
 """
 
 import math
-from typing import Any, TypeAlias
 
-Expression: TypeAlias = Any
-"""What MongoDB computes: nested dicts, lists and texts, a ``$name`` being a field and a ``$$name`` a variable."""
+from metaopt.stores.expressions import (
+    Expression,
+    a_list,
+    at,
+    date,
+    equal,
+    finite,
+    first_of,
+    switch,
+    text,
+    when,
+    window,
+)
 
 
 def trials() -> list[Expression]:
@@ -35,34 +45,34 @@ def _in_order() -> list[Expression]:
     about |= {
         "study": "$_id.study",
         "order": {"$add": [{"$multiply": ["$_id.n", 1 << 20]}, "$index"]},
-        "new": _if(_is("$facts.kind", "Suggested"), {"$ifNull": ["$facts.params", []]}, [None]),
-        "goals": _goals("$facts.experiment.objective", _list("$facts.experiment.constraints")),
+        "new": when(equal("$facts.kind", "Suggested"), {"$ifNull": ["$facts.params", []]}, [None]),
+        "goals": _goals("$facts.experiment.objective", a_list("$facts.experiment.constraints")),
         "limit": "$facts.experiment.attempts",
         "resumes": "$facts.experiment.resumes",
     }
     gone = {"order": "$order", "time": "$time", "kind": "$kind", "why": {"$ifNull": ["$why", "joined anew"]}}
     whole = {"documents": ["unbounded", "current"]}
-    is_new = _is("$kind", "Suggested")
+    is_new = equal("$kind", "Suggested")
     return [
         {"$unwind": {"path": "$facts", "includeArrayIndex": "index"}},
         {"$replaceWith": about},
-        _window(
+        window(
             {"study": "$study", "run": "$run", "worker": "$worker"},
             host={"$locf": "$host"},
             gone={
-                "$min": _if({"$in": ["$kind", ["Lost", "Joined", "StoodDown"]]}, gone, None),
+                "$min": when({"$in": ["$kind", ["Lost", "Joined", "StoodDown"]]}, gone, None),
                 "window": {"documents": [1, "unbounded"]},
             },
         ),
-        _window(
+        window(
             "$study",
-            before={"$sum": _if(is_new, {"$size": "$new"}, 0), "window": {"documents": ["unbounded", -1]}},
+            before={"$sum": when(is_new, {"$size": "$new"}, 0), "window": {"documents": ["unbounded", -1]}},
             goals={"$first": "$goals", "window": whole},
             limit={"$locf": "$limit"},
             resumes={"$locf": "$resumes"},
         ),
         {"$unwind": {"path": "$new", "includeArrayIndex": "nth"}},
-        {"$set": {"trial": _if(is_new, {"$add": ["$before", "$nth"]}, "$trial")}},
+        {"$set": {"trial": when(is_new, {"$add": ["$before", "$nth"]}, "$trial")}},
     ]
 
 
@@ -74,20 +84,22 @@ def _of_trials() -> list[Expression]:
         "starts": ("Started", ()),
         "stops": ("Stop", ("reason",)),
         "ends": ("Finished", ("outcome", "error", "ended", "usage")),
+        "thaws": ("Thawed", ()),
+        "leaves": ("Abandoned", ()),
     }
     about: Expression = {
-        to: {"$push": _if(_is("$kind", kind), {name: f"${name}" for name in (*names, *more)}, "$$REMOVE")}
+        to: {"$push": when(equal("$kind", kind), {name: f"${name}" for name in (*names, *more)}, "$$REMOVE")}
         for to, (kind, more) in said.items()
     }
     curves = {"$map": {"input": "$goals.measures", "as": "measure", "in": _curve()}}
-    report = {"attempt": "$attempt", "first": _at(_at("$points", 0), 0), "curves": curves}
+    report = {"attempt": "$attempt", "first": at(at("$points", 0), 0), "curves": curves}
     over = {name: f"${name}" for name in ("order", "time", "kind", "run", "runs", "lost", "alone")}
     about |= {
         "params": {"$first": "$new"},
         "run": {"$first": "$run"},
         "goals": {"$first": "$goals"},
-        "reports": {"$push": _if(_is("$kind", "Reported"), report, "$$REMOVE")},
-        "overs": {"$push": _if({"$in": ["$kind", ["Opened", "Closed", "Adopted"]]}, over, "$$REMOVE")},
+        "reports": {"$push": when(equal("$kind", "Reported"), report, "$$REMOVE")},
+        "overs": {"$push": when({"$in": ["$kind", ["Opened", "Closed", "Adopted"]]}, over, "$$REMOVE")},
     }
     return [
         {"$group": {"_id": {"study": "$study", "trial": {"$ifNull": ["$trial", None]}}, **about}},
@@ -104,9 +116,9 @@ def _of_trials() -> list[Expression]:
 
 def _goals(objective: Expression, constraints: Expression) -> Expression:
     """The constraints, how many objectives there are, and what is measured of a trial for both, in this order."""
-    objectives = _if({"$isArray": [objective]}, objective, [objective])
+    objectives = when({"$isArray": [objective]}, objective, [objective])
     metric = {"metric": "$$constraint.metric"}
-    measured = {"$ifNull": [_first_of("$$objectives", _is("$$this.metric", "$$constraint.metric")), metric]}
+    measured = {"$ifNull": [first_of("$$objectives", equal("$$this.metric", "$$constraint.metric")), metric]}
     more = {"$map": {"input": "$$constraints", "as": "constraint", "in": measured}}
     goals = {
         "measures": {"$concatArrays": ["$$objectives", more]},
@@ -118,29 +130,30 @@ def _goals(objective: Expression, constraints: Expression) -> Expression:
 
 def _curve() -> Expression:
     """The steps and values of what is to be measured, of one Reported."""
-    values = _if({"$eq": [{"$type": _at("$$point", 1)}, "object"]}, {"$objectToArray": _at("$$point", 1)}, [])
-    ours = _first_of(values, _is("$$this.k", "$$measure.metric"))
+    values = when({"$eq": [{"$type": at("$$point", 1)}, "object"]}, {"$objectToArray": at("$$point", 1)}, [])
+    ours = first_of(values, equal("$$this.k", "$$measure.metric"))
     number = {"$convert": {"input": {"$getField": {"field": "v", "input": ours}}, "to": "double", "onError": math.nan}}
-    points = {"$map": {"input": _list("$points"), "as": "point", "in": {"step": _at("$$point", 0), "value": number}}}
+    points = {"$map": {"input": a_list("$points"), "as": "point", "in": {"step": at("$$point", 0), "value": number}}}
     return {"$filter": {"input": points, "cond": {"$ne": ["$$this.value", None]}}}
 
 
 def _attempts() -> list[Expression]:
     """How each attempt has ended: what it was Finished with, lost (with its worker or its node), cut (with its run)."""
-    mine = _is("$$this.attempt", "$$a.attempt")
+    mine = equal("$$this.attempt", "$$a.attempt")
     ends_it = {
         "$or": [
-            {"$and": [_is("$$this.kind", "Opened"), {"$ne": ["$$this.alone", False]}]},
-            {"$and": [_is("$$this.kind", "Closed"), _is("$$this.run", "$$a.run")]},
-            {"$and": [_is("$$this.kind", "Adopted"), {"$in": ["$$a.run", _list("$$this.runs")]}]},
+            {"$and": [equal("$$this.kind", "Opened"), {"$ne": ["$$this.alone", False]}]},
+            {"$and": [equal("$$this.kind", "Closed"), equal("$$this.run", "$$a.run")]},
+            {"$and": [equal("$$this.kind", "Adopted"), {"$in": ["$$a.run", a_list("$$this.runs")]}]},
         ]
     }
     known: Expression = {
-        "end": _first_of("$ends", mine),
-        "stop": _first_of("$stops", mine),
+        "end": first_of("$ends", mine),
+        "stop": first_of("$stops", mine),
         "start": {"$last": {"$filter": {"input": "$starts", "cond": mine}}},
-        "over": _first_of(_list("$overs"), {"$and": [{"$gt": ["$$this.order", "$$a.order"]}, ends_it]}),
-        "first": {"$getField": {"field": "first", "input": _first_of("$reports", mine)}},
+        "over": first_of(a_list("$overs"), {"$and": [{"$gt": ["$$this.order", "$$a.order"]}, ends_it]}),
+        "after": switch([(first_of("$thaws", mine), "waiting"), (first_of("$leaves", mine), "stopped")], "paused"),
+        "first": {"$getField": {"field": "first", "input": first_of("$reports", mine)}},
     }
     about = {
         "attempt": "$$a.attempt",
@@ -149,6 +162,7 @@ def _attempts() -> list[Expression]:
         "limit": {"$ifNull": ["$$a.limit", 2]},
         "resumes": "$$a.resumes",
         "stop": "$$stop.reason",
+        "after": "$$after",
         "first": "$$first",
         "started": {"$ifNull": ["$$start.time", "$$a.time"]},
     }
@@ -161,33 +175,33 @@ def _attempts() -> list[Expression]:
 
 def _outcome() -> Expression:
     """How the attempt ``a`` has ended, given what is known of its ``end``, and when its run was ``over``."""
-    node = _at({"$split": ["$$a.host", "."]}, 0)
+    node = at({"$split": ["$$a.host", "."]}, 0)
     lost = {"$and": ["$$a.gone", {"$or": [{"$not": "$$over"}, {"$lt": ["$$a.gone.order", "$$over.order"]}]}]}
-    unbegun = {"$and": [lost, _is("$$a.gone.kind", "StoodDown"), {"$not": "$$start"}]}
+    unbegun = {"$and": [lost, equal("$$a.gone.kind", "StoodDown"), {"$not": "$$start"}]}
     how = [
         ("$$end", {"how": "$$end.outcome", **{n: f"$$end.{n}" for n in ("time", "error", "ended", "usage")}}),
         (unbegun, {"how": "cut", "time": "$$a.gone.time", "error": ""}),
         (lost, {"how": "lost", "time": "$$a.gone.time", "error": _lost("$$a.gone.why")}),
         (
-            {"$in": [node, _list("$$over.lost")]},
+            {"$in": [node, a_list("$$over.lost")]},
             {"how": "lost", "time": "$$over.time", "error": _lost("its node died")},
         ),
         ("$$over", {"how": "cut", "time": "$$over.time", "error": ""}),
     ]
-    return _switch(how, {"how": "none"})
+    return switch(how, {"how": "none"})
 
 
 def _result() -> list[Expression]:
     """The values of each trial, its state, and a row of all that."""
     numbers = {"$range": [0, {"$size": "$goals.measures"}]}
     worth = {"$map": {"input": {"$slice": ["$values", "$goals.objectives"]}, "in": "$$this.value"}}
-    completed = _is("$state", "completed")
+    completed = equal("$state", "completed")
     ended = {"$min": ["$last.time", {"$max": [{"$ifNull": ["$last.ended", "$last.time"]}, "$last.started"]}]}
     steps: list[Expression] = [
         {"values": {"$map": {"input": numbers, "as": "n", "in": _measured()}}},
-        {"flaw": _first_of("$values", {"$not": [_finite("$$this.value")]})},
+        {"flaw": first_of("$values", {"$not": [finite("$$this.value")]})},
         {"state": _state(), "until": ended},
-        {"objectives": _if(completed, worth, []), "excess": _if(completed, _excess(), [])},
+        {"objectives": when(completed, worth, []), "excess": when(completed, _excess(), [])},
     ]
     return [*({"$set": step} for step in steps), {"$replaceWith": _row()}, {"$sort": {"_id": 1}}]
 
@@ -195,21 +209,23 @@ def _result() -> list[Expression]:
 def _state() -> Expression:
     """Where the trial stands, given its ``flaw``, if it has one."""
     losses = {"$size": {"$filter": {"input": "$tries", "cond": {"$in": ["$$this.how", ["lost", "killed"]]}}}}
-    again = _if(_is("$last.stop", "pruned"), "stopped", "waiting")
+    again = switch(
+        [(equal("$last.stop", "pruned"), "stopped"), (equal("$last.stop", "paused"), "$last.after")], "waiting"
+    )
     given_back = {"$or": [{"$lt": [losses, "$last.limit"]}, {"$gt": ["$last.stop", None]}]}
     states = [
         ({"$not": "$last"}, "waiting"),
-        (_is("$last.how", "none"), _if({"$gt": ["$last.stop", None]}, "stopping", "running")),
-        (_is("$last.how", "completed"), _if({"$not": ["$flaw"]}, "completed", "failed")),
-        (_is("$last.how", "failed"), "failed"),
+        (equal("$last.how", "none"), when({"$gt": ["$last.stop", None]}, "stopping", "running")),
+        (equal("$last.how", "completed"), when({"$not": ["$flaw"]}, "completed", "failed")),
+        (equal("$last.how", "failed"), "failed"),
         ({"$in": ["$last.how", ["stopped", "cut"]]}, again),
     ]
-    return _switch(states, _if(given_back, again, "failed"))
+    return switch(states, when(given_back, again, "failed"))
 
 
 def _row() -> Expression:
     """All that is known of the trial."""
-    has_ended = {"$in": ["$state", ["completed", "failed", "stopped"]]}
+    has_ended = {"$in": ["$state", ["completed", "failed", "stopped", "paused"]]}  # of paused ones, the attempt
     holds = {"$not": [{"$gt": [{"$max": "$excess"}, 0]}]}
     return {
         "_id": "$_id",
@@ -217,17 +233,17 @@ def _row() -> Expression:
         "trial": "$_id.trial",
         "state": "$state",
         "params": "$params",
-        "objective": {"$ifNull": [_at("$objectives", 0), None]},
+        "objective": {"$ifNull": [at("$objectives", 0), None]},
         "objectives": "$objectives",
         "excess": "$excess",
-        "feasible": {"$and": [_is("$state", "completed"), holds]},
+        "feasible": {"$and": [equal("$state", "completed"), holds]},
         "attempts": {"$ifNull": ["$last.attempt", 0]},
-        "worker": _if(_is("$state", "waiting"), None, "$last.worker"),
+        "worker": when(equal("$state", "waiting"), None, "$last.worker"),
         "run": {"$ifNull": ["$last.run", "$run"]},
         "started": date("$last.started"),
-        "ended": _if(has_ended, date("$until"), None),
-        "duration": _if(has_ended, {"$subtract": ["$until", "$last.started"]}, None),
-        "error": _if(_is("$state", "failed"), _error(), ""),
+        "ended": when(has_ended, date("$until"), None),
+        "duration": when(has_ended, {"$subtract": ["$until", "$last.started"]}, None),
+        "error": when(equal("$state", "failed"), _error(), ""),
         "usage": {"$ifNull": ["$last.usage", {}]},
     }
 
@@ -236,7 +252,7 @@ def _excess() -> Expression:
     """By how much the trial exceeds each constraint."""
     number = {"$add": ["$goals.objectives", "$$n"]}
     difference = {"$subtract": ["$$value", "$$constraint.bound"]}
-    signed = _if(_is("$$constraint.op", "<="), difference, {"$multiply": [-1, difference]})
+    signed = when(equal("$$constraint.op", "<="), difference, {"$multiply": [-1, difference]})
     known = {
         "constraint": {"$arrayElemAt": ["$goals.constraints", "$$n"]},
         "value": {"$getField": {"field": "value", "input": {"$arrayElemAt": ["$values", number]}}},
@@ -258,7 +274,7 @@ def _value() -> Expression:
     upto = {"$ifNull": [{"$min": {"$map": {"input": later, "in": "$$this.first"}}}, math.inf]}
     kept = {"$filter": {"input": mine, "cond": {"$lt": ["$$this.step", "$$upto"]}}}
     inherited = {"$let": {"vars": {"upto": upto}, "in": kept}}
-    curve = _switch([(_is("$$r.attempt", "$last.attempt"), mine), ("$last.resumes", inherited)], [])
+    curve = switch([(equal("$$r.attempt", "$last.attempt"), mine), ("$last.resumes", inherited)], [])
     values = {
         "$reduce": {
             "input": {"$map": {"input": "$reports", "as": "r", "in": curve}},
@@ -266,65 +282,24 @@ def _value() -> Expression:
             "in": {"$concatArrays": ["$$value", "$$this.value"]},
         }
     }
-    known = {"$filter": {"input": "$$values", "cond": _finite("$$this")}}
-    least = _if(_is("$$measure.goal", "maximize"), {"$max": known}, {"$min": known})
+    known = {"$filter": {"input": "$$values", "cond": finite("$$this")}}
+    least = when(equal("$$measure.goal", "maximize"), {"$max": known}, {"$min": known})
     kinds = [
-        (_is("$$values", []), None),
-        (_is("$$measure.of", "mean"), _if(_is("$$values", known), {"$avg": "$$values"}, math.nan)),
-        (_is("$$measure.of", "best"), {"$ifNull": [least, math.nan]}),
+        (equal("$$values", []), None),
+        (equal("$$measure.of", "mean"), when(equal("$$values", known), {"$avg": "$$values"}, math.nan)),
+        (equal("$$measure.of", "best"), {"$ifNull": [least, math.nan]}),
     ]
-    return {"$let": {"vars": {"values": values}, "in": _switch(kinds, {"$last": "$$values"})}}
+    return {"$let": {"vars": {"values": values}, "in": switch(kinds, {"$last": "$$values"})}}
 
 
 def _error() -> Expression:
     """Why it failed."""
-    absent = {"$concat": ["it ended without reporting ", "$flaw.metric", "\n", _text("$last.error")]}
+    absent = {"$concat": ["it ended without reporting ", "$flaw.metric", "\n", text("$last.error")]}
     number = {"$replaceAll": {"input": {"$toLower": "$flaw.value"}, "find": "infinity", "replacement": "inf"}}
-    not_finite = {"$concat": ["its ", "$flaw.metric", " is ", number, "\n", _text("$last.error")]}
-    completed = _if({"$gt": ["$flaw.value", None]}, not_finite, absent)
-    return {"$trim": {"input": _if(_is("$last.how", "completed"), completed, _text("$last.error"))}}
-
-
-def _finite(value: Expression) -> Expression:
-    return {"$and": [{"$gt": [value, -math.inf]}, {"$lt": [value, math.inf]}]}
+    not_finite = {"$concat": ["its ", "$flaw.metric", " is ", number, "\n", text("$last.error")]}
+    completed = when({"$gt": ["$flaw.value", None]}, not_finite, absent)
+    return {"$trim": {"input": when(equal("$last.how", "completed"), completed, text("$last.error"))}}
 
 
 def _lost(why: Expression) -> Expression:
     return {"$concat": ["worker ", {"$toString": "$$a.worker"}, " was lost with it: ", why]}
-
-
-def _window(partition: Expression, **output: Expression) -> Expression:
-    return {"$setWindowFields": {"partitionBy": partition, "sortBy": {"order": 1}, "output": output}}
-
-
-def _switch(cases: list[tuple[Expression, Expression]], default: Expression) -> Expression:
-    return {"$switch": {"branches": [{"case": case, "then": then} for case, then in cases], "default": default}}
-
-
-def _if(condition: Expression, then: Expression, otherwise: Expression) -> Expression:
-    return {"$cond": [condition, then, otherwise]}
-
-
-def _is(value: Expression, other: Expression) -> Expression:
-    return {"$eq": [value, other]}
-
-
-def _at(array: Expression, index: int) -> Expression:
-    return _if({"$isArray": [array]}, {"$arrayElemAt": [array, index]}, None)
-
-
-def _list(value: Expression) -> Expression:
-    return _if({"$isArray": [value]}, value, [])
-
-
-def _first_of(array: Expression, condition: Expression) -> Expression:
-    return {"$first": {"$filter": {"input": array, "cond": condition}}}
-
-
-def _text(value: Expression) -> Expression:
-    return {"$ifNull": [value, ""]}
-
-
-def date(seconds: Expression) -> Expression:
-    """Seconds since the epoch as a date; null stays null."""
-    return {"$convert": {"input": {"$multiply": [seconds, 1000]}, "to": "date", "onError": None, "onNull": None}}

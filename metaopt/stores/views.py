@@ -7,7 +7,8 @@ from typing import Any
 
 from pymongo.errors import ConnectionFailure, OperationFailure
 
-from metaopt.stores.trialview import Expression, date, trials
+from metaopt.stores.expressions import Expression, date
+from metaopt.stores.trialview import trials
 
 NAME = "history"
 EXISTS = 48

@@ -10,11 +10,11 @@ The tests below then run with it.
 """
 
 import random
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import pytest
 
-from metaopt.stopping.base import Stopper
+from metaopt.stopping.base import Promoter, Stopper
 
 Point = tuple[float, float]
 Story = Sequence[tuple[int, Point]]
@@ -53,6 +53,17 @@ def by_trial(story: Story) -> dict[int, list[Point]]:
     for trial, point in story:
         told.setdefault(trial, []).append(point)
     return told
+
+
+def promoted(stopper: Promoter, paused: Iterable[int]) -> list[int]:
+    """Pause these trials; then, which of them ``stopper`` promotes, until nobody is left to be promoted."""
+    for trial in paused:
+        stopper.pause(trial)
+    found = list[int]()
+    while (answer := stopper.promote()) is not None:
+        assert answer[1]
+        found.append(answer[0])
+    return found
 
 
 class StopperContract:
@@ -148,3 +159,41 @@ class StopperContract:
         for trial, (step, value) in curves(seed):
             why = stopper.should_stop(trial, [(step, value - 3.0 if trial == LEADER else value)])
             assert not why or trial != LEADER
+
+
+class PromoterContract(StopperContract):
+    """What a stopper does besides that promotes paused trials."""
+
+    def make(self) -> Promoter:
+        """A new stopper."""
+        raise NotImplementedError
+
+    def test_who_is_promoted_was_paused(self) -> None:
+        """Each once, and for a reason; without paused trials nobody."""
+        stopper = self.make()
+        stopped(stopper, curves(0))
+        assert stopper.promote() is None
+        found = promoted(stopper, range(0, 40, 2))
+        assert set(found) <= set(range(0, 40, 2))
+        assert len(found) == len(set(found)) > 0
+
+    @pytest.mark.parametrize("seed", range(3))
+    def test_the_best_of_the_paused_is_promoted_and_the_worst_is_not(self, seed: int) -> None:
+        """Somebody has to go on, and not all."""
+        stopper, story = self.make(), curves(seed)
+        stopped(stopper, [(trial, (step, value - 3.0 * (trial == LEADER))) for trial, (step, value) in story])
+        last = {trial: points[-1][1] for trial, points in by_trial(story).items()}
+        found = promoted(stopper, range(40))
+        assert LEADER in found
+        assert max(last, key=lambda trial: last[trial]) not in found
+
+    @pytest.mark.parametrize("seed", range(3))
+    def test_it_promotes_the_same_when_it_was_told_trial_by_trial(self, seed: int) -> None:
+        """As a run is told that is resumed: what it knows depends on the curves alone."""
+        story = curves(seed)[:400]
+        there, resumed = self.make(), self.make()
+        stopped(there, story)
+        told = by_trial(story)
+        for trial in sorted(told, reverse=True):
+            resumed.should_stop(trial, told[trial])
+        assert promoted(there, told) == promoted(resumed, told)

@@ -6,8 +6,9 @@ it is given, and a day of 4,096 workers takes seconds.  What is said goes throug
 
 import heapq
 import math
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from itertools import count
+from itertools import count, islice
 
 from metaopt.messages import Assign, Command, Event, Finished, Joined, Lost, Params, Release, Reported, Started, Stop
 from metaopt.wire import decode, encode
@@ -24,8 +25,9 @@ DEATH = "its process died"
 class SimulatedHub:
     """``workers`` virtual workers that play ``script``; ``losses`` are (time, worker) at which one dies.
 
-    The clock begins at ``begin``; a script that is stopped ends after ``grace`` seconds.  Up to ``leap`` the clock goes
-    to what happens next at once, however short a wait was meant: for who does nothing by the clock before.
+    The clock begins at ``begin``; a script that is stopped ends after ``grace`` seconds; where it ``resumes``, the next
+    attempt goes on after the last report.  Up to ``leap`` the clock goes to what happens next at once, however short a
+    wait was meant: for who does nothing by the clock before.
     """
 
     def __init__(
@@ -37,8 +39,10 @@ class SimulatedHub:
         begin: float = 0.0,
         *,
         leap: float = -math.inf,
+        resumes: bool = False,
     ) -> None:
-        self._script, self.grace, self._leap = script, grace, leap
+        self._script, self.grace, self._leap, self._saves = script, grace, leap, resumes
+        self._saved: Counter[int] = Counter()
         self._time = begin
         self._tie = count()
         self._coming: list[tuple[float, int, bytes]] = []
@@ -76,7 +80,7 @@ class SimulatedHub:
         """Let the virtual worker obey at once."""
         match decode(encode(command)):
             case Assign(worker) as assign if worker not in self._dead:
-                self._playing[worker] = assign, self._points(assign)
+                self._playing[worker] = assign, islice(self._points(assign), self._saved[assign.trial], None)
                 self._at(self._time, Started(worker, assign.trial, assign.attempt, worker))
                 self._play(worker)
             case Stop(worker, trial, attempt) if self._runs(worker, trial, attempt):
@@ -98,6 +102,7 @@ class SimulatedHub:
                 self._playing.pop(worker, None)
                 return True
             case Reported(worker, trial, attempt) if self._runs(worker, trial, attempt):
+                self._saved[trial] += self._saves
                 self._play(worker)
                 return True
             case Reported():

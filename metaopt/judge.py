@@ -1,0 +1,105 @@
+"""What the stopper is shown of each trial, and what it says.  Pure; the scheduler acts on it."""
+
+import math
+from itertools import takewhile
+
+from metaopt.messages import Abandoned, Thawed
+from metaopt.objective import curve
+from metaopt.stopping.base import Promoter, Stopper
+from metaopt.study import Study
+from metaopt.trial import State
+
+NEGATED = " (values are negated: more is better)"
+
+
+class Judge:
+    """Shows ``stopper`` what is new of each trial of ``study``, once, to be minimised; an error of it stops nothing."""
+
+    def __init__(self, study: Study, stopper: Stopper) -> None:
+        """Tell it of all that there is."""
+        self._study, self._stopper = study, stopper
+        self._promoter = stopper if isinstance(stopper, Promoter) else None
+        self._seen: dict[int, int] = {}
+        self._reached: dict[int, float] = {}
+        self._paused: set[int] = set()
+        self._failures = list[str]()
+        for number in [*study.open, *study.ended]:
+            self.verdict(number)
+
+    @property
+    def pauses(self) -> bool:
+        """Whether what it stops may go on later: where the scripts of this run can."""
+        return self._promoter is not None and self._study.resumes
+
+    def failures(self) -> list[str]:
+        """What went wrong with it since."""
+        failures, self._failures = self._failures, []
+        return failures
+
+    def again(self, number: int) -> None:
+        """Another attempt at this trial has begun.
+
+        Its curve is shown from the beginning, which may be said anew, but it is not judged where it has been before.
+        """
+        self._seen.pop(number, None)
+        points = self._study.trials[number].points
+        self._reached[number] = max((step for step, _ in points), default=-math.inf)
+
+    def verdict(self, number: int) -> str:
+        """Why a trial should stop, given what is new of it; or nothing."""
+        trial, objective = self._study.trials[number], self._study.objective
+        new = trial.points[self._seen.get(number, 0) :]
+        self._seen[number] = len(trial.points)
+        told = [(step, objective.sign * value) for step, value in curve(new, objective.metric)]
+        reached = self._reached.get(number, -math.inf)
+        self._ask(number, [point for point in told if point[0] <= reached])
+        why = self._ask(number, [point for point in told if not point[0] <= reached])
+        return f"{why}{NEGATED}" if why and objective.sign < 0 else why
+
+    def thawed(self, *, last: bool) -> Thawed | None:
+        """Which paused trial should go on now, if any should, and there is a worker without one to go on with.
+
+        As the ``last`` ones they may wait for one.
+        """
+        study, idle = self._study, len(self._study.idle)
+        if not study.paused or self._promoter is None or not self.pauses or not (idle or last):
+            return None
+        if not last and sum(study.trials[number].attempts > 0 for number in study.waiting) >= idle:
+            return None
+        try:
+            return self._promoted(self._promoter)
+        except Exception as error:  # noqa: BLE001 - a rule of the user's; it must not end the run
+            problem = "the stopper failed to say which paused trial goes on, and pauses none any more"
+            self._failures.append(f"{problem}: {error!r}")
+            self._promoter = None
+            return None
+
+    def abandoned(self) -> list[Abandoned]:
+        """The paused trials of this run, when nobody has any others that are open."""
+        study = self._study
+        over = study.tally[State.PAUSED] == len(study.open)
+        return [Abandoned(number, study.trials[number].attempts) for number in study.paused] if over else []
+
+    def _promoted(self, promoter: Promoter) -> Thawed | None:
+        """Tell it who is paused since, who are the last ones of them, and ask it."""
+        paused = self._study.paused
+        new = [*takewhile(lambda number: number not in self._paused, reversed(paused))]
+        for number in reversed(new):
+            promoter.pause(number)
+        self._paused.update(new)
+        found = promoter.promote()
+        if found is None:
+            return None
+        number, why = found
+        if number not in paused:
+            raise LookupError(number)
+        self._paused.discard(number)
+        why = f"{why}{NEGATED}" if self._study.objective.sign < 0 else why
+        return Thawed(number, self._study.trials[number].attempts, why)
+
+    def _ask(self, number: int, points: list[tuple[float, float]]) -> str:
+        try:
+            return self._stopper.should_stop(number, points) if points else ""
+        except Exception as error:  # noqa: BLE001 - the same
+            self._failures.append(f"the stopper failed on trial {number}, which goes on: {error!r}")
+            return ""
