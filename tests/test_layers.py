@@ -42,7 +42,7 @@ LAYERS = [
         "transports.heart",
         "allocations",
     ],
-    ["space", "plugins"],
+    ["space", "plugins", "skim"],
     ["argv", "process", "hosts", "study", "point", "location", "goalkeys", "optimizers", "resources", "usage"],
     [
         "durations",

@@ -35,16 +35,17 @@ def main(argv: Sequence[str]) -> int:
     from metaopt.cli.base import chosen, claim_of, output  # noqa: PLC0415 - help needs nothing of this
     from metaopt.errors import HistoryError  # noqa: PLC0415 - the same
     from metaopt.history import Fold  # noqa: PLC0415 - the same
+    from metaopt.skim import Skim  # noqa: PLC0415 - the same
     from metaopt.stores.claim import holder  # noqa: PLC0415 - the same
 
-    location, fold, cursor = chosen(options.history), Fold(), None
+    location, fold = chosen(options.history), Fold()
+    skim = Skim(fold)
     claim = claim_of(location)
     with output(), _View() as view:
         while True:
             at_it = claim is None or bool(holder(claim))  # before it is read: all that it has said is there then
             with location.opened() as store:
-                for cursor, record in store.read(cursor):  # noqa: B020, B007 - from the last one on
-                    fold.take(record)
+                skim.read(store)
             if fold.study is None:
                 problem = f"{location}: this history is empty"
                 raise HistoryError(problem, location.beginning)

@@ -18,6 +18,8 @@ from metaopt.stores.plain import encode, from_plain, parse, to_plain
 
 NAME = "journal.jsonl"
 CHUNK_BYTES = 1 << 16
+MORE = b',"more":true}\n'
+"""The end of a line after which its batch goes on."""
 Cursor: TypeAlias = tuple[int, int]
 """The position in the file behind which a batch begins, and how many records of it there are up to this one."""
 
@@ -71,6 +73,20 @@ class Journal:
         for end, found in _whole(self._path, cursor[0]):
             self._learn(cursor[0], end, found)
             yield from found if after is None else [pair for pair in found if pair[0] > cursor]
+
+    def lines(self, after: object = None) -> Iterator[tuple[object, bytes]]:
+        """The lines of the batches that are there as a whole, and the cursor behind them."""
+        start, passed = after if isinstance(after, tuple) else (0, 0)
+        if not self._path.is_file():
+            return
+        held: list[bytes] = []
+        for lines in _chunks(self._path, start, 16 * CHUNK_BYTES):
+            held += lines
+            whole = next((n for n in range(len(held), 0, -1) if not held[n - 1].endswith(MORE)), 0)
+            if whole:
+                start += sum(map(len, held[:whole]))
+                yield (start, 0), b"".join(held[passed:whole])
+                held, passed = held[whole:], 0
 
     def close(self) -> None:
         """Let others write."""
@@ -144,11 +160,11 @@ def _whole(path: Path, start: int) -> Iterator[tuple[int, list[tuple[Cursor, Rec
         found, whole = found[whole:], 0
 
 
-def _chunks(path: Path, start: int) -> Iterator[list[bytes]]:
+def _chunks(path: Path, start: int, size: int = CHUNK_BYTES) -> Iterator[list[bytes]]:
     """The lines from byte ``start`` on, many at a time; the last one only if all of it is there."""
     with path.open("rb") as file:
         file.seek(start)
-        while lines := file.readlines(CHUNK_BYTES):
+        while lines := file.readlines(size):
             if not lines[-1].endswith(b"\n"):
                 yield lines[:-1]
                 return
