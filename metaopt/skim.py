@@ -17,6 +17,7 @@ from metaopt.stores.plain import LINES, from_plain
 WHO = b'"worker":%d,"trial":%d,"attempt":%d'
 CALM = frozenset({"Suggested", "Renewed", "Interrupted"})
 """What is said of no trial that runs, and changes none."""
+NO_RECORD = (TypeError, KeyError, ValueError)
 
 
 @contextmanager
@@ -51,41 +52,42 @@ class Skim:
     def __init__(self, fold: Folding, witness: Callable[[Record], object] | None = None) -> None:
         self._fold, self._witness = fold, witness
         self._held: defaultdict[bytes, list[bytes]] = defaultdict(list)
-        self._spoke: dict[bytes, bytes] = {}
         self.cursor: object = None
 
     def read(self, store: Store) -> None:
         """What is new in ``store`` since the last time.  Raises what ``store.read`` and ``fold.take`` do."""
         with uncollected():
             if isinstance(store, Lines):
-                for cursor, text in store.lines(self.cursor):
-                    self._read(text, store)
-                    self.cursor = cursor
-                self._hear_all()
-                self._fold.heard.update((int(run), json.loads(time)) for run, time in self._spoke.items())
-                self._spoke.clear()
+                try:
+                    for cursor, text in store.lines(self.cursor):
+                        self._read(text)
+                        self.cursor = cursor
+                    self._hear_all()
+                except NO_RECORD:  # which line it is, and what is wrong with it, says who reads all of them
+                    for _ in store.read():
+                        pass
+                    raise
             else:
                 for cursor, record in store.read(self.cursor):
                     self._take(record)
                     self.cursor = cursor
 
-    def _read(self, text: bytes, store: Store) -> None:
-        held, spoke = self._held, self._spoke
-        for run, time, who, points, other in LINES.findall(text):
+    def _read(self, text: bytes) -> None:
+        held, runs = self._held, set()
+        for run, who, points, other in LINES.findall(text):
             if not other:
                 held[who].append(points)
-                spoke[run] = time
+                runs.add(run)
                 continue
-            try:
-                record = from_plain(json.loads(other))
-            except (TypeError, KeyError, ValueError):
-                raise _damage(store) from None
+            record = from_plain(json.loads(other))
             self._get_ready(record)
             self._take(record)
+        for run in runs:
+            _, _, last = (b"\n" + text).rpartition(b'\n{"run":%b,' % run)
+            self._fold.heard[int(run)] = json.loads(b"{%b" % last.partition(b"\n")[0])["time"]
 
     def _get_ready(self, record: Record) -> None:
         """Let be heard what the coming ``record`` may make late: words of the same attempt, or of all."""
-        self._spoke.pop(str(record.run).encode(), None)
         if record.kind in CALM:
             return
         try:
@@ -109,13 +111,3 @@ class Skim:
     def _hear(self, who: bytes, texts: list[bytes]) -> None:
         worker, trial, attempt = json.loads(b"{%b}" % who).values()
         self._fold.hear(worker, trial, attempt, texts)
-
-
-def _damage(store: Store) -> Exception:
-    """What is wrong with a line of ``store`` is said by who reads all of them as records."""
-    try:
-        for _ in store.read():
-            pass
-    except Exception as error:  # noqa: BLE001 - it is raised by the caller
-        return error
-    return RuntimeError("a line is no record, and then it is one")

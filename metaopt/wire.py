@@ -91,8 +91,14 @@ def reported_fields(plain: Mapping[str, Any]) -> tuple[int, int, int, tuple[Poin
 
 
 def points_in(texts: Sequence[bytes]) -> list[Point]:
-    """The points of some Reporteds, one after the other, each of ``texts`` being those of one of them as JSON."""
-    return [_point(point) for points in json.loads(b"[%b]" % b",".join(texts)) for point in points]
+    """The points of some Reporteds, one after the other, each of ``texts`` being those of one of them as JSON.
+
+    Raises WireError.
+    """
+    try:
+        return [_point(point) for points in json.loads(b"[%b]" % b",".join(texts)) for point in points]
+    except NOT_PLAIN as error:
+        raise _no_message(Reported.__name__, b",".join(texts), error) from None
 
 
 def _no_message(kind: str, plain: object, error: Exception) -> WireError:

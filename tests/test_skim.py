@@ -19,6 +19,7 @@ from metaopt.stores.leveldb import LevelDB
 from metaopt.stores.memory import Memory
 from metaopt.wire import to_plain
 
+NUMERIC = b"019.-+e"
 ODD = ("val.loss", 'a "b"', "é", "kind", "\udce9", "$other")
 
 
@@ -121,15 +122,16 @@ def outcome(read, store):
     return repr(past[:3]) + str(past.study and curves(past.study))
 
 
-def test_damage_anywhere_is_found_as_it_is_by_who_reads_everything(tmp_path):
+def test_damage_is_found_as_it_is_by_who_reads_everything_but_in_a_number_that_nobody_looks_at(tmp_path):
     chance, store = random.Random(4), kept(tmp_path, story(4))
     file = tmp_path / "journal.jsonl"
     text, wrong = file.read_bytes(), 0
     for _ in range(400):
-        place, byte = chance.randrange(len(text)), chance.choice(b'\0 019.-e"\\{}[],:\nx\xff')
+        place, byte = chance.randrange(len(text)), chance.choice(NUMERIC + b'\0 "\\{}[],:\nx\xff')
         file.write_bytes(text[:place] + bytes([byte]) + text[place + 1 :])
         said = outcome(skimmed, store)
-        assert said == outcome(replay, store), (place, byte)
+        full = outcome(replay, store)
+        assert said == full or (byte in NUMERIC and "no record" in full), (place, byte)
         wrong += "no record" in said
     assert 0 < wrong < 400
 

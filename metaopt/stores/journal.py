@@ -17,7 +17,7 @@ from metaopt.stores.claim import Claim
 from metaopt.stores.plain import encode, from_plain, parse, to_plain
 
 NAME = "journal.jsonl"
-CHUNK_BYTES = 1 << 16
+CHUNK_BYTES, BLOCK_BYTES = 1 << 16, 1 << 20
 MORE = b',"more":true}\n'
 """The end of a line after which its batch goes on."""
 Cursor: TypeAlias = tuple[int, int]
@@ -79,14 +79,19 @@ class Journal:
         start, passed = after if isinstance(after, tuple) else (0, 0)
         if not self._path.is_file():
             return
-        held: list[bytes] = []
-        for lines in _chunks(self._path, start, 16 * CHUNK_BYTES):
-            held += lines
-            whole = next((n for n in range(len(held), 0, -1) if not held[n - 1].endswith(MORE)), 0)
-            if whole:
-                start += sum(map(len, held[:whole]))
-                yield (start, 0), b"".join(held[passed:whole])
-                held, passed = held[whole:], 0
+        with self._path.open("rb") as file:
+            file.seek(start)
+            start += sum(len(file.readline()) for _ in range(passed))
+            rest = b""
+            while read := file.read(BLOCK_BYTES):
+                text = rest + read
+                end = text.rfind(b"\n") + 1
+                while text.endswith(MORE, 0, end):
+                    end = text.rfind(b"\n", 0, end - 1) + 1
+                start += end
+                if end:
+                    yield (start, 0), text[:end]
+                rest = text[end:]
 
     def close(self) -> None:
         """Let others write."""
@@ -160,11 +165,11 @@ def _whole(path: Path, start: int) -> Iterator[tuple[int, list[tuple[Cursor, Rec
         found, whole = found[whole:], 0
 
 
-def _chunks(path: Path, start: int, size: int = CHUNK_BYTES) -> Iterator[list[bytes]]:
+def _chunks(path: Path, start: int) -> Iterator[list[bytes]]:
     """The lines from byte ``start`` on, many at a time; the last one only if all of it is there."""
     with path.open("rb") as file:
         file.seek(start)
-        while lines := file.readlines(size):
+        while lines := file.readlines(CHUNK_BYTES):
             if not lines[-1].endswith(b"\n"):
                 yield lines[:-1]
                 return

@@ -7,18 +7,16 @@ from typing import Any
 
 from metaopt.stores.base import Record
 
-_WHOLE, _TEXT = rb"(?:0|[1-9]\d*+)", rb'"[ !#-\[\]-~]*+"'
-_NUMBER = rb"-?" + _WHOLE + rb"(?:\.\d++)?+(?:e[+-]?\d++)?+"
-_VALUE = _TEXT + rb":(?:" + _NUMBER + rb'|"(?:nan|-?inf)")'
-_POINT = rb"\[" + _NUMBER + rb",\{" + _VALUE + rb"(?:," + _VALUE + rb")*+\}\]"
+_VALUE = rb'"[ !#-\[\]-~]*+":(?:[-+.\de]++|"(?:nan|-?inf)")'
+_POINT = rb"\[[-+.\de]++,\{%b(?:,%b)*+\}\]" % (_VALUE, _VALUE)
 LINES = re.compile(
-    rb'\{"run":(%b),"seq":%b,"time":(%b),"kind":"Reported","body":' % (_WHOLE, _WHOLE, _NUMBER)
-    + rb'\{("worker":%b,"trial":%b,"attempt":%b),"points":(\[%b(?:,%b)*+\])\}' % (*[_WHOLE] * 3, *[_POINT] * 2)
-    + rb'(?:,"more":true)?+\}\n|(.*\n)'
+    rb'\{"run":(\d++),"seq":\d++,"time":[-+.\de]++,"kind":"Reported","body":'
+    rb'\{("worker":\d++,"trial":\d++,"attempt":\d++),"points":(\[%b(?:,%b)*+\])\}(?:,"more":true)?+\}\n|(.*\n)'
+    % (_POINT, _POINT)
 )
-"""Lines, of which each is a Reported as ``encode`` writes it (run, time, who says it, points), or another.
+"""Lines, of which each is a Reported as ``encode`` writes it (run, who says it, points), or another.
 
-Whatever is a Reported by this pattern is one, and valid JSON; one that is written in another way is another line."""
+What is a Reported by this is one, if its numbers are numbers; one that is written in another way is another line."""
 _JSON = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False)
 
 
