@@ -252,7 +252,7 @@ class Study:
             self.run, self.spent, self.tries = run, 0.0, 0
             gone = dict(self.crews)
             self.crews.clear()
-        self.crews[run] = Crew(fact.experiment, lost=fact.lost)
+        self.crews[run] = Crew(fact.experiment, lost=fact.lost, begun=time, deadline=fact.deadline)
         self._take_over(time, run, gone)
 
     def _closed(self, time: float, run: int) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1] / "metaopt"
 LAYERS = [
-    ["errors", ""],
+    ["errors", "sparkline", ""],
     ["messages"],
     [
         "wire",
@@ -60,7 +60,7 @@ LAYERS = [
     ],
     ["scheduler", "checkup", "transfer", "rows", "studies", "minimizer", "scriptline", "foreign", "figures"],
     ["transports", "worker", "recorder", "thinker", "plots"],
-    ["experiment", "proposer", "sharing", "webpage"],
+    ["experiment", "proposer", "sharing", "picture", "webpage"],
     ["driver", "editing", "warmstart", "scriptfile", "reportpage"],
     ["master"],
     ["launch", "forecast"],
@@ -71,6 +71,7 @@ LAYERS = [
 ]
 PURE = [
     "messages",
+    "sparkline",
     "scalars",
     "parameters",
     "orion",

@@ -10,15 +10,12 @@ from metaopt.cli.parser import HISTORY, Parser, seconds
 if TYPE_CHECKING:
     from typing import Self
 
-    from rich.console import RenderableType
-
     from metaopt.study import Study
 
 EPILOG = """  metaopt watch exp.yaml
   metaopt watch | tee log        # where there is no terminal: a line per trial that ends
 
 Reads only, and ends with the study, or when no run is at it any more.  Ctrl-C ends the watching, not the run."""
-RECENT = 10
 
 
 def parser() -> Parser:
@@ -65,7 +62,8 @@ class _View:
         from rich.live import Live  # noqa: PLC0415 - the same
 
         self._console = Console(highlight=False)
-        self._live = Live(console=self._console, auto_refresh=False) if sys.stdout.isatty() else None
+        draws = self._console.is_terminal and not self._console.is_dumb_terminal
+        self._live = Live(console=self._console, auto_refresh=False) if draws else None
         self._shown = 0
 
     def __enter__(self) -> "Self":
@@ -79,31 +77,15 @@ class _View:
 
     def show(self, study: "Study") -> None:
         """How it stands now."""
-        from metaopt.progress import one_line  # noqa: PLC0415 - not for help
+        from rich.text import Text  # noqa: PLC0415 - not for help
+
+        from metaopt.picture import one_line, picture  # noqa: PLC0415 - the same
 
         total = int(study.experiment.get("trials") or 0)
         if self._live:
-            self._live.update(_picture(study, total), refresh=True)
+            waiting = f"{len(study.waiting)} points wait for a worker"
+            self._live.update(picture(study, total, time.time(), self._console, Text(waiting)), refresh=True)
             return
         for index in range(self._shown, len(study.ended)):
             print(one_line(study, index, total), flush=True)  # noqa: T201 - what was asked for
         self._shown = len(study.ended)
-
-
-def _picture(study: "Study", total: int) -> "RenderableType":
-    from rich.console import Group  # noqa: PLC0415 - not for help
-    from rich.progress_bar import ProgressBar  # noqa: PLC0415 - the same
-    from rich.text import Text  # noqa: PLC0415 - the same
-
-    from metaopt.progress import Figures, best_line, busy_line, one_line  # noqa: PLC0415 - the same
-
-    figures = Figures.of(study, total, time.time())
-    ended = range(max(len(study.ended) - RECENT, 0), len(study.ended))
-    recent = "\n".join(one_line(study, index, total) for index in reversed(ended))
-    return Group(
-        Text.assemble((str(study.experiment.get("name")), "bold"), f"  {figures}"),
-        ProgressBar(total=max(total, 1), completed=figures.done),
-        Text(best_line(study), style="green"),
-        Text(busy_line(figures)),
-        Text(recent, style="dim"),
-    )
