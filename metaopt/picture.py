@@ -162,6 +162,13 @@ def busy_line(figures: Figures) -> str:
     return f"{figures.running} of {figures.workers} workers busy, {figures.busy:.0%} of the time{done}"
 
 
+def optimizer_line(rule: str, state: str, waiting: int) -> str:
+    """What the optimizer does, as far as that is known, and how many of its points wait for a worker."""
+    said = [state] if state else []
+    said += [f"{waiting} point{'s' * (waiting > 1)} ahead"] if waiting else []
+    return f"optimizer {rule}{': ' * bool(said)}{', '.join(said)}"
+
+
 def clock(seconds: float) -> str:
     """Hours, minutes and seconds."""
     hours, rest = divmod(int(seconds), 3600)

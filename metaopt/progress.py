@@ -18,7 +18,7 @@ from metaopt.experiment import Experiment
 from metaopt.history import History
 from metaopt.launch import TERMINAL
 from metaopt.master import Watcher
-from metaopt.picture import Figures, best_line, busy_line, clock, one_line, picture
+from metaopt.picture import Figures, best_line, busy_line, clock, one_line, optimizer_line, picture
 from metaopt.scheduler import Scheduler
 from metaopt.study import Study
 from metaopt.trial import State, Trial
@@ -103,19 +103,18 @@ class LiveView(LineView):
         self._live.stop()
 
     def _picture(self, now: float, scheduler: Scheduler) -> RenderableType:
-        notes = [Text(_optimizer(self.experiment, scheduler, now))]
+        thinking = _thinking(scheduler, now)
+        notes = [Text(optimizer_line(self.experiment.optimizer.rule, thinking, len(self.study.waiting)))]
         notes += [Text(f"ending: {scheduler.draining}", "yellow")] if scheduler.draining else []
         notes += [Text(f"warnings: {self._warned}, the last one: {self._warning}", "yellow")] if self._warning else []
         return picture(self.study, self.experiment.trials, now, self.console, *notes)
 
 
-def _optimizer(experiment: Experiment, scheduler: Scheduler, now: float) -> str:
-    """What the optimizer does, and how many of its points wait."""
-    name, waiting = experiment.optimizer.rule, len(scheduler.study.waiting)
+def _thinking(scheduler: Scheduler, now: float) -> str:
+    """What the optimizer does."""
     if scheduler.exhausted:
-        return f"optimizer {name}: every point of its space has been tried"
-    state = "idle" if scheduler.asked_at is None else f"asked {max(now - scheduler.asked_at, 0.0):.1f} s ago"
-    return f"optimizer {name}: {state}, {waiting} points wait for a worker" if waiting else f"optimizer {name}: {state}"
+        return "every point of its space has been tried"
+    return "idle" if scheduler.asked_at is None else f"asked {max(now - scheduler.asked_at, 0.0):.1f} s ago"
 
 
 def conclude(console: Console, experiment: Experiment, scheduler: Scheduler, figures: Figures, took: float) -> None:

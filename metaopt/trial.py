@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from enum import StrEnum
 
 from metaopt.messages import Params, Point
@@ -67,14 +67,19 @@ class Trial:
     error: str = ""
     stop: str = ""
     why: str = ""
-    known: list[Point] = field(default_factory=list, repr=False)
-    unread: Unread = field(default_factory=Unread, repr=False)
+    known: list[Point] = field(default_factory=list, repr=False, compare=False)
+    unread: Unread = field(default_factory=Unread, repr=False, compare=False)
     earlier: int = 0
     saved: float = 0.0
     outside: bool = False
     gpus: tuple[str, ...] = ()
     shunned: tuple[str, ...] = ()
     usage: Mapping[str, float] = field(default_factory=dict)
+
+    def __eq__(self, other: object) -> bool:
+        """Whether they are the same in everything, the curves too, read so far or not."""
+        names = [each.name for each in fields(self) if each.compare]
+        return isinstance(other, Trial) and all(getattr(self, n) == getattr(other, n) for n in (*names, "points"))
 
     @property
     def points(self) -> list[Point]:

@@ -98,6 +98,17 @@ def test_what_is_being_written_is_read_up_to_its_last_whole_batch(tmp_path):
     check_same(fold.past(skim.cursor), full)
 
 
+def test_trials_are_equal_whether_their_curves_were_read_or_not(tmp_path):
+    simulated(tmp_path / "x.history")
+    store = Journal(str(tmp_path / "x.history"))
+    one, other = replay(store).study.trials, skimmed(store).study.trials
+    assert other[3].unread
+    assert one == other
+    other[3].points[-1] = (4, {"loss": -1.0})
+    assert one != other
+    assert one[3] != 3
+
+
 def test_one_may_go_on_after_a_record_in_the_middle_of_a_batch(tmp_path):
     store = kept(tmp_path, story(2))
     pairs = list(store.read())

@@ -149,14 +149,20 @@ def check_no_password(where: str) -> None:
 
 @contextmanager
 def output() -> Iterator[None]:
-    """Whoever reads our output may stop reading (``| head``): that ends it, and is no error."""
+    """Whoever reads our output may stop reading (``| head``): that ends it, and is no error.
+
+    Raises LaunchError when it cannot be written for another reason, as on a full disk.
+    """
     if isinstance(sys.stdout, TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")
     try:
         yield
         sys.stdout.flush()
-    except BrokenPipeError:
+    except OSError as error:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else Python complains when it ends
+        if not isinstance(error, BrokenPipeError):
+            problem = f"the output cannot be written: {error.strerror or error}"
+            raise LaunchError(problem, "Nothing else was to be done: write it elsewhere.") from error
 
 
 def tally(states: Mapping[State, int]) -> str:

@@ -79,12 +79,13 @@ class _View:
         """How it stands now."""
         from rich.text import Text  # noqa: PLC0415 - not for help
 
-        from metaopt.picture import one_line, picture  # noqa: PLC0415 - the same
+        from metaopt.picture import one_line, optimizer_line, picture  # noqa: PLC0415 - the same
 
         total = int(study.experiment.get("trials") or 0)
         if self._live:
-            waiting = f"{len(study.waiting)} points wait for a worker"
-            self._live.update(picture(study, total, time.time(), self._console, Text(waiting)), refresh=True)
+            optimizer = study.experiment.get("optimizer", {}).get("rule", "")
+            note = Text(optimizer_line(optimizer, "", len(study.waiting)))
+            self._live.update(picture(study, total, time.time(), self._console, note), refresh=True)
             return
         for index in range(self._shown, len(study.ended)):
             print(one_line(study, index, total), flush=True)  # noqa: T201 - what was asked for
