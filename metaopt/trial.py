@@ -81,6 +81,8 @@ class Trial:
         names = [each.name for each in fields(self) if each.compare]
         return isinstance(other, Trial) and all(getattr(self, n) == getattr(other, n) for n in (*names, "points"))
 
+    __hash__ = None  # type: ignore[assignment]  # as that of any dataclass that changes
+
     @property
     def points(self) -> list[Point]:
         """All that its script has reported, in that order; read now, if it has only been kept so far."""
