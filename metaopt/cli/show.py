@@ -4,7 +4,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from metaopt.cli.parser import HISTORY, Parser, natural
+from metaopt.cli.parser import Parser, natural, of_a_history
 
 if TYPE_CHECKING:
     from metaopt.history import History
@@ -21,8 +21,7 @@ SILENT = {"Reported", "Suggested"}
 
 def parser() -> Parser:
     """Its command line."""
-    made = Parser("show", __doc__, EPILOG)
-    made.add_argument("history", nargs="?", help=HISTORY)
+    made = of_a_history("show", __doc__, EPILOG)
     made.add_argument("trial", type=natural, help="its number")
     made.add_argument("--json", action="store_true", help="for a program")
     return made

@@ -5,7 +5,7 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from metaopt.cli.parser import HISTORY, Parser, seconds
+from metaopt.cli.parser import Parser, of_a_history, seconds
 
 if TYPE_CHECKING:
     from typing import Self
@@ -20,8 +20,7 @@ Reads only, and ends with the study, or when no run is at it any more.  Ctrl-C e
 
 def parser() -> Parser:
     """Its command line."""
-    made = Parser("watch", __doc__, EPILOG)
-    made.add_argument("history", nargs="?", help=HISTORY)
+    made = of_a_history("watch", __doc__, EPILOG)
     made.add_argument("--every", type=seconds, default=1.0, metavar="TIME", help="between two looks; default: 1s")
     return made
 
