@@ -46,7 +46,7 @@ def main(argv: Sequence[str]) -> int:
                 problem = f"{location}: this history is empty"
                 raise HistoryError(problem, location.beginning)
             fold.study.run = max(fold.heard)
-            view.show(fold.study)
+            view.show(fold.study, time.time() if at_it else fold.heard[fold.study.run])
             if not at_it or len(fold.study.ended) >= int(fold.study.experiment.get("trials") or sys.maxsize):
                 return 0
             time.sleep(options.every)
@@ -74,8 +74,8 @@ class _View:
         if self._live:
             self._live.stop()
 
-    def show(self, study: "Study") -> None:
-        """How it stands now."""
+    def show(self, study: "Study", now: float) -> None:
+        """How it stands at ``now``."""
         from rich.text import Text  # noqa: PLC0415 - not for help
 
         from metaopt.picture import one_line, optimizer_line, picture  # noqa: PLC0415 - the same
@@ -84,7 +84,7 @@ class _View:
         if self._live:
             optimizer = study.experiment.get("optimizer", {}).get("rule", "")
             note = Text(optimizer_line(optimizer, "", len(study.waiting)))
-            self._live.update(picture(study, total, time.time(), self._console, note), refresh=True)
+            self._live.update(picture(study, total, now, self._console, note), refresh=True)
             return
         for index in range(self._shown, len(study.ended)):
             print(one_line(study, index, total), flush=True)  # noqa: T201 - what was asked for
