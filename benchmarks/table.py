@@ -20,8 +20,8 @@ from measure import progress
 
 HERE = Path(__file__).parent
 BENCHMARKS = (
-    *("overhead", "utilisation", "idle", "reaction", "death", "start", "resume", "simulate", "allocations", "stores"),
-    *("away", "devices", "regret", "parallel", "ask_cost", "feeding", "stopping"),
+    *("overhead", "utilisation", "idle", "reaction", "death", "start", "resume", "status", "simulate", "allocations"),
+    *("stores", "away", "devices", "regret", "parallel", "ask_cost", "feeding", "stopping"),
 )
 COLUMNS = ("question", "figure", "beside", "ratio", "aim", "machine")
 BEGIN, END = "<!-- figures -->", "<!-- end of figures -->"

@@ -23,9 +23,10 @@ class Worker:
 class Crew:
     """The workers of one run, those of them without a trial, the trials that wait for them, in order, and the paused.
 
-    ``experiment`` is what its own file says; ``lost`` are the nodes that died before it.  When it is ``closed``, the
-    run has ended, and what waits is to be had by others.  ``quarantined`` are the GPUs that no trial is run on any
-    more, and why; ``blamed`` has, by worker, the trials that may have failed for its GPUs.
+    ``experiment`` is what its own file says; ``lost`` are the nodes that died before it.  The run has ``begun``, and
+    its allocation ends at its ``deadline``, both in seconds since the epoch, if known.  When it is ``closed``, the run
+    has ended, and what waits is to be had by others.  ``quarantined`` are the GPUs that no trial is run on any more,
+    and why; ``blamed`` has, by worker, the trials that may have failed for its GPUs.
     """
 
     experiment: Mapping[str, Any] = field(default_factory=dict)
@@ -33,6 +34,8 @@ class Crew:
     idle: dict[int, None] = field(default_factory=dict)
     waiting: deque[int] = field(default_factory=deque)
     paused: dict[int, None] = field(default_factory=dict)
+    begun: float | None = None
+    deadline: float | None = None
     closed: bool = False
     lost: tuple[str, ...] = ()
     quarantined: dict[str, str] = field(default_factory=dict)

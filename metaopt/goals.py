@@ -104,6 +104,12 @@ class Goals:
             measures.setdefault(each.metric, Objective(each.metric))
         return tuple(measures.values())
 
+    @property
+    def last(self) -> frozenset[str]:
+        """The metrics of which only the last value counts, if that is so of all of them; else none."""
+        measures = self.measures
+        return frozenset(each.metric for each in measures if all(other.of == "last" for other in measures))
+
     def outcome(self, points: Sequence[Point]) -> Outcome:
         """What a completed trial comes to that has reported ``points``."""
         values: dict[str, float] = {}

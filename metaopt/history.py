@@ -4,11 +4,10 @@ A history is a log of facts; this folds them, with the same code that the schedu
 on a run in progress too.
 """
 
-import gc
 import json
 import os
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -17,10 +16,11 @@ from metaopt.goals import Constraint, Goals
 from metaopt.location import Location, locate
 from metaopt.messages import Finished, Opened, Reported
 from metaopt.objective import Objective
+from metaopt.skim import Skim, uncollected
 from metaopt.space import Space
 from metaopt.stores import Record, Store
 from metaopt.study import Study
-from metaopt.trial import ACTIVE, Trial, extends, of_point
+from metaopt.trial import ACTIVE, Trial, Unread, extends, of_point
 from metaopt.wire import NOT_PLAIN, from_plain, reported_fields
 
 if TYPE_CHECKING:
@@ -145,9 +145,9 @@ def load(where: str | os.PathLike[str], study: str = "") -> History:
 
 
 def history_of(location: Location, witness: Callable[[Record], object] | None = None) -> History:
-    """The history at ``location``, as ``load`` gives it; ``witness`` is shown each record."""
+    """The history at ``location``, as ``load`` gives it; ``witness`` is shown each record but the Reporteds."""
     with location.opened() as store:
-        found = replay(store, witness).study
+        found = skimmed(store, witness).study
     if found is None:
         problem = f"{location}: this history is empty"
         raise HistoryError(problem, location.beginning)
@@ -185,47 +185,52 @@ class Fold:
                 return study.report(*reported_fields(record.body))
             fact = from_plain(record.kind, record.body)
             if isinstance(fact, Opened):
-                self.study = study = _opened(study, fact)
+                _check_format(fact)
+                self.study = study = study or Study(Goals.described(fact.experiment))
             if study is None:
-                problem = f"the first record of this history is no Opened but {record.kind}"
-                raise HistoryError(problem, "It was not written by metaopt, or its beginning is missing.")
+                raise _no_beginning(record.kind)
             return study.apply(record.time, fact, record.run)
         except NOT_PLAIN as error:
             problem = f"record {record.seq} of run {record.run}, {record.kind}, cannot have happened: {error!r}"
             raise HistoryCorrupt(problem, "metaopt db check  tells all that is wrong.") from error
 
+    def hear(self, worker: int, trial: int, attempt: int, texts: Sequence[bytes]) -> bool:
+        """The same of Reporteds, whose points stay JSON until somebody wants them; False when they are late."""
+        if self.study is None:
+            raise _no_beginning(Reported.__name__)
+        return self.study.report(worker, trial, attempt, Unread(texts))
 
-def replay(store: Store, witness: Callable[[Record], object] | None = None) -> Past:
-    """All that the records of ``store`` tell of; ``witness`` is shown each of them."""
-    fold = Fold()
-    cursor = None
-    with _uncollected():
+    def past(self, cursor: object) -> Past:
+        """What was taken, up to ``cursor``."""
+        run = max(self.heard, default=0)
+        if self.study is not None:
+            self.study.run = run
+        return Past(self.study, run, self.heard, cursor)
+
+
+def replay(store: Store) -> Past:
+    """All that the records of ``store`` tell of."""
+    fold, cursor = Fold(), None
+    with uncollected():
         for cursor, record in store.read():  # noqa: B007 - it is the last one that counts
             fold.take(record)
-            if witness is not None:
-                witness(record)
-    run = max(fold.heard, default=0)
-    if fold.study is not None:
-        fold.study.run = run
-    return Past(fold.study, run, fold.heard, cursor)
+    return fold.past(cursor)
 
 
-@contextmanager
-def _uncollected() -> Iterator[None]:
-    """Without looking for cycles in what is kept: there are none, and to look takes longer than to fold."""
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()
+def skimmed(store: Store, witness: Callable[[Record], object] | None = None) -> Past:
+    """The same, several times as fast: curves are decoded when they are asked for, and nothing is learned to write on.
+
+    ``witness`` is shown each record that is no Reported.
+    """
+    fold = Fold()
+    skim = Skim(fold, witness)
+    skim.read(store)
+    return fold.past(skim.cursor)
 
 
-def _opened(study: Study | None, fact: Opened) -> Study:
-    """The study in which a run begins."""
-    _check_format(fact)
-    return study or Study(Goals.described(fact.experiment))
+def _no_beginning(kind: str) -> HistoryError:
+    problem = f"the first record of this history is no Opened but {kind}"
+    return HistoryError(problem, "It was not written by metaopt, or its beginning is missing.")
 
 
 def _check_format(fact: Opened) -> None:

@@ -7,7 +7,9 @@ import subprocess
 import sys
 import sysconfig
 import tempfile
+import threading
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from metaopt.devices.allot import allot, fits
@@ -35,6 +37,8 @@ ANYWHERE = {  # as root in a container, with more ranks than cores, each free to
 KILLED = {0: "rank 0 died", 137: "rank 0 was killed", -9: "mpirun was killed", -15: "mpirun was ended"}
 """What exit statuses of mpirun mean when rank 0 has left no word."""
 
+PATIENCE = 5.0
+"""Seconds for what mpirun has said last: if it was killed, somebody may keep its output open."""
 LEASH = "import ctypes, os, sys; ctypes.CDLL(None).prctl(1, 15); os.execv(sys.argv[1], sys.argv[1:])"
 """Turns into the command that follows; SIGTERM (15) comes when the parent is killed (PR_SET_PDEATHSIG, 1)."""
 
@@ -114,7 +118,10 @@ def _attend(command: Sequence[str], environment: Mapping[str, str]) -> tuple[int
     """
     heard: list[int] = []
     leash = [sys.executable, "-I", "-S", "-c", LEASH] if sys.platform == "linux" else []
-    process = subprocess.Popen([*leash, *command], env=environment, stdin=subprocess.DEVNULL, start_new_session=True)
+    output = None if sys.stdout.isatty() else subprocess.PIPE
+    process = subprocess.Popen(
+        [*leash, *command], env=environment, stdin=subprocess.DEVNULL, stdout=output, start_new_session=True
+    )
 
     def pass_on(number: int, _: object) -> None:
         first = number == signal.SIGINT and number not in heard
@@ -123,4 +130,18 @@ def _attend(command: Sequence[str], environment: Mapping[str, str]) -> tuple[int
 
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1):
         signal.signal(number, pass_on)
-    return process.wait(), bool(heard)
+    if process.stdout is None:
+        return process.wait(), bool(heard)
+    copier = threading.Thread(target=_copy, args=(process.stdout.fileno(), sys.stdout.fileno()), daemon=True)
+    copier.start()
+    code = process.wait()
+    copier.join(PATIENCE)
+    return code, bool(heard)
+
+
+def _copy(source: int, target: int) -> None:
+    """All that comes, to its end; when nobody reads it any more (``| head``), mpirun is not to die of that."""
+    while data := os.read(source, 1 << 16):
+        with suppress(OSError):
+            while data:
+                data = data[os.write(target, data) :]

@@ -5,12 +5,14 @@ A parameter with n values shares [0, 1] out among n cells; a value's own coordin
 
 import math
 from dataclasses import dataclass
-from statistics import NormalDist
-from typing import ClassVar, TypeAlias
+from typing import TYPE_CHECKING, ClassVar, TypeAlias
 
 from metaopt.errors import SpaceError
 from metaopt.messages import Scalar
 from metaopt.scalars import check_scalar, clip, is_number, same, to_float, write, write_number
+
+if TYPE_CHECKING:
+    from statistics import NormalDist
 
 LARGEST = 2**40
 """Integers reach this far: beyond, neighbours on a log scale are no longer different floats."""
@@ -112,12 +114,17 @@ class Normal:
         number = to_float(value)
         if self.log:
             number = math.log(number) if number > 0 else -math.inf
-        return clip(NormalDist(self.mean, self.sd).cdf(number), TAIL, 1 - TAIL)
+        return clip(self._distribution().cdf(number), TAIL, 1 - TAIL)
 
     def from_unit(self, u: float) -> float:
         """The quantile of ``u``."""
-        value = NormalDist(self.mean, self.sd).inv_cdf(clip(u, TAIL, 1 - TAIL))
+        value = self._distribution().inv_cdf(clip(u, TAIL, 1 - TAIL))
         return math.exp(value) if self.log else value
+
+    def _distribution(self) -> "NormalDist":
+        from statistics import NormalDist  # noqa: PLC0415 - it loads fractions and decimals, which a verb waits for
+
+        return NormalDist(self.mean, self.sd)
 
     def contains(self, value: Scalar) -> bool:
         """Whether it can have this value: any number, above 0 with ``log``."""

@@ -5,13 +5,11 @@ import shlex
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
 
-from rich.console import Console, Group, RenderableType
+from rich.console import Console, RenderableType
 from rich.live import Live
-from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
@@ -20,65 +18,23 @@ from metaopt.experiment import Experiment
 from metaopt.history import History
 from metaopt.launch import TERMINAL
 from metaopt.master import Watcher
+from metaopt.picture import Figures, best_line, busy_line, clock, one_line, optimizer_line, picture
 from metaopt.scheduler import Scheduler
 from metaopt.study import Study
 from metaopt.trial import State, Trial
 from metaopt.usage import in_words
 
-REFRESH = 0.25
+REFRESH = 0.5
 SUMMARY = 60.0
-RECENT = 5
+NO_PICTURE = {"dumb", "unknown", ""}
+"""Terminals in which nothing can be drawn anew."""
 COMPARED = 10
 
 
 def watcher(experiment: Experiment, study: Study) -> Watcher:
-    """The live view when somebody looks at a terminal, else plain lines."""
-    return LiveView(experiment, study) if _is_terminal() else LineView(experiment, study)
-
-
-@dataclass(frozen=True, slots=True)
-class Figures:
-    """How a run stands.  ``busy`` is the share of the workers' time in which a script ran; ``left`` is seconds."""
-
-    done: int
-    running: int
-    failed: int
-    stopped: int
-    paused: int
-    total: int
-    workers: int
-    busy: float
-    left: float | None
-
-    @classmethod
-    def of(cls, study: Study, total: int, now: float) -> "Figures":
-        """The figures of the present run at ``now``."""
-        running = [study.trials[w.trial] for w in study.workers.values() if w.trial is not None]
-        spent = study.spent + sum(now - (trial.started or now) for trial in running)
-        offered = sum(now - worker.joined for worker in study.workers.values())
-        done, left = len(study.ended), None
-        if study.tries and study.workers:
-            to_do = max(total - done - study.tally[State.PAUSED] - len(running) / 2, 0.0)
-            left = study.spent / study.tries * to_do / len(study.workers)
-        return cls(
-            done=done,
-            running=len(running),
-            failed=study.tally[State.FAILED],
-            stopped=study.tally[State.STOPPED],
-            paused=study.tally[State.PAUSED],
-            total=total,
-            workers=len(study.workers),
-            busy=min(spent / offered, 1.0) if offered > 0 else 0.0,
-            left=left,
-        )
-
-    def __str__(self) -> str:
-        """One line, the same in a terminal and in a log."""
-        parts = [f"{self.done}/{self.total} trials done", f"{self.running} running"]
-        parts += [f"{self.paused} paused"] if self.paused else []
-        parts += [f"{self.failed} failed"] if self.failed else []
-        parts += [f"{self.stopped} stopped early"] if self.stopped else []
-        return ", ".join(parts)
+    """The live view when somebody looks at a terminal that can draw, else plain lines."""
+    draws = _is_terminal() and os.environ.get("TERM", "dumb") not in NO_PICTURE
+    return LiveView(experiment, study) if draws else LineView(experiment, study)
 
 
 class LineView:
@@ -122,19 +78,22 @@ class LineView:
 
 
 class LiveView(LineView):
-    """One picture that is drawn anew four times a second, what else is to be told above it."""
+    """One picture that is drawn anew twice a second, what else is to be told above it."""
 
     def __init__(self, experiment: Experiment, study: Study, console: Console | None = None) -> None:
         console = console or Console(file=sys.stdout, force_terminal=True, highlight=False)
         super().__init__(experiment, study, console)
-        self._drawn = 0.0
+        self._drawn, self._warned, self._warning = 0.0, 0, ""
         self._live = Live(console=self.console, auto_refresh=False, transient=True)
         self._live.start()
 
     def show(self, now: float, scheduler: Scheduler, notes: list[str]) -> None:
         """Draw the picture, if it is time."""
         for note in notes:
-            self._live.console.print(Text(note, style="yellow" if note.startswith(WARNING) else ""))
+            warns = note.startswith(WARNING)
+            self._live.console.print(Text(note, style="yellow" if warns else ""))
+            if warns:
+                self._warned, self._warning = self._warned + 1, note.removeprefix(WARNING)
         if now - self._drawn >= REFRESH:
             self._drawn = now
             self._live.update(self._picture(now, scheduler), refresh=True)
@@ -144,35 +103,24 @@ class LiveView(LineView):
         self._live.stop()
 
     def _picture(self, now: float, scheduler: Scheduler) -> RenderableType:
-        figures = self.figures(now)
-        head = Text.assemble((self.experiment.name, "bold"), f"  {figures}", f"  {_clock(now - self.began)}")
-        if scheduler.draining:
-            head.append(f"  ending: {scheduler.draining}", style="yellow")
-        bar = Table.grid(padding=(0, 1), expand=True)
-        bar.add_column(ratio=1)
-        bar.add_column(justify="right")
-        left = "" if figures.left is None else f"about {_clock(figures.left)} left"
-        bar.add_row(ProgressBar(total=figures.total, completed=figures.done), left)
-        recent = Table.grid(padding=(0, 2))
-        for index in reversed(range(max(figures.done - RECENT, 0), figures.done)):
-            recent.add_row(Text(one_line(self.study, index, figures.total), style="dim"))
-        return Group(head, bar, Text(best_line(self.study), style="green"), Text(busy_line(figures)), recent)
+        thinking = _thinking(scheduler, now)
+        notes = [Text(optimizer_line(self.experiment.optimizer.rule, thinking, len(self.study.waiting)))]
+        notes += [Text(f"ending: {scheduler.draining}", "yellow")] if scheduler.draining else []
+        notes += [Text(f"warnings: {self._warned}, the last one: {self._warning}", "yellow")] if self._warning else []
+        return picture(self.study, self.experiment.trials, now, self.console, *notes)
 
 
-def one_line(study: Study, index: int, total: int) -> str:
-    """What became of the trial that ended as the ``index``-th (0, 1, ...)."""
-    trial = study.trials[study.ended[index]]
-    took = "" if trial.duration is None else f" in {trial.duration:.1f} s"
-    said = f" {study.goals.said(trial.objectives, '=', ' ')}" if trial.objectives else ""
-    exceeded = ", ".join(study.goals.exceeded(trial.excess)) if trial.excess else ""
-    why = trial.error.splitlines()[0] if trial.error else trial.why or exceeded
-    return f"[{index + 1}/{total}] trial {trial.number} {trial.state}{said}{took}{': ' if why else ''}{why}"
+def _thinking(scheduler: Scheduler, now: float) -> str:
+    """What the optimizer does."""
+    if scheduler.exhausted:
+        return "every point of its space has been tried"
+    return "idle" if scheduler.asked_at is None else f"asked {max(now - scheduler.asked_at, 0.0):.1f} s ago"
 
 
 def conclude(console: Console, experiment: Experiment, scheduler: Scheduler, figures: Figures, took: float) -> None:
     """The end: the best trial, what became of the others, where everything is, and what to type next."""
     study, best = scheduler.study, scheduler.study.best
-    _print(console, f"\n{experiment.name}: {_verdict(scheduler)}, after {_clock(took)}", "bold")
+    _print(console, f"\n{experiment.name}: {_verdict(scheduler)}, after {clock(took)}", "bold")
     if best is not None:
         _praise(console, experiment, study, best)
     elif study.nearest is not None:
@@ -273,26 +221,6 @@ def _compared(study: Study, pareto: Sequence[Trial]) -> Table:
     for trial in pareto:
         table.add_row(str(trial.number), *(f"{value:.6g}" for value in trial.objectives))
     return table
-
-
-def best_line(study: Study) -> str:
-    """The best trial so far, or that there is none."""
-    best = study.best
-    if best is None:
-        return "no trial keeps to all constraints yet" if study.tally[State.COMPLETED] else "no result yet"
-    params = "  ".join(f"{n}={v:.4g}" if isinstance(v, float) else f"{n}={v}" for n, v in best.params.items())
-    among = f" of {len(study.pareto)} in the Pareto set" if study.goals.several else ""
-    return f"best {study.goals.said(best.objectives, ' ')}, trial {best.number}{among}:  {params}"
-
-
-def busy_line(figures: Figures) -> str:
-    """How many workers there are, and how busy."""
-    return f"{figures.running} of {figures.workers} workers busy, {figures.busy:.0%} of the time"
-
-
-def _clock(seconds: float) -> str:
-    hours, rest = divmod(int(seconds), 3600)
-    return f"{hours}:{rest // 60:02}:{rest % 60:02}"
 
 
 def _is_terminal() -> bool:

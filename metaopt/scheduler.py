@@ -64,7 +64,7 @@ class Scheduler:
         self.interrupted = False
         self.exhausted = False
         self._given = given or Given(study)
-        self._asked_at: float | None = None
+        self.asked_at: float | None = None
         self._ahead = self._observed = 0
         self._past = len(study.ended)
         self._hopeful = False
@@ -190,7 +190,7 @@ class Scheduler:
             case Assign(_, trial, _, _):
                 self._judge.again(trial)
             case Suggested() if event.run == self.study.run:
-                self._asked_at = None
+                self.asked_at = None
             case Adopted(runs):
                 self._adopting = self._adopting - set(runs) if event.run != self.study.run else set()
                 who = "this one does" if event.run == self.study.run else f"run {event.run} does"
@@ -218,24 +218,24 @@ class Scheduler:
 
     def _suggested(self, now: float, event: Suggested) -> None:
         """Take points in, and see how many to keep ahead from now on."""
-        if self._asked_at is not None:
-            self._ahead = self.durations.ahead(now - self._asked_at, now)
+        if self.asked_at is not None:
+            self._ahead = self.durations.ahead(now - self.asked_at, now)
         self.exhausted = self.exhausted or not event.params
         wanted = event.params[: max(self._missing, 0)]
         if wanted and self.shared:
             self._claims.append(Claim(Suggested(wanted)))
             return
-        self._asked_at = None
+        self.asked_at = None
         if wanted:
             self._apply(now, Suggested(wanted))
 
     def _begin(self, now: float) -> None:
         """As soon as there is somebody to run it: what no optimizer suggests."""
-        if not self.study.idle or self.draining or self._asked_at is not None:
+        if not self.study.idle or self.draining or self.asked_at is not None:
             return
         if points := self._given.points(self._missing, exhausted=self.exhausted):
             self._suggested(now, Suggested(points))
-            self._asked_at = now if self._claims else None
+            self.asked_at = now if self._claims else None
 
     def _observations(self) -> list[Command]:
         """Tell the optimizer of each trial that has ended, in that order, once; see which GPUs that proves to be ill.
@@ -316,9 +316,9 @@ class Scheduler:
         free = hungry(self.study)
         waiting = len(self.study.waiting) if not free or next_pair(self.study) is not None else 0
         missing = min(free + self._ahead - waiting, self._missing - self._kept)
-        if missing <= 0 or self._asked_at is not None or self.draining or self.exhausted:
+        if missing <= 0 or self.asked_at is not None or self.draining or self.exhausted:
             return []
-        self._asked_at = now
+        self.asked_at = now
         return [Suggest(missing, tuple(self.study.trials[number].params for number in self.study.open))]
 
     def _leave(self) -> list[int]:

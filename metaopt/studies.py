@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from metaopt.errors import HistoryError, HistoryMissing, MetaoptError
-from metaopt.history import replay
+from metaopt.history import skimmed
 from metaopt.location import Location, locate
 from metaopt.study import Study
 from metaopt.trial import State
@@ -56,7 +56,7 @@ def entry(location: Location) -> Entry:
     """How the study at ``location`` stands."""
     try:
         with location.opened() as store:
-            past = replay(store)
+            past = skimmed(store)
     except MetaoptError as error:
         return Entry(location, location.study, trouble=error.problem)
     except Exception as error:  # noqa: BLE001 - whatever is wrong with one, the others are to be listed

@@ -6,7 +6,7 @@ same facts in the same order always give the same state.  Nothing here decides.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, assert_never
 
@@ -38,7 +38,7 @@ from metaopt.messages import (
 )
 from metaopt.objective import Objective
 from metaopt.space import Space
-from metaopt.trial import ACTIVE, OUTSIDE, State, Trial
+from metaopt.trial import ACTIVE, OUTSIDE, State, Trial, Unread
 
 
 @dataclass(slots=True)
@@ -99,8 +99,8 @@ class Study(Crews):
         trial = self.trials.get(number)
         return trial is None or trial.worker != worker or trial.attempts != attempt or trial.state not in ACTIVE
 
-    def report(self, worker: int, number: int, attempt: int, points: tuple[Point, ...]) -> bool:
-        """Take in what a Reported says; False when it is late.  For who folds a million of them without a message."""
+    def report(self, worker: int, number: int, attempt: int, points: Sequence[Point] | Unread) -> bool:
+        """Take in what Reporteds say; False when it is late.  For who folds a million of them without a message."""
         if self.is_late(worker, number, attempt):
             return False
         self.trials[number].take(points)
@@ -193,7 +193,7 @@ class Study(Crews):
                 crew.blamed.setdefault(fact.worker, []).append(fact.trial)
 
     def _completed(self, time: float, trial: Trial, error: str) -> None:
-        outcome = self.goals.outcome(trial.points)
+        outcome = self.goals.outcome(trial.closing(self.goals.last))
         if outcome.flaw:
             self._end(time, trial, State.FAILED, f"{outcome.flaw}\n{error}")
         else:
@@ -233,7 +233,7 @@ class Study(Crews):
             self.run, self.spent, self.tries = run, 0.0, 0
             gone = dict(self.crews)
             self.crews.clear()
-        self.crews[run] = Crew(fact.experiment, lost=fact.lost)
+        self.crews[run] = Crew(fact.experiment, lost=fact.lost, begun=time, deadline=fact.deadline)
         self._take_over(time, run, gone)
 
     def _closed(self, time: float, run: int) -> None:

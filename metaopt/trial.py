@@ -1,11 +1,13 @@
 """One trial: what is known of it, and which changes of its state there are."""
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field, fields
 from enum import StrEnum
 
 from metaopt.messages import Params, Point
 from metaopt.objective import curve
+from metaopt.wire import points_in
 
 
 class State(StrEnum):
@@ -33,6 +35,10 @@ ENDED = frozenset(state for state, following in NEXT.items() if not following)
 ACTIVE = frozenset({State.RUNNING, State.STOPPING})
 OUTSIDE = "outside the changed space"
 """Why a trial was stopped that waited when the space had no place for it any more."""
+
+
+class Unread(list[bytes]):
+    """The points of some Reporteds, each as JSON, which nobody has wanted to know yet."""
 
 
 @dataclass(slots=True)
@@ -63,13 +69,39 @@ class Trial:
     error: str = ""
     stop: str = ""
     why: str = ""
-    points: list[Point] = field(default_factory=list, repr=False)
+    known: list[Point] = field(default_factory=list, repr=False, compare=False)
+    unread: Unread = field(default_factory=Unread, repr=False, compare=False)
     earlier: int = 0
     saved: float = 0.0
     outside: bool = False
     gpus: tuple[str, ...] = ()
     shunned: tuple[str, ...] = ()
     usage: Mapping[str, float] = field(default_factory=dict)
+
+    def __eq__(self, other: object) -> bool:
+        """Whether they are the same in everything, the curves too, read so far or not."""
+        names = [each.name for each in fields(self) if each.compare]
+        return isinstance(other, Trial) and all(getattr(self, n) == getattr(other, n) for n in (*names, "points"))
+
+    __hash__ = None  # type: ignore[assignment]  # as that of any dataclass that changes
+
+    @property
+    def points(self) -> list[Point]:
+        """All that its script has reported, in that order; read now, if it has only been kept so far."""
+        if self.unread:
+            self.known += points_in(self.unread)
+            self.unread = Unread()
+        return self.known
+
+    def closing(self, metrics: AbstractSet[str]) -> Sequence[Point]:
+        """Those of its points, from the end on, that have the last value of each of ``metrics``; or else all."""
+        count = 1
+        while metrics and count < len(self.unread):
+            found = points_in(self.unread[-count:])
+            if metrics <= {name for _, values in found for name in values}:
+                return found
+            count *= 4
+        return self.points
 
     def curve(self, metric: str) -> list[tuple[float, float]]:
         """The values of ``metric`` as the script reported them: (step, value) pairs."""
@@ -101,19 +133,25 @@ class Trial:
         self.stop = self.why = self.error = ""
         self.gpus, self.usage = (), {}
         if not resumes:
-            self.points = []
+            self.known, self.unread = [], Unread()
         self.earlier = len(self.points)
 
     def thaw(self) -> None:
         """It is to go on from where it was paused."""
         self.saved, self.ended, self.worker = self.saved + (self.duration or 0.0), None, None
 
-    def take(self, points: tuple[Point, ...]) -> None:
+    def take(self, points: Sequence[Point] | Unread) -> None:
         """Its script has said these; one that goes on from a checkpoint says some again."""
-        if self.earlier and self.earlier == len(self.points) and points:
-            self.points = [point for point in self.points if point[0] < points[0][0]]
-            self.earlier = len(self.points)
-        self.points += points
+        if isinstance(points, Unread):
+            if not self.earlier:
+                self.unread += points
+                return
+            points = points_in(points)
+        before = self.points
+        if self.earlier and self.earlier == len(before) and points:
+            before[:] = [point for point in before if point[0] < points[0][0]]
+            self.earlier = len(before)
+        before += points
 
     def move(self, state: State) -> None:
         """Go on to ``state``, which must be a next one."""

@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from operator import itemgetter
 from typing import Any
@@ -90,6 +90,17 @@ def reported_fields(plain: Mapping[str, Any]) -> tuple[int, int, int, tuple[Poin
     except NOT_PLAIN as error:
         raise _no_message(Reported.__name__, plain, error) from None
     raise _no_message(Reported.__name__, plain, TypeError("it has more fields"))
+
+
+def points_in(texts: Sequence[bytes]) -> list[Point]:
+    """The points of some Reporteds, one after the other, each of ``texts`` being those of one of them as JSON.
+
+    Raises WireError.
+    """
+    try:
+        return [_point(point) for points in json.loads(b"[%b]" % b",".join(texts)) for point in points]
+    except NOT_PLAIN as error:
+        raise _no_message(Reported.__name__, b",".join(texts), error) from None
 
 
 def _no_message(kind: str, plain: object, error: Exception) -> WireError:

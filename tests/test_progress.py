@@ -2,17 +2,20 @@
 
 import io
 import os
+from dataclasses import replace
 
 import pytest
 from rich.console import Console
+from rich.text import Text
 from running import Site
 
 from metaopt.experiment import Experiment
 from metaopt.goals import Constraint, Goals
 from metaopt.limits import Limits
-from metaopt.messages import Assign, Finished, Joined, Lost, Reported, Stop, Suggested
+from metaopt.messages import Assign, Finished, Joined, Lost, Opened, Reported, Started, Stop, Suggested
 from metaopt.objective import Objective
-from metaopt.progress import Figures, LineView, LiveView, watcher
+from metaopt.picture import Figures, busy_line, picture
+from metaopt.progress import LineView, LiveView, watcher
 from metaopt.scheduler import Scheduler
 from metaopt.stopping.never import Never
 from metaopt.study import Study
@@ -135,12 +138,73 @@ def test_a_trial_that_exceeds_a_constraint_is_said_to_and_the_nearest_one_is_nam
     assert "no trial keeps to all constraints; nearest is trial 1: time <= 7 is exceeded by 0.5" in text
 
 
-@pytest.mark.parametrize("width", [40, 100])
+@pytest.mark.parametrize("width", [40, 80, 200])
 def test_the_live_view_fits(experiment, study, width):
     text = shown(LiveView, experiment, study, width=width)
     assert "quadratic" in text
     assert "2/6 trials done" in text
     assert "the disk is full" in text
+
+
+def drawn(study, *, width=80, height=24, encoding="utf-8", now=1010.0):
+    """The lines of the picture."""
+    text = io.TextIOWrapper(io.BytesIO(), encoding=encoding)
+    console = Console(file=text, width=width, height=height, color_system=None)
+    console.print(picture(study, 6, now, console, Text("optimizer gp: idle")))
+    text.flush()
+    lines = text.buffer.getvalue().decode(encoding).splitlines()
+    assert all(len(line) <= width for line in lines)
+    return lines
+
+
+def with_curves(study):
+    """The same, whose best trial has more to show."""
+    study.apply(1000.0, Opened("1", 1, {"name": "digits", "objective": {"metric": "loss"}}, deadline=1100.0))
+    study.apply(1006.0, Joined(1, "host", "core 0"))
+    study.apply(1006.0, Assign(1, 2, 2, {"x": 3}))
+    study.apply(1007.0, Reported(1, 2, 2, tuple((step, {"loss": 1 / step}) for step in range(1, 6))))
+    study.apply(1008.0, Finished(1, 2, 2, "completed"))
+    return study
+
+
+@pytest.mark.parametrize(("encoding", "bars"), [("utf-8", "█▃▂▁▁"), ("ascii", "#-.__")])
+@pytest.mark.parametrize("width", [40, 80, 200])
+def test_the_picture_has_all_that_there_is_to_see(study, width, encoding, bars):
+    study = with_curves(study)
+    study.apply(1008.0, Suggested(({"x": 4}, {"x": 5})))
+    study.apply(1008.0, Assign(1, 3, 1, {"x": 4}))
+    study.apply(1008.0, Started(1, 3, 1, 77))
+    study.apply(1009.0, Reported(1, 3, 1, ((7, {"loss": 0.5}),)))
+    text = " ".join(" ".join(drawn(study, width=width, encoding=encoding)).split())
+    for part in (
+        "digits 3/6 trials done, 1 running, 1 waiting, 1 failed 0:00:10",
+        *("left, allocation 0:01:30", "best loss 0.2, trial 2: x=3", bars, "1 to 0.2"),
+        *("1 of 1 workers busy, 100% of the time, 6 trials/min", "optimizer gp: idle"),
+        *("1 trial 3 0:00:02 loss=0.5 at 7"[: width - 12], "[3/6] trial 2 completed loss=0.2"[: width - 8]),
+    ):
+        assert part in text
+
+
+def test_of_many_workers_the_first_ones_are_shown(study):
+    for worker in range(3, 200):
+        study.apply(1009.0, Joined(worker, "host", "core"))
+    for height in (10, 24, 50):
+        lines = drawn(study, height=height)
+        shown = [line for line in lines if "  host core" in line]
+        (more,) = [line for line in lines if "workers more" in line]
+        assert int(more.split()[1]) == 199 - len(shown)
+        assert len(lines) <= max(height, 10)
+
+
+@pytest.mark.parametrize(("rate", "said"), [(3.0, "3 trials/s"), (0.5, "30 trials/min"), (1 / 1800, "2 trials/h")])
+def test_the_rate_has_a_unit_that_suits_it(study, rate, said):
+    assert busy_line(replace(Figures.of(study, 6, 1010.0), rate=rate)).endswith(said)
+
+
+def test_a_terminal_that_draws_nothing_gets_lines(experiment, study, monkeypatch):
+    monkeypatch.setenv("METAOPT_TERMINAL", "1")
+    monkeypatch.setenv("TERM", "dumb")
+    assert type(watcher(experiment, study)) is LineView
 
 
 def test_odd_characters_in_an_error_are_shown_as_they_are(experiment, study):
@@ -152,6 +216,7 @@ def test_odd_characters_in_an_error_are_shown_as_they_are(experiment, study):
 @pytest.mark.parametrize(("terminal", "kind"), [("1", LiveView), ("0", LineView)])
 def test_whoever_started_mpirun_says_whether_somebody_looks(experiment, study, monkeypatch, terminal, kind):
     monkeypatch.setenv("METAOPT_TERMINAL", terminal)
+    monkeypatch.setenv("TERM", "xterm")
     view = watcher(experiment, study)
     assert type(view) is kind
     if terminal == "1":

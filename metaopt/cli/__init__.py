@@ -77,10 +77,10 @@ def _do(words: list[str]) -> int:
 
 
 def _flush() -> None:
-    """Print what is left, unless nobody reads it any more: then Python is not to complain of that when it ends."""
+    """Print what is left, unless nobody takes it any more: then Python is not to complain of that when it ends."""
     try:
         sys.stdout.flush()
-    except BrokenPipeError:
+    except OSError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 

@@ -14,9 +14,6 @@ from io import TextIOWrapper
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
-from rich.text import Text
-
 from metaopt.argv import fill
 from metaopt.devices.cpu import THREADS
 from metaopt.errors import HistoryError, HistoryMissing, LaunchError
@@ -27,6 +24,8 @@ from metaopt.studies import below
 from metaopt.trial import State, Trial
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from metaopt.messages import Params
 
 WIDE = 10_000
@@ -150,14 +149,20 @@ def check_no_password(where: str) -> None:
 
 @contextmanager
 def output() -> Iterator[None]:
-    """Whoever reads our output may stop reading (``| head``): that ends it, and is no error."""
+    """Whoever reads our output may stop reading (``| head``): that ends it, and is no error.
+
+    Raises LaunchError when it cannot be written for another reason, as on a full disk.
+    """
     if isinstance(sys.stdout, TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")
     try:
         yield
         sys.stdout.flush()
-    except BrokenPipeError:
+    except OSError as error:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else Python complains when it ends
+        if not isinstance(error, BrokenPipeError):
+            problem = f"the output cannot be written: {error.strerror or error}"
+            raise LaunchError(problem, "Nothing else was to be done: write it elsewhere.") from error
 
 
 def tally(states: Mapping[State, int]) -> str:
@@ -170,8 +175,10 @@ def say(line: str) -> None:
     print(line)  # noqa: T201 - what was asked for goes to stdout
 
 
-def wide_console() -> Console:
+def wide_console() -> "Console":
     """As wide as the terminal; where there is none, as what is printed."""
+    from rich.console import Console  # noqa: PLC0415 - most verbs print plain lines
+
     return Console(highlight=False) if sys.stdout.isatty() else Console(highlight=False, width=WIDE)
 
 
@@ -194,6 +201,8 @@ class Spinner:
     """Says on stderr what is being done; call it with that, and with how much of it is done."""
 
     def __init__(self, patience: float) -> None:
+        from rich.console import Console  # noqa: PLC0415 - most verbs have none
+
         self._console = Console(stderr=True)
         self._shown_from = time.monotonic() + patience
         self._status = self._console.status("")
@@ -206,6 +215,8 @@ class Spinner:
         if not self._started:
             self._started = True
             self._status.start()
+        from rich.text import Text  # noqa: PLC0415 - the same
+
         self._status.update(Text(f"{doing}: {count:,} {what}"))
 
     def close(self) -> None:

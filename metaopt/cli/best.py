@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from metaopt.cli.parser import HISTORY, Parser
+from metaopt.cli.parser import Parser, of_a_history
 
 EPILOG = """  metaopt best exp.yaml
   $(metaopt best --command)      # in the experiment's directory: runs it again
@@ -12,8 +12,7 @@ Exit status 1: there is no result yet."""
 
 def parser() -> Parser:
     """Its command line."""
-    made = Parser("best", __doc__, EPILOG)
-    made.add_argument("history", nargs="?", help=HISTORY)
+    made = of_a_history("best", __doc__, EPILOG)
     how = made.add_mutually_exclusive_group()
     how.add_argument("--command", action="store_true", help="only the line to paste")
     how.add_argument("--json", action="store_true", help="for a program")

@@ -98,13 +98,13 @@ def _variables(trials: str, nodes: int) -> dict[str, str]:
 def _standing(experiment: "Experiment") -> str:
     """How the study stands; raises HistoryError when the history is another one's, or cannot be read."""
     from metaopt.errors import HistoryMissing  # noqa: PLC0415 - help needs nothing of this
-    from metaopt.history import check_same, replay  # noqa: PLC0415 - the same
+    from metaopt.history import check_same, skimmed  # noqa: PLC0415 - the same
 
     if experiment.history == "memory:":
         return "kept nowhere"
     try:
         with experiment.location.opened() as store:
-            study = replay(store).study
+            study = skimmed(store).study
     except HistoryMissing:
         study = None
     if study is None:

@@ -31,6 +31,13 @@ class Parser(argparse.ArgumentParser):
         super().error(f"{message}\n  Did you mean {near[0]}?" if near else message)
 
 
+def of_a_history(prog: str, description: str | None, epilog: str = "") -> Parser:
+    """For a verb whose first argument says which history is meant."""
+    made = Parser(prog, description, epilog)
+    made.add_argument("history", nargs="?", help=HISTORY)
+    return made
+
+
 def positive(text: str) -> int:
     """A whole number from 1 on."""
     if not (text.isascii() and text.isdecimal()) or int(text) < 1:

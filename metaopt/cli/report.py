@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from metaopt.cli.parser import HISTORY, Parser
+from metaopt.cli.parser import Parser, of_a_history
 
 EPILOG = """  metaopt report exp.yaml                  # writes report.html
   metaopt report exp.yaml -o digits.html --force
@@ -14,8 +14,7 @@ Needs matplotlib: pip install 'metaopt[plot]'."""
 
 def parser() -> Parser:
     """Its command line."""
-    made = Parser("report", __doc__, EPILOG)
-    made.add_argument("history", nargs="?", help=HISTORY)
+    made = of_a_history("report", __doc__, EPILOG)
     made.add_argument("-o", "--output", default="report.html", metavar="FILE", help="default: report.html")
     made.add_argument("--force", action="store_true", help="replace FILE if it is there")
     return made

@@ -1,9 +1,10 @@
 """metaopt show: one trial: its parameters, its story, its curves, why it ended, the last lines of its stderr."""
 
+import sys
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from metaopt.cli.parser import HISTORY, Parser, natural
+from metaopt.cli.parser import Parser, natural, of_a_history
 
 if TYPE_CHECKING:
     from metaopt.history import History
@@ -15,14 +16,12 @@ EPILOG = """  metaopt show 12                # of the only study here
   metaopt show exp.yaml 12
   metaopt show exp.yaml 12 --json"""
 WIDTH = 60
-BARS = "▁▂▃▄▅▆▇█"
 SILENT = {"Reported", "Suggested"}
 
 
 def parser() -> Parser:
     """Its command line."""
-    made = Parser("show", __doc__, EPILOG)
-    made.add_argument("history", nargs="?", help=HISTORY)
+    made = of_a_history("show", __doc__, EPILOG)
     made.add_argument("trial", type=natural, help="its number")
     made.add_argument("--json", action="store_true", help="for a program")
     return made
@@ -110,20 +109,13 @@ def _told(story: Sequence["Record"]) -> Iterator[str]:
 
 def curve(metric: str, points: Sequence[tuple[float, float]]) -> str:
     """A metric's values as a line of bars, the lowest to the highest, and what they were at the ends."""
-    import math  # noqa: PLC0415 - help needs nothing of this
+    from metaopt.sparkline import sparkline  # noqa: PLC0415 - help needs nothing of this
 
     values = [value for _, value in points]
-    finite = [value for value in values if math.isfinite(value)]
+    finite = [value for value in values if abs(value) < float("inf")]
     low, high = min(finite, default=0.0), max(finite, default=0.0)
-    picked = [values[index * len(values) // WIDTH] for index in range(WIDTH)] if len(values) > WIDTH else values
-    bars = "".join(_bar(value, low, high) for value in picked)
+    ascii_only = not (sys.stdout.encoding or "").lower().startswith("utf")
+    bars = sparkline(values, WIDTH, ascii_only=ascii_only)
     return (
         f"  {metric:20}{bars}  {values[0]:.6g} to {values[-1]:.6g}, {len(values)} values from {low:.6g} to {high:.6g}"
     )
-
-
-def _bar(value: float, low: float, high: float) -> str:
-    if not low <= value <= high:  # NaN and infinity
-        return "!"
-    share = (value - low) / (high - low) if low < high < float("inf") and high - low < float("inf") else 0.0
-    return BARS[min(int(share * len(BARS)), len(BARS) - 1)]

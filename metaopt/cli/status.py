@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from metaopt.cli.parser import HISTORY, Parser
+from metaopt.cli.parser import Parser, of_a_history
 
 if TYPE_CHECKING:
     from metaopt.history import History
@@ -18,8 +18,7 @@ NAMED = 8
 
 def parser() -> Parser:
     """Its command line."""
-    made = Parser("status", __doc__, EPILOG)
-    made.add_argument("history", nargs="?", help=HISTORY)
+    made = of_a_history("status", __doc__, EPILOG)
     made.add_argument("--json", action="store_true", help="for a program")
     return made
 

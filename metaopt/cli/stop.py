@@ -5,7 +5,7 @@ import signal
 import time
 from collections.abc import Sequence
 
-from metaopt.cli.parser import HISTORY, Parser, seconds
+from metaopt.cli.parser import Parser, of_a_history, seconds
 
 EPILOG = """  metaopt stop exp.yaml
   metaopt stop --wait 10m        # waits so long until it has ended; default: 60s
@@ -18,8 +18,7 @@ PAUSE = 0.1
 
 def parser() -> Parser:
     """Its command line."""
-    made = Parser("stop", __doc__, EPILOG)
-    made.add_argument("history", nargs="?", help=HISTORY)
+    made = of_a_history("stop", __doc__, EPILOG)
     made.add_argument("--wait", type=seconds, default=60.0, metavar="TIME", help="how long to wait; default: 60s")
     return made
 

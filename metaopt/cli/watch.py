@@ -5,12 +5,10 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from metaopt.cli.parser import HISTORY, Parser, seconds
+from metaopt.cli.parser import Parser, of_a_history, seconds
 
 if TYPE_CHECKING:
     from typing import Self
-
-    from rich.console import RenderableType
 
     from metaopt.study import Study
 
@@ -18,13 +16,11 @@ EPILOG = """  metaopt watch exp.yaml
   metaopt watch | tee log        # where there is no terminal: a line per trial that ends
 
 Reads only, and ends with the study, or when no run is at it any more.  Ctrl-C ends the watching, not the run."""
-RECENT = 10
 
 
 def parser() -> Parser:
     """Its command line."""
-    made = Parser("watch", __doc__, EPILOG)
-    made.add_argument("history", nargs="?", help=HISTORY)
+    made = of_a_history("watch", __doc__, EPILOG)
     made.add_argument("--every", type=seconds, default=1.0, metavar="TIME", help="between two looks; default: 1s")
     return made
 
@@ -35,21 +31,22 @@ def main(argv: Sequence[str]) -> int:
     from metaopt.cli.base import chosen, claim_of, output  # noqa: PLC0415 - help needs nothing of this
     from metaopt.errors import HistoryError  # noqa: PLC0415 - the same
     from metaopt.history import Fold  # noqa: PLC0415 - the same
+    from metaopt.skim import Skim  # noqa: PLC0415 - the same
     from metaopt.stores.claim import holder  # noqa: PLC0415 - the same
 
-    location, fold, cursor = chosen(options.history), Fold(), None
+    location, fold = chosen(options.history), Fold()
+    skim = Skim(fold)
     claim = claim_of(location)
     with output(), _View() as view:
         while True:
             at_it = claim is None or bool(holder(claim))  # before it is read: all that it has said is there then
             with location.opened() as store:
-                for cursor, record in store.read(cursor):  # noqa: B020, B007 - from the last one on
-                    fold.take(record)
+                skim.read(store)
             if fold.study is None:
                 problem = f"{location}: this history is empty"
                 raise HistoryError(problem, location.beginning)
             fold.study.run = max(fold.heard)
-            view.show(fold.study)
+            view.show(fold.study, time.time() if at_it else fold.heard[fold.study.run])
             if not at_it or len(fold.study.ended) >= int(fold.study.experiment.get("trials") or sys.maxsize):
                 return 0
             time.sleep(options.every)
@@ -64,7 +61,8 @@ class _View:
         from rich.live import Live  # noqa: PLC0415 - the same
 
         self._console = Console(highlight=False)
-        self._live = Live(console=self._console, auto_refresh=False) if sys.stdout.isatty() else None
+        draws = self._console.is_terminal and not self._console.is_dumb_terminal
+        self._live = Live(console=self._console, auto_refresh=False) if draws else None
         self._shown = 0
 
     def __enter__(self) -> "Self":
@@ -76,33 +74,18 @@ class _View:
         if self._live:
             self._live.stop()
 
-    def show(self, study: "Study") -> None:
-        """How it stands now."""
-        from metaopt.progress import one_line  # noqa: PLC0415 - not for help
+    def show(self, study: "Study", now: float) -> None:
+        """How it stands at ``now``."""
+        from rich.text import Text  # noqa: PLC0415 - not for help
+
+        from metaopt.picture import one_line, optimizer_line, picture  # noqa: PLC0415 - the same
 
         total = int(study.experiment.get("trials") or 0)
         if self._live:
-            self._live.update(_picture(study, total), refresh=True)
+            optimizer = study.experiment.get("optimizer", {}).get("rule", "")
+            note = Text(optimizer_line(optimizer, "", len(study.waiting)))
+            self._live.update(picture(study, total, now, self._console, note), refresh=True)
             return
         for index in range(self._shown, len(study.ended)):
             print(one_line(study, index, total), flush=True)  # noqa: T201 - what was asked for
         self._shown = len(study.ended)
-
-
-def _picture(study: "Study", total: int) -> "RenderableType":
-    from rich.console import Group  # noqa: PLC0415 - not for help
-    from rich.progress_bar import ProgressBar  # noqa: PLC0415 - the same
-    from rich.text import Text  # noqa: PLC0415 - the same
-
-    from metaopt.progress import Figures, best_line, busy_line, one_line  # noqa: PLC0415 - the same
-
-    figures = Figures.of(study, total, time.time())
-    ended = range(max(len(study.ended) - RECENT, 0), len(study.ended))
-    recent = "\n".join(one_line(study, index, total) for index in reversed(ended))
-    return Group(
-        Text.assemble((str(study.experiment.get("name")), "bold"), f"  {figures}"),
-        ProgressBar(total=max(total, 1), completed=figures.done),
-        Text(best_line(study), style="green"),
-        Text(busy_line(figures)),
-        Text(recent, style="dim"),
-    )

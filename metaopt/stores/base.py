@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,4 +46,13 @@ class Store(Protocol):
 
     def close(self) -> None:
         """Give up the claim to write, if there is one."""
+        ...
+
+
+@runtime_checkable
+class Lines(Protocol):
+    """A store whose records are lines of JSON, as ``plain.encode`` writes them, may give them as they are."""
+
+    def lines(self, after: object = None) -> Iterator[tuple[object, bytes]]:
+        """The same as ``read``, undecoded: many lines at a time, with the cursor behind the last of them."""
         ...

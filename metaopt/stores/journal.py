@@ -17,7 +17,9 @@ from metaopt.stores.claim import Claim
 from metaopt.stores.plain import encode, from_plain, parse, to_plain
 
 NAME = "journal.jsonl"
-CHUNK_BYTES = 1 << 16
+CHUNK_BYTES, BLOCK_BYTES = 1 << 16, 1 << 20
+MORE = b',"more":true}\n'
+"""The end of a line after which its batch goes on."""
 Cursor: TypeAlias = tuple[int, int]
 """The position in the file behind which a batch begins, and how many records of it there are up to this one."""
 
@@ -71,6 +73,25 @@ class Journal:
         for end, found in _whole(self._path, cursor[0]):
             self._learn(cursor[0], end, found)
             yield from found if after is None else [pair for pair in found if pair[0] > cursor]
+
+    def lines(self, after: object = None) -> Iterator[tuple[object, bytes]]:
+        """The lines of the batches that are there as a whole, and the cursor behind them."""
+        start, passed = after if isinstance(after, tuple) else (0, 0)
+        if not self._path.is_file():
+            return
+        with self._path.open("rb") as file:
+            file.seek(start)
+            start += sum(len(file.readline()) for _ in range(passed))
+            rest = b""
+            while read := file.read(BLOCK_BYTES):
+                text = rest + read
+                end = text.rfind(b"\n") + 1
+                while text.endswith(MORE, 0, end):
+                    end = text.rfind(b"\n", 0, end - 1) + 1
+                start += end
+                if end:
+                    yield (start, 0), text[:end]
+                rest = text[end:]
 
     def close(self) -> None:
         """Let others write."""

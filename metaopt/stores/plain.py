@@ -1,11 +1,22 @@
 """A record as a line of JSON that a person and other programs can read, and back."""
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from metaopt.stores.base import Record
 
+_VALUE = rb'"[ !#-\[\]-~]*+":(?:[-+.\de]++|"(?:nan|-?inf)")'
+_POINT = rb"\[[-+.\de]++,\{%b(?:,%b)*+\}\]" % (_VALUE, _VALUE)
+LINES = re.compile(
+    rb'\{"run":(\d++),"seq":\d++,"time":[-+.\de]++,"kind":"Reported","body":'
+    rb'\{("worker":\d++,"trial":\d++,"attempt":\d++),"points":(\[%b(?:,%b)*+\])\}(?:,"more":true)?+\}\n|(.*\n)'
+    % (_POINT, _POINT)
+)
+"""Lines, of which each is a Reported as ``encode`` writes it (run, who says it, points), or another.
+
+What is a Reported by this is one, if its numbers are numbers; one that is written in another way is another line."""
 _JSON = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False)
 
 

@@ -1,6 +1,8 @@
 """A real study, looked at while it runs and afterwards."""
 
+import shlex
 import signal
+import sys
 
 from running import EXPERIMENT
 
@@ -29,3 +31,13 @@ def test_a_study_is_listed_checked_and_copied_while_it_runs_and_afterwards(site)
     assert "trials    12 of 12 done: 12 completed" in output
     status, output = site.run("db", "export", "--curves", "exp.yaml")
     assert (status, output.count(",loss,")) == (0, 36)
+
+
+def test_a_search_goes_on_when_nobody_reads_its_output_any_more(site):
+    line = f"{shlex.quote(sys.executable)} -m metaopt run -w 2 exp.yaml | head -n 1"
+    run = site.start(command=["bash", "-c", f"{line}; exit ${{PIPESTATUS[0]}}"])
+    output, _ = run.communicate(timeout=60)
+    assert run.returncode == 0, output
+    assert output.startswith("metaopt: quadratic: ")
+    assert len(output.splitlines()) == 1
+    assert site.load().best is not None
