@@ -52,13 +52,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         status = _do(words)
     except MetaoptError as error:
-        status = _complain(str(error), error.exit_status)
+        status = complain(str(error), error.exit_status)
     except KeyboardInterrupt:
-        status = _complain("interrupted", Interruption.exit_status)
+        status = complain("interrupted", Interruption.exit_status)
     except BrokenPipeError:  # whoever reads our output has seen enough
         status = 0
     except Exception:  # noqa: BLE001 - a fault of ours: told in full, and the other ranks are let go
-        status = _complain(traceback.format_exc(), 1)
+        status = complain(traceback.format_exc(), 1)
     finally:
         _flush()
     return _leave(status)
@@ -103,7 +103,8 @@ def _nowhere() -> TextIO:
     return Path(os.devnull).open("w", encoding="utf-8")
 
 
-def _complain(text: str, status: int) -> int:
+def complain(text: str, status: int = 1) -> int:
+    """Say what is wrong; gives ``status``."""
     sys.stdout.flush()
     print(f"metaopt: {text}", file=sys.stderr, flush=True)  # noqa: T201 - the one place
     return status
