@@ -21,7 +21,7 @@ export METAOPT_STATUS=$PWD/metaopt-${FLUX_ENCLOSING_ID:-$$}.status
 rm -f "$METAOPT_STATUS"
 
 job=$(flux submit --nodes="$(flux getattr size)" --ntasks=$((workers + 1)) "${mpi[@]}" -o cpu-affinity=off \
-    "$(command -v python)" -m metaopt run "${1:-exp.yaml}") || exit
+    "$(command -v python)" -m metaopt run "${@:-exp.yaml}") || exit
 flux job attach "$job" &
 attach=$!
 trap 'flux job kill --signal=USR1 "$job"' USR1 TERM # metaopt ends the trials and saves
@@ -31,5 +31,5 @@ status=$((SECONDS > 60 ? 130 : 1)) # no word of rank 0: a node was lost, or noth
 [[ -s $METAOPT_STATUS ]] && status=$(<"$METAOPT_STATUS")
 rm -f "$METAOPT_STATUS"
 export METAOPT_RESTARTS=$((${METAOPT_RESTARTS:-0} + 1))
-[[ $status == 130 && $METAOPT_RESTARTS -le ${METAOPT_REQUEUES:-10} ]] && flux --parent batch "$0" "${1:-exp.yaml}"
+[[ $status == 130 && $METAOPT_RESTARTS -le ${METAOPT_REQUEUES:-10} ]] && flux --parent batch "$0" "${@:-exp.yaml}"
 exit "$status"

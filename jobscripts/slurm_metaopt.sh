@@ -39,7 +39,7 @@ for try in 1 2 3 4 5; do
     rm -f "$METAOPT_STATUS"
     export METAOPT_LOST_NODES=${lost#,} # held against the trials that ran there
     mpirun --host "${hosts#,}" -n "$ranks" --map-by slot:oversubscribe --bind-to none \
-        "$(command -v python)" -m metaopt run "${1:-exp.yaml}" &
+        "$(command -v python)" -m metaopt run "${@:-exp.yaml}" &
     mpirun=$!
     while kill -0 "$mpirun" 2>/dev/null; do wait "$mpirun"; done
     mpirun=

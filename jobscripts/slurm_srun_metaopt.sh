@@ -24,7 +24,7 @@ export METAOPT_STATUS=$PWD/metaopt-$job.status
 rm -f "$METAOPT_STATUS"
 
 srun --mpi="$pmi" --ntasks=$((SLURM_NTASKS + 1)) --overcommit --cpu-bind=none \
-    "$(command -v python)" -m metaopt run "${1:-exp.yaml}" &
+    "$(command -v python)" -m metaopt run "${@:-exp.yaml}" &
 srun=$!
 trap 'kill -USR1 "$srun"' USR1 # metaopt ends the trials and saves
 while kill -0 "$srun" 2>/dev/null; do wait "$srun"; done

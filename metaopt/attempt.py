@@ -175,7 +175,8 @@ class Attempt:
         if welcome.hosts:
             ours |= hosts.variables(welcome.hosts)
             defaults |= hosts.defaults(welcome.hosts)
-        return environment({**defaults, **device.defaults, **os.environ}, {**ours, **device.environment})
+        theirs = welcome.environment or os.environ
+        return environment({**defaults, **device.defaults, **theirs}, {**ours, **device.environment})
 
     def _watch_time(self) -> None:
         now = time.monotonic()

@@ -118,14 +118,14 @@ def _check_marks(file: YamlFile, path: str, text: str, space: Space) -> None:
             file.refuse("templates", f"{where}: {name} is {theirs}, and {ours} in the space", "Let both be the same.")
 
 
-def check_program(file: YamlFile, command: tuple[str, ...], directory: str) -> None:
-    """Its first word can be run in ``directory``; so can the script that an interpreter gets."""
+def check_program(file: YamlFile, command: tuple[str, ...], directory: str, path: str | None = None) -> None:
+    """Its first word can be run in ``directory``, with this PATH; so can the script that an interpreter gets."""
     program = command[0]
     if PLACEHOLDER.search(program):
         return
     if "/" in program:
         _check_path(file, program, directory)
-    elif shutil.which(program) is None:
+    elif shutil.which(program, path=path) is None:
         hint = f"Is it on PATH, in the environment that you start metaopt in?  {_instead(program, directory)}"
         file.refuse("command", f"there is no program {program}", hint.strip())
     if _INTERPRETER.fullmatch(os.path.basename(program)):  # noqa: PTH119 - a word of a command, not a path of ours

@@ -27,6 +27,7 @@ class Crew:
     its allocation ends at its ``deadline``, both in seconds since the epoch, if known.  When it is ``closed``, the run
     has ended, and what waits is to be had by others.  ``quarantined`` are the GPUs that no trial is run on any more,
     and why; ``blamed`` has, by worker, the trials that may have failed for its GPUs.
+    ``served`` are the seconds for which those were there who are not any more.
     """
 
     experiment: Mapping[str, Any] = field(default_factory=dict)
@@ -40,6 +41,14 @@ class Crew:
     lost: tuple[str, ...] = ()
     quarantined: dict[str, str] = field(default_factory=dict)
     blamed: dict[int, list[int]] = field(default_factory=dict)
+    served: float = 0.0
+
+    def dismiss(self, time: float, worker: int) -> Worker | None:
+        """One that is there no more from ``time`` on; None for one that was not."""
+        self.idle.pop(worker, None)
+        gone = self.workers.pop(worker, None)
+        self.served += 0.0 if gone is None else time - gone.joined
+        return gone
 
     @property
     def attempts(self) -> int:

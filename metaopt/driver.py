@@ -1,6 +1,7 @@
 """Rank 0's loop: the imperative shell around the scheduler."""
 
 from collections import deque
+from collections.abc import Iterator
 from typing import Protocol
 
 from metaopt.messages import Assign, Claim, Command, Event, Interrupted, Observe, Stop, Suggest
@@ -37,8 +38,14 @@ class Driver:
 
     def run(self, *first: Event) -> None:
         """Go on until the scheduler has nothing more to do; ``first`` are the events to begin with."""
+        for _ in self.turns(*first):
+            pass
+
+    def turns(self, *first: Event) -> Iterator[Scheduler]:
+        """The same, for who drives several: after each turn it is to be looked at, and asked for the next one."""
         self._turn(list(first))
         while not self._hurried and (not self._scheduler.finished or self._outbox):
+            yield self._scheduler
             self._turn(self._events())
         self._turn(list(self._urgent))
 

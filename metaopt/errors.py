@@ -17,6 +17,7 @@
     ├── NoResult                 what was asked for is not there yet
     ├── OptimizerGone            neither the optimizer nor random search can be run
     ├── LaunchError              started in a way that cannot work
+    ├── QueueError               the queue of experiments cannot be used, or has no such experiment
     ├── Interruption             somebody has ended it
     └── WireError                bytes that are no message of ours
 
@@ -123,6 +124,10 @@ class OptimizerGone(MetaoptError):
 
 class LaunchError(MetaoptError):
     """Metaopt was started in a way that cannot work."""
+
+
+class QueueError(MetaoptError):
+    """The queue of experiments cannot be used, or not in this way."""
 
 
 class WalltimeShort(LaunchError):

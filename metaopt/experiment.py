@@ -67,14 +67,17 @@ class Experiment:
         return Experiment.of(YamlFile.read(path))
 
     @staticmethod
-    def of(file: YamlFile) -> "Experiment":
-        """The experiment that ``file`` describes, which need not be on disk; raises ExperimentError."""
+    def of(file: YamlFile, path: str | None = None) -> "Experiment":
+        """The experiment that ``file`` describes, which need not be on disk; raises ExperimentError.
+
+        Programs are looked up on ``path``, or on that of this process.
+        """
         _check_keys(file)
         directory = str(Path(file.file).absolute().parent)
         name, goals, space, command = written_name(file), read_goals(file), _space(file), read_command(file)
         resources = read_resources(file)
         check_placeholders(file, command, space, resources.nodes)
-        check_program(file, command, directory)
+        check_program(file, command, directory, path)
         return Experiment(
             file=file.file,
             directory=directory,

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 from metaopt.errors import LaunchError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
-    from metaopt.master import Watch
+    from metaopt.devices.base import Node
+    from metaopt.transports.base import Greeter
 
 RANKS = ("OMPI_COMM_WORLD_RANK", "PMI_RANK", "PMIX_RANK")
 STATUS_FILE = "METAOPT_STATUS"
@@ -37,19 +38,11 @@ def under_mpi() -> bool:
     return False
 
 
-def rank(
-    file: "str | Callable[[], str]",
-    watch: "Callable[[], Watch]",
-    walltime: float | None = None,
-    *,
-    keep: bool = False,
-    allow_cpu: bool = False,
-) -> int:
+def rank(lead: "Callable[[Greeter, int, Sequence[Node], Sequence[str]], int]") -> int:
     """Do what this rank is there for; gives the exit status, with which ``leave`` must be called.
 
-    Only rank 0 needs the experiment ``file``, or calls what makes it, and ``watch``, which gives what shows the run to
-    a person.  ``walltime`` is how many seconds there are.  With ``keep`` a study goes on in a space that has changed;
-    ``allow_cpu`` says that it may do so on nodes whose GPUs cannot be had.
+    Rank 0 calls ``lead``, with its end of the transport, how many workers there are, their nodes, and what may go
+    wrong with this job; that gives the exit status.
     """
     mpi, comm, node = _begin()
     if comm.rank > 0:
@@ -59,18 +52,7 @@ def rank(
         return 0
     hub = mpi.MpiHub(comm)
     try:
-        file = file if isinstance(file, str) else file()
-        status: int = import_module("metaopt.master").lead(
-            hub,
-            comm.size - 1,
-            file,
-            watch(),
-            walltime=walltime,
-            doubts=mpi.doubts(),
-            keep=keep,
-            allow_cpu=allow_cpu,
-            nodes=node.all_nodes,
-        )
+        status = lead(hub, comm.size - 1, node.all_nodes, mpi.doubts())
         _note(status)  # before anybody is ended who has been silent, which may end the job
     finally:
         hub.dismiss()

@@ -6,9 +6,9 @@ import math
 import os
 import signal
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Protocol
@@ -62,43 +62,67 @@ class Watcher(View, Protocol):
 Watch = Callable[[Experiment, Study], Watcher]
 
 
-def lead(
-    hub: Greeter,
-    workers: int,
-    file: str,
-    watch: Watch,
-    *,
-    walltime: float | None = None,
-    doubts: Sequence[str] = (),
-    keep: bool = False,
-    allow_cpu: bool = False,
-    nodes: Sequence[Node] = (),
-) -> int:
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """On what a run is begun.
+
+    It ends by ``deadline``, in seconds since the epoch, or with the allocation; ``doubts`` are to be said first;
+    ``keep`` is to go on with the trials that fit a changed space, ``allow_cpu`` without GPUs if need be.  Scripts have
+    ``environment``, unless that is empty, in the place of that of metaopt's own processes.
+    """
+
+    deadline: float = math.inf
+    doubts: Sequence[str] = ()
+    keep: bool = False
+    allow_cpu: bool = False
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+
+def lead(hub: Greeter, workers: int, file: str, watch: Watch, terms: Terms, *, nodes: Sequence[Node]) -> int:
     """Search as ``file`` says, with ``workers`` workers on these ``nodes`` behind ``hub``; gives the exit status.
 
-    ``walltime``: in seconds, if not until the allocation ends; ``doubts``: to be said first; ``keep``: go on with the
-    trials that fit a changed space; ``allow_cpu``: without GPUs if need be.  Raises MetaoptError before it has begun.
+    Raises MetaoptError when the experiment or its history does not allow it, before anything has started.
     """
     experiment = Experiment.load(file)
-    hub = grouped(hub, nodes, experiment.resources, allow_cpu=allow_cpu)
+    hub = grouped(hub, nodes, experiment.resources, allow_cpu=terms.allow_cpu)
+    run = search(hub, workers, experiment, watch, terms, heed=_heed_signals)
+    while True:
+        try:
+            next(run)
+        except StopIteration as ended:
+            return int(ended.value)
+
+
+def search(
+    hub: Greeter,
+    workers: int,
+    experiment: Experiment,
+    watch: Watch,
+    terms: Terms,
+    *,
+    heed: Callable[[Driver], None] = lambda _: None,
+) -> Generator[Scheduler, None, int]:
+    """The same, a turn at a time, for who leads several; ``heed`` is told who is to be interrupted."""
     lessons = learn(experiment)
     stopper = load_stopper(experiment.stopper, experiment.goals.objectives[0].goal)
     allocation, now = detect(os.environ, time.time()), time.time()
-    deadline = min(allocation.deadline or math.inf, now + (walltime or math.inf))
+    deadline = min(allocation.deadline or math.inf, terms.deadline)
     store = open_store(experiment.history, create=True, study=experiment.name)
     try:
         with _reached(experiment):
-            notes = change_space(experiment, store) if keep else []
+            notes = change_space(experiment, store) if terms.keep else []
             study, past = resume(experiment, store)
         end = deadline - experiment.grace - SLACK
         check_time(study, experiment, end, now)
-        hub.greet(replace(experiment.welcome(), allow_cpu=allow_cpu))
+        hub.greet(replace(experiment.welcome(), allow_cpu=terms.allow_cpu, environment=terms.environment))
         with _reached(experiment):
             study, recorder, first = _open(experiment, store, study, past, deadline)
         limits = Limits(experiment.trials, workers, experiment.give_up_after, now, end)
         scheduler = Scheduler(study, limits, stopper, shared=store.shared, given=_given(experiment, study))
-        scheduler.warnings, scheduler.news = [*doubts, *filter(None, [allocation.doubt])], [*notes, *lessons.notes]
-        _drive(scheduler, hub, recorder, watch(experiment, study), experiment, *first, told=lessons.observed)
+        doubts = [*terms.doubts, *filter(None, [allocation.doubt])]
+        scheduler.warnings, scheduler.news = doubts, [*notes, *lessons.notes]
+        watcher = watch(experiment, study)
+        yield from _drive(scheduler, hub, recorder, watcher, experiment, *first, told=lessons.observed, heed=heed)
     finally:
         store.close()
     return _status(scheduler)
@@ -178,20 +202,20 @@ def _drive(
     watcher: Watcher,
     experiment: Experiment,
     *first: Event,
-    told: Sequence[Observe] = (),
-) -> None:
+    told: Sequence[Observe],
+    heed: Callable[[Driver], None],
+) -> Iterator[Scheduler]:
     proposer = ProcessProposer(experiment.optimizer, experiment.space.canonical(), _seed(experiment, scheduler))
     for observed in told:
         proposer.send(observed)
     driver = Driver(scheduler, hub, proposer, recorder, watcher)
+    heed(driver)
+    gc.unfreeze()
     gc.collect()
     gc.freeze()
     gc.set_threshold(*SELDOM)
-    for name in (signal.SIGINT, signal.SIGUSR1):
-        signal.signal(name, lambda *_: driver.interrupt("interrupted"))
-    signal.signal(signal.SIGTERM, lambda *_: driver.interrupt("terminated", at_once=True))  # mpirun kills soon after
     try:
-        driver.run(*first)
+        yield from driver.turns(*first)
         if scheduler.shared and not scheduler.study.busy:
             recorder.record(round(hub.now(), 6), [Closed()])
     finally:
@@ -201,6 +225,12 @@ def _drive(
     watcher.end(hub.now(), scheduler)
     if not kept and not recorder.overruled:
         raise _incomplete(recorder, scheduler.study, Path(experiment.welcome().trials))
+
+
+def _heed_signals(driver: Driver) -> None:
+    for name in (signal.SIGINT, signal.SIGUSR1):
+        signal.signal(name, lambda *_: driver.interrupt("interrupted"))
+    signal.signal(signal.SIGTERM, lambda *_: driver.interrupt("terminated", at_once=True))  # mpirun kills soon after
 
 
 def _seed(experiment: Experiment, scheduler: Scheduler) -> int:

@@ -113,6 +113,14 @@ class StoodDown:
 
 
 @dataclass(frozen=True, slots=True)
+class Lent:
+    """A worker without a trial is lent to another experiment: it is not lost, and may come back."""
+
+    worker: int
+    host: str
+
+
+@dataclass(frozen=True, slots=True)
 class Suggested:
     """The optimizer proposes these points; none at all means that its space is exhausted."""
 
@@ -174,10 +182,7 @@ class Abandoned:
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """What ``run`` has said stands in the history that several runs share, where all of them read it in one order.
-
-    Also what this run itself has claimed, if it was granted.
-    """
+    """What ``run`` has said, or claimed and was granted, stands in the history that all runs read in one order."""
 
     run: int
     time: float
@@ -199,14 +204,14 @@ class Welcome:
     directories, ``metrics`` patterns over stdout by metric, ``timeout`` and ``grace`` seconds, ``cores`` how many a
     trial gets (None: as many as its GPUs have near, else 1), ``gpus`` how many GPUs (None: 1 where there are any; less
     than 1: a part of one), and ``allow_cpu`` whether none will do.  ``signal`` is the number of the one that asks a
-    script to end.  Who is silent for ``heartbeat`` seconds is lost.  ``templates`` are texts
-    with priors, by the names of the files that each trial gets of them.
+    script to end.  Who is silent for ``heartbeat`` seconds is lost.  ``templates`` are texts with priors, by the names
+    of the files that each trial gets of them.  ``environment`` has the scripts' variables, if not the worker's.
 
     Of a trial over several nodes ``hosts`` are their names, this worker's first, each with its number of slots, and
     ``gpu_numbers`` the GPUs by which all of these nodes know theirs (None: not all by the same).  ``note`` is to be
     told when this worker joins; one with ``spare`` does not, and that is why.
 
-    A worker that hears it again, because it was thought lost or has other nodes now, kills what it runs and joins anew.
+    A worker that hears it again, as it was thought lost or has another role now, kills what it runs and joins anew.
     """
 
     command: tuple[str, ...]
@@ -226,6 +231,7 @@ class Welcome:
     gpu_numbers: str | None = None
     note: str = ""
     spare: str = ""
+    environment: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -298,7 +304,7 @@ class Claim:
 
 
 Event: TypeAlias = (
-    Opened | Joined | Started | Reported | Finished | Lost | StoodDown | Suggested | Interrupted | Heard | Silent
+    Opened | Joined | Started | Reported | Finished | Lost | StoodDown | Lent | Suggested | Interrupted | Heard | Silent
 )
 Command: TypeAlias = Welcome | Assign | Stop | Fence | Release | Suggest | Observe | Claim
 Fact: TypeAlias = (

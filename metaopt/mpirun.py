@@ -16,7 +16,7 @@ from metaopt.devices.allot import allot, fits
 from metaopt.devices.base import Offer
 from metaopt.devices.cpu import usable_cores
 from metaopt.devices.gpu import offer
-from metaopt.errors import DeviceError, Interruption, LaunchError
+from metaopt.errors import DeviceError, ExperimentError, Interruption, LaunchError
 from metaopt.experiment import Experiment
 from metaopt.launch import STATUS_FILE, TERMINAL
 from metaopt.resources import Resources
@@ -44,23 +44,49 @@ LEASH = "import ctypes, os, sys; ctypes.CDLL(None).prctl(1, 15); os.execv(sys.ar
 
 
 def run(
-    file: str, workers: int | None, walltime: float | None = None, *, keep: bool = False, allow_cpu: bool = False
+    files: Sequence[str],
+    workers: int | None,
+    walltime: float | None = None,
+    *,
+    keep: bool = False,
+    allow_cpu: bool = False,
 ) -> int:
-    """Search as ``file`` says with ``workers`` workers (else one per GPU, or core) for ``walltime`` seconds at most.
+    """Search as ``files`` say with ``workers`` workers (else one per GPU, or core) for ``walltime`` seconds at most.
 
     Gives the exit status.  With ``keep`` a study goes on in a space that has changed; ``allow_cpu`` lets it do
     without GPUs that cannot be had.
 
-    Raises MetaoptError before anything starts when the experiment is wrong, or there is no mpirun, or not enough GPUs.
+    Raises MetaoptError before anything starts when no experiment is right, or there is no mpirun, or not enough GPUs.
     """
-    experiment = Experiment.load(file)
-    count = _workers(experiment.resources, workers, allow_cpu=allow_cpu)
+    count = min(room(each.resources, workers, allow_cpu=allow_cpu) for each in _loaded(files))
+    words = ["run", *files]
+    words += [] if walltime is None else ["--walltime", f"{walltime:.0f}"]
+    words += ["--space-changed=keep"] if keep else []
+    words += ["--allow-cpu"] if allow_cpu else []
+    return start(count, words)
+
+
+def _loaded(files: Sequence[str]) -> Sequence[Experiment]:
+    """Those that can be; raises ExperimentError when that is none, since rank 0 says what is wrong with the others."""
+    loaded, wrong = [], []
+    for file in files:
+        try:
+            loaded.append(Experiment.load(file))
+        except ExperimentError as error:
+            wrong.append(error)
+    if not loaded:
+        raise wrong[0]
+    return loaded
+
+
+def start(count: int, words: Sequence[str]) -> int:
+    """Do what ``words`` say to metaopt with ``count`` workers on this machine; gives the exit status.
+
+    Raises MetaoptError when there is no mpirun, or rank 0 could not say how it went.
+    """
     with tempfile.TemporaryDirectory(prefix="metaopt-") as directory:
         status = Path(directory, "status")
-        command = [_mpirun(), "-n", str(count + 1), sys.executable, "-m", "metaopt", "run", file]
-        command += [] if walltime is None else ["--walltime", f"{walltime:.0f}"]
-        command += ["--space-changed=keep"] if keep else []
-        command += ["--allow-cpu"] if allow_cpu else []
+        command = [_mpirun(), "-n", str(count + 1), sys.executable, "-m", "metaopt", *words]
         environment = {**ANYWHERE, **SURVIVE, **os.environ, STATUS_FILE: str(status), **_terminal()}
         code, interrupted = _attend(command, environment)
         if not status.exists() and interrupted:
@@ -75,7 +101,7 @@ def run(
         return int(status.read_text(encoding="ascii"))
 
 
-def _workers(resources: Resources, wanted: int | None, *, allow_cpu: bool) -> int:
+def room(resources: Resources, wanted: int | None, *, allow_cpu: bool) -> int:
     """How many workers: as many as there is room for, unless somebody has said how many are ``wanted``."""
     if resources.nodes > 1:
         problem = f"a trial needs {resources.nodes} nodes (nodes_per_trial), and this is one machine"

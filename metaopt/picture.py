@@ -44,7 +44,7 @@ class Figures:
         """The figures of the present run at ``now``."""
         running = [study.trials[w.trial] for w in study.workers.values() if w.trial is not None]
         spent = study.spent + sum(now - (trial.started or now) for trial in running)
-        offered = sum(now - worker.joined for worker in study.workers.values())
+        offered = study.crews[study.run].served + sum(now - worker.joined for worker in study.workers.values())
         begun = study.crews[study.run].begun
         done, left = len(study.ended), None
         if study.tries and study.workers:

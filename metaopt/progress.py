@@ -37,15 +37,20 @@ def watcher(experiment: Experiment, study: Study) -> Watcher:
     return LiveView(experiment, study) if draws else LineView(experiment, study)
 
 
+def prefixed(experiment: Experiment, study: Study) -> Watcher:
+    """Plain lines that say of which of several experiments they are."""
+    return LineView(experiment, study, prefix=f"{experiment.name}: ")
+
+
 class LineView:
     """A line per trial that has ended, and a summary now and then: for logs."""
 
-    def __init__(self, experiment: Experiment, study: Study, console: Console | None = None) -> None:
-        self.experiment, self.study = experiment, study
+    def __init__(self, experiment: Experiment, study: Study, console: Console | None = None, prefix: str = "") -> None:
+        self.experiment, self.study, self._prefix = experiment, study, prefix
         self.console = console or Console(file=sys.stdout, highlight=False, color_system=None)
         self.began = self._told = time.time()
         self._shown = len(study.ended)
-        self._say(f"metaopt: {experiment.name}: {experiment.trials} trials, history {experiment.location}")
+        _print(self.console, f"metaopt: {experiment.name}: {experiment.trials} trials, history {experiment.location}")
         for doubt in experiment.doubts():
             self._say(f"{WARNING}{doubt}")
         if study.ended:
@@ -74,7 +79,7 @@ class LineView:
         return Figures.of(self.study, self.experiment.trials, now)
 
     def _say(self, line: str) -> None:
-        _print(self.console, line)
+        _print(self.console, f"{self._prefix}{line}")
 
 
 class LiveView(LineView):

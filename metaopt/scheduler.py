@@ -4,12 +4,11 @@
 applied stands in ``facts`` until the driver takes it away to be journalled.
 """
 
-import math
 from typing import assert_never
 
 from metaopt.doubts import doubts
 from metaopt.durations import Durations
-from metaopt.evidence import Evidence
+from metaopt.endings import Endings
 from metaopt.given import Given
 from metaopt.judge import Judge
 from metaopt.limits import Limits
@@ -24,8 +23,8 @@ from metaopt.messages import (
     Heard,
     Interrupted,
     Joined,
+    Lent,
     Lost,
-    Observe,
     Opened,
     Release,
     Reported,
@@ -37,11 +36,12 @@ from metaopt.messages import (
     Suggested,
 )
 from metaopt.placement import begun_anew, hungry, in_words, next_pair, on_ill_gpus, run_again
-from metaopt.shortage import wants_memory
 from metaopt.stopping.base import Stopper
 from metaopt.stopping.never import Never
 from metaopt.study import Study
-from metaopt.trial import State, Trial
+from metaopt.trial import State
+
+ELSEWHERE = "it works for another experiment"
 
 
 class Scheduler:
@@ -65,12 +65,11 @@ class Scheduler:
         self.exhausted = False
         self._given = given or Given(study)
         self.asked_at: float | None = None
-        self._ahead = self._observed = 0
-        self._past = len(study.ended)
-        self._hopeful = False
+        self._ahead = 0
+        self._endings = Endings(study)
+        self._said = set[str]()
         self._gone: set[int] = set()
         self._standing_by: dict[int, str] = {}
-        self._evidence, self._suspects = Evidence(), dict[str, str]()
         self._claims: list[Claim] = []
 
     @property
@@ -97,13 +96,21 @@ class Scheduler:
     def _kept(self) -> int:
         return self._given.kept(self._missing, exhausted=self.exhausted)
 
+    def room(self, now: float) -> int:
+        """How many trials could begin now, if there were workers for all of them."""
+        closed, last = [crew for crew in self.study.crews.values() if crew.closed], self._kept
+        new = (0 if self.exhausted else max(self._missing - last, 0)) + (0 if self.study.open else last)
+        fits = not self.draining and self._fits(now)
+        left = sum(len(crew.waiting) + len(crew.paused) for crew in closed)
+        return len(self.study.waiting) + left + new if fits else 0
+
     def handle(self, now: float, *events: Event) -> list[Command]:
         """Take in everything that has happened, then decide once."""
         reported: dict[int, None] = {}
         for event in events:
             self._take(now, event, reported)
         decided = [*self._observations(), *self._stops(now, reported)]
-        for ill in on_ill_gpus(self.study, self._suspects):
+        for ill in on_ill_gpus(self.study, self._endings.suspects):
             self._stood_down(now, ill)
         self._thaw(now)
         self._begin(now)
@@ -117,7 +124,7 @@ class Scheduler:
             self.facts.append(fact)
         return applied
 
-    def _take(self, now: float, event: Event, reported: dict[int, None]) -> None:  # noqa: C901 - one case an event
+    def _take(self, now: float, event: Event, reported: dict[int, None]) -> None:  # noqa: C901, PLR0912 - one case an event
         match event:
             case Suggested():
                 self._suggested(now, event)
@@ -126,6 +133,8 @@ class Scheduler:
                     reported[trial] = None
             case Lost():
                 self._lost(now, event)
+            case Lent(worker, host):
+                self._apply(now, StoodDown(worker, host, ELSEWHERE, spare=True))
             case Interrupted(reason):
                 self._apply(now, event)
                 self.interrupted = True
@@ -153,7 +162,9 @@ class Scheduler:
         self._standing_by.pop(event.worker, None)
         self._apply(now, event)
         self.warnings += begun_anew(self.study, event, before)
-        self.news += [f"{event.host}: {event.doubt}"] if event.doubt else []
+        said = f"{event.host}: {event.doubt}"
+        self.news += [said] if event.doubt and said not in self._said else []
+        self._said.add(said)
 
     def _stood_down(self, now: float, event: StoodDown) -> None:
         """A worker runs no trials any more; the same reason is told once a node."""
@@ -238,26 +249,11 @@ class Scheduler:
             self.asked_at = now if self._claims else None
 
     def _observations(self) -> list[Command]:
-        """Tell the optimizer of each trial that has ended, in that order, once; see which GPUs that proves to be ill.
-
-        What earlier runs have found out proves nothing: a GPU may have been mended since.
-        """
-        for number in self.study.ended[max(self._observed, self._past) :]:
-            for gpu, why in self._evidence.weigh(self.study.trials[number]).items():
-                self._suspects.setdefault(gpu, why)
-        ended = [self.study.trials[number] for number in self.study.ended[self._observed :]]
-        self._observed += len(ended)
-        paused = self.study.tally[State.PAUSED] > 0
-        self._hopeful = self._hopeful or paused or any(trial.state is not State.FAILED for trial in ended)
-        failures = len(self.study.ended) - self._past
-        if not self._hopeful and 0 < self.limits.give_up_after <= failures:
-            self._drain(f"the first {failures} trials all failed")
-        return [Observe(trial.number, trial.params, self._value_of(trial)) for trial in ended]
-
-    def _value_of(self, trial: Trial) -> float | tuple[float, ...]:
-        if trial.state is State.COMPLETED:
-            return self.study.goals.told(trial.objectives, trial.excess)
-        return math.inf if trial.state is State.FAILED and wants_memory(trial.error) else math.nan
+        """Tell the optimizer of each trial that has ended; end the run when there is no hope."""
+        observed = self._endings.observations()
+        if hopeless := self._endings.hopeless(self.limits.give_up_after):
+            self._drain(hopeless)
+        return [*observed]
 
     def _stops(self, now: float, reported: dict[int, None]) -> list[Command]:
         stops: list[Command] = []

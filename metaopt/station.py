@@ -39,7 +39,8 @@ class Station:
     def __init__(self, neighbours: Sequence[Offer], place: int) -> None:
         self._neighbours, self._place = neighbours, place
         self._monitor: Monitor | None = None
-        self._trials = ""
+        self._monitors: dict[tuple[Gpu, ...], Monitor] = {}
+        self._trials = set[str]()
         self._share = 1.0
         self._until, self._told = 0.0, False
         self._claims = Claims()
@@ -57,11 +58,19 @@ class Station:
         gpus = self._take_all(welcome) if welcome.hosts else self._take_share(welcome)
         if not gpus and (wanted == 0 or welcome.allow_cpu):
             self.device = Device(self.device.name, self.device.cores, self.device.defaults, HIDDEN)
-        self._trials, self._share = welcome.trials, min(wanted or 1, 1)
-        if self._monitor is None and gpus and gpus[0].maker == "nvidia":
+        self._trials |= {welcome.trials} - {""}
+        self._share = min(wanted or 1, 1)
+        if not gpus:  # as between two experiments
+            self._claims.release()
+        self._monitor = self._monitor_of(tuple(gpus)) if gpus and gpus[0].maker == "nvidia" else None
+
+    def _monitor_of(self, gpus: tuple[Gpu, ...]) -> "Monitor":
+        """The one for these GPUs, which knows what was in use before the first trial."""
+        if gpus not in self._monitors:
             from metaopt.devices.monitor import Monitor  # noqa: PLC0415 - for machines with GPUs
 
-            self._monitor = Monitor(gpus, self._share)
+            self._monitors[gpus] = Monitor(gpus, self._share)
+        return self._monitors[gpus]
 
     def _take_all(self, welcome: Welcome) -> Sequence[Gpu]:
         """The whole node."""
@@ -98,7 +107,7 @@ class Station:
             raise Unfit(fault, now=False)
         held = None if self._monitor is None else self._monitor.held()
         if held is not None and self._share >= 1:
-            kill_leftovers(held.pids, self._trials)
+            kill_leftovers(held.pids, *self._trials)
         claimed = self._claims.claim(self.device.gpus, self._share)
         why, left = claimed or ("" if held is None else held.what), self._until - time.monotonic()
         if why and left > 0:
@@ -124,15 +133,16 @@ class Station:
         return {} if self._monitor is None else self._monitor.usage()
 
 
-def kill_leftovers(pids: Sequence[int], trials: str) -> int:
-    """Kill those processes that scripts of the trials below ``trials`` have left behind; how many there were.
+def kill_leftovers(pids: Sequence[int], *trials: str) -> int:
+    """Kill those processes that scripts of the trials below any of ``trials`` have left behind; how many there were.
 
     Nobody else's: NVML gives the numbers of the host, which in a container are those of others, or of nobody.
     """
-    mark, killed = f"\0{TRIAL_DIR}={Path(trials).absolute()}/".encode(), 0
+    marks, killed = [f"\0{TRIAL_DIR}={Path(each).absolute()}/".encode() for each in trials], 0
     for pid in pids:
         with suppress(OSError):
-            if mark in b"\0" + Path("/proc", str(pid), "environ").read_bytes():
+            told = b"\0" + Path("/proc", str(pid), "environ").read_bytes()
+            if any(mark in told for mark in marks):
                 os.kill(pid, signal.SIGKILL)
                 killed += 1
     return killed

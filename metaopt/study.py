@@ -202,8 +202,7 @@ class Study(Crews):
 
     def _lost(self, time: float, crew: Crew, worker: int, why: str) -> bool:
         """Forget ``worker``, and what it ran is lost with it."""
-        gone = crew.workers.pop(worker, None)
-        crew.idle.pop(worker, None)
+        gone = crew.dismiss(time, worker)
         if gone is not None and gone.trial is not None:
             self._lose(time, self.trials[gone.trial], f"worker {worker} was lost with it: {why}")
         return gone is not None

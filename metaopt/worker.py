@@ -16,14 +16,25 @@ from metaopt.attempt import Attempt, known, warn
 from metaopt.devices.base import Offer
 from metaopt.errors import DeviceError
 from metaopt.fence import fence
-from metaopt.messages import Assign, Command, Fence, Finished, Joined, Lost, Release, Started, StoodDown, Stop, Welcome
+from metaopt.messages import (
+    Assign,
+    Command,
+    Fence,
+    Finished,
+    Joined,
+    Lost,
+    Release,
+    Started,
+    StoodDown,
+    Stop,
+    Welcome,
+)
 from metaopt.process import CannotStart, Guard
 from metaopt.station import Station, Unfit
 from metaopt.transports.base import Link, MasterLost
 
 PAUSE = 0.05  # seconds between two looks at rank 0 while a child trains
-SHORTEST, LONGEST = 0.001, 0.02  # the same without a child: at first, and after a while without work
-PATIENCE = 2.0  # how long that while is
+SHARE, SHORTEST, LONGEST = 0.01, 0.001, 0.2  # the same without a child: this share of the time since the last word
 DISK = {
     *(errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.ESTALE),
     *(errno.ESHUTDOWN, errno.ENOTCONN, errno.ETIMEDOUT),
@@ -60,7 +71,7 @@ class Worker:
         self._postponed: Assign | None = None
         self._again_at = 0.0
         self._released = self._warned = self._standing_by = False
-        self._busy_at = time.monotonic()
+        self._heard_at = time.monotonic()
 
     def work(self) -> None:
         """Take commands and run trials until released."""
@@ -69,6 +80,7 @@ class Worker:
             while not self._released:
                 self._wait()
                 for command in self._link.receive():
+                    self._heard_at = time.monotonic()
                     self._obey(command)
                 if self._postponed is not None and time.monotonic() > self._again_at:
                     self._start(self._postponed)
@@ -86,7 +98,8 @@ class Worker:
         if self._attempt is not None:
             self._attempt.wait(PAUSE)
         else:
-            time.sleep(SHORTEST if time.monotonic() - self._busy_at < PATIENCE else LONGEST)
+            quiet = time.monotonic() - self._heard_at
+            time.sleep(min(max(SHARE * quiet, SHORTEST), LONGEST))
 
     def _obey(self, command: Command) -> None:
         match command:
@@ -111,7 +124,7 @@ class Worker:
     def _join(self, welcome: Welcome) -> None:
         """Find out what this worker owns: its share of the node's cores and GPUs.
 
-        Who hears this again was given up, and what it ran is run elsewhere.
+        Who hears this again was given up, and what it ran is run elsewhere; or it is to work for another experiment.
         """
         self._drop()
         self._welcome, self._postponed, self._standing_by = welcome, None, False
@@ -216,4 +229,4 @@ class Worker:
                 self._stand_by(fault, self._station.gpus)
             else:
                 self._link.send(finished)
-            self._busy_at = time.monotonic()
+            self._heard_at = time.monotonic()

@@ -33,7 +33,7 @@ class YamlFile:
     def read(path: str | Path) -> "YamlFile":
         """The file at ``path``; raises ExperimentError when it cannot be read, or is no YAML mapping."""
         file = str(path)
-        return YamlFile.parse(file, _read_text(file))
+        return YamlFile.parse(file, read_text(file))
 
     @staticmethod
     def parse(file: str, text: str) -> "YamlFile":
@@ -138,7 +138,8 @@ _HINTS = {  # by what PyYAML says
 }
 
 
-def _read_text(file: str) -> str:
+def read_text(file: str) -> str:
+    """The text of a file; raises ExperimentError."""
     try:
         raw = Path(file).read_bytes()
     except FileNotFoundError:

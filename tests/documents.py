@@ -19,7 +19,6 @@ import yaml
 from histories import records_of, written
 
 from metaopt.cli import ALIASES, FILES, VERBS, main, run
-from metaopt.cli.script import Request
 from metaopt.experiment import Experiment
 from metaopt.history import FORMAT
 from metaopt.keys import KEYS
@@ -125,8 +124,8 @@ def understand(words):
     if head == "mpirun" or words[:3] == ["python", "-m", "metaopt"]:
         at = words.index("metaopt")
         return understand(words[at:])
-    if head == "metaopt":
-        return _metaopt(rest)
+    if head in {"metaopt", "metaoptd"}:
+        return _metaopt(rest if head == "metaopt" else ["daemon", *rest])
     if head in SUBMIT:
         (script,) = [word for word in rest if word.endswith(".sh")]
         return subprocess.run(["bash", "-n", script if Path(script).exists() else ROOT / script], check=True)
@@ -182,19 +181,16 @@ def _metaopt(words):
     if verb not in VERBS:
         return _run(words)
     rest = [word for word in words[1:] if word != "--help"]
-    if verb == "run":
-        return _run(rest)
+    if verb in {"run", "submit"}:
+        return _run(rest, verb)
     if verb == "insert":
         return _assert_in(main(["insert", *rest]) if rest else 0, {0})
     return _parser(verb).parse_args(rest) if rest == words[1:] else None
 
 
-def _run(words):
-    ours, theirs = run.split(words)
-    options = run.parser().parse_args([*ours, theirs[0]])
-    if run.is_file_of_ours(theirs[0]):
-        return run.parser().parse_args(words)
-    return Experiment.load(Request(options, words, theirs)())
+def _run(words, verb="run"):
+    options, files = run.understood(words, _parser(verb))
+    return options if run.is_file_of_ours(options.experiment[0]) else Experiment.load(*files())
 
 
 def _parser(verb):

@@ -318,6 +318,23 @@ def station(trials, gpus, gpus_per_trial=1):
     return made
 
 
+def test_between_two_experiments_a_gpu_is_nobodys_and_neither_looked_at_nor_measured(node, tmp_path):
+    gpu = usable_gpus()[:1]
+    place, others = station(tmp_path, gpu), Claims()
+    place.check(first=True)
+    assert others.claim(gpu, 1)
+    node.change(0, ecc=1)
+    assert place.fault()
+    place.settle(Welcome((), "", "", {}, None, 1.0, None, 0, gpus=0))
+    assert place.fault() == ""
+    assert others.claim(gpu, 1) == ""
+    others.release()
+    node.change(0, ecc=0)
+    place.settle(Welcome(("true",), "/", str(tmp_path), {}, None, 1.0, None, 1))
+    place.check(first=True)
+    assert others.claim(gpu, 1)
+
+
 def test_a_trial_waits_for_memory_and_a_worker_whose_gpu_is_not_freed_stands_by(node, tmp_path, monkeypatch):
     place = station(tmp_path, usable_gpus()[:1])
     place.check(first=True)

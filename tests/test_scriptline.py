@@ -23,7 +23,7 @@ def script(here, name="train.py", text=PRINTS, mode=0o644):
 
 def made(*words):
     """The experiment that this command line stands for."""
-    ours, theirs = run.split(words)
+    ours, theirs = run.split(words, run.parser().valued)
     return Experiment.load(Request(run.parser().parse_args([*ours, theirs[0]]), words, theirs)())
 
 

@@ -21,6 +21,9 @@ VERBS = {
     "stop": "end a run now, and well, from outside",
     "plot": "figures of a study: regret, curves, importance, the timeline of its workers, ...",
     "report": "all that is worth keeping of a study, as one web page",
+    "submit": "put an experiment into the queue",
+    "queue": "the queue: list it, reorder it, cancel",
+    "daemon": "run what is in the queue; also called metaoptd",
     "check": "what a run would do, without doing it",
     "init": "an experiment file for a script, from the options that it has",
     "insert": "queue a point of one's own",
@@ -29,8 +32,8 @@ VERBS = {
     "db": "a history copied, looked through, exported as a table, or imported from elsewhere",
     "completion": "what makes a shell complete all this: bash, zsh or fish",
 }
-FILES = {"list": "listing"}
-"""Where a verb's file has another name: a module called list would hide the builtin here."""
+FILES = {"list": "listing", "queue": "queued"}
+"""Where a verb's file has another name: a module called list would hide the builtin here, queue the library's."""
 ALIASES = {"hunt": "run"}
 """As they are called elsewhere."""
 USAGE = f"""usage: metaopt ./train.py --lr~'loguniform(1e-5, 1.0)' --data /scratch/x    (this machine)
@@ -52,16 +55,21 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         status = _do(words)
     except MetaoptError as error:
-        status = _complain(str(error), error.exit_status)
+        status = complain(str(error), error.exit_status)
     except KeyboardInterrupt:
-        status = _complain("interrupted", Interruption.exit_status)
+        status = complain("interrupted", Interruption.exit_status)
     except BrokenPipeError:  # whoever reads our output has seen enough
         status = 0
     except Exception:  # noqa: BLE001 - a fault of ours: told in full, and the other ranks are let go
-        status = _complain(traceback.format_exc(), 1)
+        status = complain(traceback.format_exc(), 1)
     finally:
         _flush()
     return _leave(status)
+
+
+def daemon() -> int:
+    """What ``metaoptd`` does."""
+    return main(["daemon", *sys.argv[1:]])
 
 
 def _do(words: list[str]) -> int:
@@ -103,7 +111,8 @@ def _nowhere() -> TextIO:
     return Path(os.devnull).open("w", encoding="utf-8")
 
 
-def _complain(text: str, status: int) -> int:
+def complain(text: str, status: int = 1) -> int:
+    """Say what is wrong; gives ``status``."""
     sys.stdout.flush()
     print(f"metaopt: {text}", file=sys.stderr, flush=True)  # noqa: T201 - the one place
     return status

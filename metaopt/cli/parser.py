@@ -24,6 +24,11 @@ class Parser(argparse.ArgumentParser):
         """The long options."""
         return sorted(flag for flag in self._option_string_actions if flag.startswith("--"))
 
+    @property
+    def valued(self) -> set[str]:
+        """The options that have a value."""
+        return {flag for flag, action in self._option_string_actions.items() if action.nargs != 0}
+
     def error(self, message: str) -> NoReturn:
         """Say it, with the nearest option for one that is not known."""
         word = message.partition("unrecognized arguments: ")[2].split(" ")[0].partition("=")[0]
@@ -62,13 +67,18 @@ def seconds(text: str) -> float:
     return found
 
 
-def hours(text: str) -> float:
-    """A positive number of hours, as seconds."""
+def above_zero(text: str, what: str = "a number above 0") -> float:
+    """A positive number."""
     try:
         given = float(text)
     except ValueError:
         given = 0.0
     if not 0 < given < float("inf"):
-        problem = f"a number of hours, not {text}"
+        problem = f"{what}, not {text}"
         raise argparse.ArgumentTypeError(problem)
-    return 3600 * given
+    return given
+
+
+def hours(text: str) -> float:
+    """A positive number of hours, as seconds."""
+    return 3600 * above_zero(text, "a number of hours")

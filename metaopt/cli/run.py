@@ -1,15 +1,18 @@
 """metaopt run: search, as an experiment file says, or over the arguments of a script."""
 
 import argparse
-from collections.abc import Sequence
+import math
+import time
+from collections.abc import Callable, Collection, Sequence
 from typing import TYPE_CHECKING, Any
 
 from metaopt.cli.parser import Parser, natural, positive, seconds
 
 if TYPE_CHECKING:
-    from metaopt.master import Watch
+    from metaopt.devices.base import Node
+    from metaopt.transports.base import Greeter
 
-USAGE = """metaopt [run] [-w N] exp.yaml
+USAGE = """metaopt [run] [-w N] exp.yaml [more.yaml ...]
        metaopt [run] [options] ./train.py --lr~'loguniform(1e-5, 1.0)' --layers~'integer(1, 5)' --data /scratch/x
        mpirun -n 64 metaopt [run] ..."""
 EPILOG = r"""A script's own command line: our options come before it, its own after it.  --lr~PRIOR is given to it as
@@ -21,6 +24,9 @@ and Oríon's: uniform(1, 8, discrete=True), choices(['a', 'b']), default_value=0
   metaopt -n digits --metric 'val_loss=(\S+)' --trials 50 ./train.py --lr~'loguniform(1e-5, 1.0)'
 
 What it stands for is written to NAME.yaml: to be edited, and run.
+
+Several experiment files share the workers, each with a history of its own; one that is refused or fails does not end
+the others, and the exit status is the worst.
 
 Under mpirun or srun this process is one rank: rank 0 leads, each other one runs trials.
 Otherwise mpirun is started on this machine.  The same command goes on with a study that was interrupted.
@@ -39,6 +45,8 @@ OURS: tuple[Option, ...] = (
             "help": "end well within 90 (seconds), 10m, 2h or 1:30:00; default: when the batch job ends",
         },
     ),
+)
+OF_RUN: tuple[Option, ...] = (
     (
         ("--space-changed",),
         {
@@ -77,28 +85,39 @@ OF_STUDY: tuple[Option, ...] = (
         {"action": "append", "metavar": "KEY=VALUE", "help": "any other key of an experiment file: timeout=10m"},
     ),
 )
-VALUED = frozenset(flag for flags, how in (*OURS, *OF_STUDY) if how.get("action") != "store_true" for flag in flags)
 HELP = {"-h", "--help"}
+Files = Callable[[], Sequence[str]]
 
 
 def main(argv: Sequence[str]) -> int:
     """The verb; gives the exit status."""
-    ours, theirs = split(argv)
+    return _search(*understood(argv, parser()))
+
+
+def understood(argv: Sequence[str], made: Parser) -> tuple[argparse.Namespace, Files]:
+    """The options, and what gives the experiment files: a script's own command line is written into one then.
+
+    Raises MetaoptError for options that do not go with a file.
+    """
+    ours, theirs = split(argv, made.valued)
     if not theirs or is_file_of_ours(theirs[0]):
-        options = parser().parse_args(argv)
+        options = made.parse_args(argv)
         _refuse_those_of_a_study(options)
-        return _search(options, options.experiment)
-    options = parser().parse_args([*ours, theirs[0]])
+        _refuse_others(options.experiment)
+        return options, lambda: options.experiment
+    options = made.parse_args([*ours, theirs[0]])
     from metaopt.cli.script import Request  # noqa: PLC0415 - help needs nothing of this
 
-    return _search(options, Request(options, argv, theirs))
+    verb = made.prog.split()[1]
+    request = Request(options, argv if verb == "run" else [verb, *argv], theirs)
+    return options, lambda: [request()]
 
 
-def split(argv: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Our own options, and what follows them: the experiment file, or a script and its arguments."""
+def split(argv: Sequence[str], valued: Collection[str]) -> tuple[list[str], list[str]]:
+    """Our own options, of which those that are ``valued`` have a value, and what follows: experiments, or a script."""
     at = 0
     while at < len(argv) and argv[at].startswith("-") and argv[at] not in {"-", "--"}:
-        at += 2 if argv[at] in VALUED else 1
+        at += 2 if argv[at] in valued else 1
     return list(argv[:at]), list(argv[at + 1 :] if argv[at : at + 1] == ["--"] else argv[at:])
 
 
@@ -107,50 +126,82 @@ def is_file_of_ours(word: str) -> bool:
     return word.endswith((".yaml", ".yml"))
 
 
-def _search(options: argparse.Namespace, file: Any) -> int:  # noqa: ANN401 - a name, or what makes the file
-    """Search as ``file`` says, or as the file says that it makes when it is called."""
+def _search(options: argparse.Namespace, files: Files) -> int:
+    """Search as those files say that ``files`` gives, which may write them: only rank 0 calls it."""
     from metaopt import launch  # noqa: PLC0415 - help needs nothing of this
 
-    keep = options.space_changed == "keep"
     if launch.under_mpi():
-        return launch.rank(file, _watch, options.walltime, keep=keep, allow_cpu=options.allow_cpu)
+        return launch.rank(lambda *there: _lead(options, files(), *there))
     from metaopt import mpirun  # noqa: PLC0415 - a rank needs nothing of this
 
-    return mpirun.run(
-        file if isinstance(file, str) else file(),
-        options.workers,
-        options.walltime,
-        keep=keep,
-        allow_cpu=options.allow_cpu,
-    )
+    keep = options.space_changed == "keep"
+    return mpirun.run(files(), options.workers, options.walltime, keep=keep, allow_cpu=options.allow_cpu)
+
+
+def _lead(  # noqa: PLR0917 - as rank 0 is called
+    options: argparse.Namespace,
+    files: Sequence[str],
+    hub: "Greeter",
+    workers: int,
+    nodes: "Sequence[Node]",
+    doubts: Sequence[str],
+) -> int:
+    """What rank 0 does."""
+    from metaopt.master import Terms, lead  # noqa: PLC0415 - workers need nothing of this
+    from metaopt.progress import prefixed, watcher  # noqa: PLC0415 - they draw nothing
+
+    deadline = time.time() + (options.walltime or math.inf)
+    terms = Terms(deadline, doubts, options.space_changed == "keep", options.allow_cpu)
+    if len(files) == 1:
+        return lead(hub, workers, files[0], watcher, terms, nodes=nodes)
+    from metaopt.cli import complain  # noqa: PLC0415 - it imports this
+    from metaopt.together import lead_all  # noqa: PLC0415 - for several
+
+    return lead_all(hub, workers, files, prefixed, terms, complain=complain)
 
 
 def _refuse_those_of_a_study(options: argparse.Namespace) -> None:
     """What a study is stands in its file."""
     from metaopt.errors import LaunchError  # noqa: PLC0415 - help needs nothing of this
 
+    first = options.experiment[0]
     for flags, _ in OF_STUDY:
         key = flags[-1 if flags[0] == "-n" else 0].lstrip("-")
         if getattr(options, key.replace("-", "_")):
-            problem = f"{flags[-1]} goes with a script's own command line; {options.experiment} is an experiment file"
+            problem = f"{flags[-1]} goes with a script's own command line; {first} is an experiment file"
             raise LaunchError(problem, f"Write it there: {key.replace('metric', 'objective')}: ...")
+
+
+def _refuse_others(files: Sequence[str]) -> None:
+    """Of several, each is an experiment file."""
+    from metaopt.errors import LaunchError  # noqa: PLC0415 - help needs nothing of this
+
+    for file in files[1:]:
+        if not is_file_of_ours(file):
+            problem = f"{file} is no experiment file (.yaml, .yml), and {files[0]} is one"
+            raise LaunchError(
+                problem, "A script's own command line begins with the script.  Of several files all are YAML."
+            )
+        if files.count(file) > 1:
+            problem = f"{file} is named twice"
+            raise LaunchError(problem, "Name it once; more trials are said in it: trials: 100")
 
 
 def parser() -> Parser:
     """Its command line."""
     made = Parser("run", __doc__, EPILOG)
     made.usage = USAGE
-    made.add_argument("experiment", help="the experiment file, YAML (.yaml, .yml), or the script and its arguments")
-    for flags, how in OURS:
+    return with_options(made, *OURS, *OF_RUN)
+
+
+def with_options(made: Parser, *options: Option) -> Parser:
+    """For a verb that takes experiment files, or a script's own command line, and has these options of its own."""
+    made.add_argument(
+        "experiment", nargs="+", help="the experiment file, YAML (.yaml, .yml), or several of them; or the script"
+    )
+    for flags, how in options:
         made.add_argument(*flags, **how)
     group = made.add_argument_group("options of a script's own command line")
     for flags, how in OF_STUDY:
         group.add_argument(*flags, **how)
     return made
-
-
-def _watch() -> "Watch":
-    """The view, which rank 0 alone imports."""
-    from metaopt.progress import watcher  # noqa: PLC0415 - workers draw nothing
-
-    return watcher

@@ -4,14 +4,19 @@ import os
 import signal
 import time
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from metaopt.cli.parser import Parser, of_a_history, seconds
+
+if TYPE_CHECKING:
+    from metaopt.location import Location
 
 EPILOG = """  metaopt stop exp.yaml
   metaopt stop --wait 10m        # waits so long until it has ended; default: 60s
 
 Scripts are asked to end and have their grace period; what they did is interrupted, not failed, and the
 same command that began the run goes on with it.  Only on the host that rank 0 runs on.
+Of several experiments in one allocation it ends all; one that metaoptd runs:  metaopt queue --cancel N
 Exit status: 0 it has ended, 1 not within that time, 2 there is no run here that can be stopped."""
 PAUSE = 0.1
 
@@ -31,6 +36,7 @@ def main(argv: Sequence[str]) -> int:
     from metaopt.stores.claim import holder  # noqa: PLC0415 - the same
 
     location = chosen(options.history)
+    _refuse_queued(location)
     path = claim_of(location)
     if path is None:
         problem = f"{location}: who writes to a history on a server is not known here"
@@ -58,3 +64,20 @@ def main(argv: Sequence[str]) -> int:
         time.sleep(PAUSE)
     say(f"{location}: the run of process {who['pid']} has ended; the same command as before goes on with it")
     return 0
+
+
+def _refuse_queued(location: "Location") -> None:
+    """Raise LaunchError for one that metaoptd runs: the word that ends it would end all others with it."""
+    from metaopt.errors import LaunchError, QueueError  # noqa: PLC0415 - help needs nothing of this
+    from metaopt.spool import Spool, Standing, place  # noqa: PLC0415 - the same
+
+    path = place(None, os.environ)
+    try:
+        entries = Spool(path).entries() if path.is_dir() else []
+    except QueueError:
+        return
+    home = str(location.path.absolute()) if location.path else location.url
+    for entry in entries:
+        if entry.standing is Standing.RUNNING and entry.what is not None and entry.what.history == home:
+            problem = f"{location}: metaoptd runs it, as {entry.number} in the queue"
+            raise LaunchError(problem, f"metaopt queue --cancel {entry.number}  ends it, and nothing else.")

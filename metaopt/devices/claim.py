@@ -17,7 +17,7 @@ class Claims:
         self._held: dict[str, list[socket.socket]] = {}
 
     def claim(self, gpus: Sequence[Gpu], share: float) -> str:
-        """Claim ``share`` of each of these for good; gives why that cannot be: another run has one."""
+        """Claim ``share`` of each of these, until they are released; gives why that cannot be: another run has one."""
         for gpu in gpus if sys.platform == "linux" else ():
             wanted = PARTS if share >= 1 else 1
             names = (f"\0metaopt/{gpu.uuid}/{part}" for part in range(PARTS if share >= 1 else int(1 / share + 1e-9)))
@@ -30,6 +30,13 @@ class Claims:
                     each.close()
                 return f"another metaopt run on this node has {gpu.uuid}"
         return ""
+
+    def release(self) -> None:
+        """Leave them to others."""
+        for held in self._held.values():
+            for each in held:
+                each.close()
+        self._held.clear()
 
 
 def _take(name: str) -> socket.socket | None:

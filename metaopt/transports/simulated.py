@@ -10,7 +10,20 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import count, islice
 
-from metaopt.messages import Assign, Command, Event, Finished, Joined, Lost, Params, Release, Reported, Started, Stop
+from metaopt.messages import (
+    Assign,
+    Command,
+    Event,
+    Finished,
+    Joined,
+    Lost,
+    Params,
+    Release,
+    Reported,
+    Started,
+    Stop,
+    Welcome,
+)
 from metaopt.wire import decode, encode
 
 Script = Callable[[Params, int], Iterator[tuple[float, Mapping[str, float]]]]
@@ -49,13 +62,22 @@ class SimulatedHub:
         self._playing: dict[int, tuple[Assign, Points]] = {}
         self._dead: set[int] = set()
         for worker in range(1, workers + 1):
-            self._at(begin, Joined(worker, f"virtual{worker // 64}", f"core {worker % 64}"))
+            self._at(begin, _joined(worker))
         for time, worker in losses:
             self._at(time, Lost(worker, DEATH))
 
     def lose(self, worker: int) -> None:
         """Let a worker die now."""
         self._at(self._time, Lost(worker, DEATH))
+
+    def greet(self, welcome: Welcome, roles: Mapping[int, Welcome] | None = None) -> None:
+        """Virtual workers join by themselves."""
+
+    def appoint(self, worker: int, role: Welcome) -> None:  # noqa: ARG002 - it runs the same scripts
+        """Let it drop what it runs, and join anew."""
+        if worker not in self._dead:
+            self._playing.pop(worker, None)
+            self._at(self._time, _joined(worker))
 
     def now(self) -> float:
         """Virtual seconds since the start."""
@@ -136,3 +158,7 @@ class SimulatedHub:
 
     def _at(self, time: float, event: Event) -> None:
         heapq.heappush(self._coming, (time, next(self._tie), encode(event)))
+
+
+def _joined(worker: int) -> Joined:
+    return Joined(worker, f"virtual{worker // 64}", f"core {worker % 64}")

@@ -145,3 +145,18 @@ def test_want_of_gpu_memory_is_told_and_what_gpus_did_is_summed_up(site, node):
     assert 150 < usage["gpu_joules"] < 450
     status, output = site.run("db", "export", "exp.yaml")
     assert "gpu_joules" in output.splitlines()[0]
+
+
+def test_several_experiments_share_gpus_and_what_would_need_other_parts_of_them_is_refused(site, node):
+    for name, resources in (("a", {}), ("b", {"gpus_per_trial": 0}), ("c", {"gpus_per_trial": 0.5}), ("d", {})):
+        site.experiment(script(0.1), name=name, resources=resources, trials=4)
+        (site.directory / "exp.yaml").rename(site.directory / f"{name}.yaml")
+    status, output = site.mpirun(3, *(f"{name}.yaml" for name in "abcd"), **node.environment)
+    assert status == 2, output
+    assert "c: gpus_per_trial is 0.5, and 1 in another experiment" in output
+    by_gpu = seen(site)
+    assert len(by_gpu.pop("")) == 4
+    assert set(by_gpu) == set(node.uuids[:2])
+    assert sum(map(len, by_gpu.values())) == 8
+    for trials in by_gpu.values():
+        assert all(ended <= began for (*_, ended), (*_, began, _) in pairwise(sorted(trials, key=lambda t: t[2])))

@@ -1,0 +1,65 @@
+"""Several experiments in one allocation."""
+
+import signal
+import sys
+
+import yaml
+from running import EXPERIMENT
+
+from metaopt import history
+from metaopt.trial import State
+
+
+def experiments(site, **settings):
+    """A file each, with a study of that name."""
+    for name, changes in settings.items():
+        about = {**EXPERIMENT, "name": name, **changes}
+        site.write(f"{name}.yaml", yaml.safe_dump(about))
+
+
+def ended(site, name):
+    """How its trials have ended, in time."""
+    trials = history.load(site.directory / f"{name}.history").trials.values()
+    return sorted((trial.ended, trial.state) for trial in trials if trial.ended is not None)
+
+
+def test_two_share_the_workers_and_a_third_that_is_refused_does_not_end_them(site):
+    slow = {"command": [sys.executable, "script.py", "--x", "{x}", "--sleep", "0.1"]}
+    experiments(site, a=slow, b=slow, c={"optimizer": "no.such:Optimizer"})
+    status, output = site.mpirun(4, "a.yaml", "c.yaml", "b.yaml")
+    assert status == 2, output
+    assert "no.such" in output
+    for name in "ab":
+        assert {state for _, state in ended(site, name)} == {State.COMPLETED}
+        assert f"{name}: [6/6] trial " in output
+    assert ended(site, "a")[0][0] < ended(site, "b")[-1][0]  # at once, not one after the other
+    assert ended(site, "b")[0][0] < ended(site, "a")[-1][0]
+
+
+def test_one_that_fails_is_the_status_of_all_and_ctrl_c_ends_all_of_them_well(site):
+    slow = {"command": [sys.executable, "script.py", "--x", "{x}", "--sleep", "0.3"], "trials": 500}
+    experiments(site, a=slow, b=slow, c={"command": [sys.executable, "-c", "1/0 # {x}"]})
+    run = site.start("run", "-w", "3", "a.yaml", "b.yaml", "c.yaml")
+    told, awaited = "", ["\na: [1/500] trial", "\nb: [1/500] trial", "\nc: not finished: the first 5 trials all failed"]
+    while not all(each in told for each in awaited):
+        told += (line := run.stdout.readline())
+        assert line, told
+    run.send_signal(signal.SIGINT)
+    output, _ = run.communicate(timeout=60)
+    assert run.returncode == 130, output
+    assert output.count("to go on:  the same command again") >= 2
+    for name in "ab":
+        trials = history.load(site.directory / f"{name}.history").trials.values()
+        assert {trial.state for trial in trials} <= {State.COMPLETED, State.WAITING}
+        assert not any(trial.losses for trial in trials)
+
+
+def test_what_is_asked_for_wrongly_begins_nothing(site):
+    site.experiment()
+    for words, what in ((["exp.yaml", "exp.yaml"], "is named twice"), (["exp.yaml", "script.py"], "is no experiment")):
+        status, output = site.run("run", *words)
+        assert (status, what in output) == (2, True), output
+    status, output = site.run("run", "none.yaml", "nothing.yaml")
+    assert status == 2
+    assert "none.yaml" in output
+    assert not site.history.exists()
