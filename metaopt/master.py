@@ -16,6 +16,7 @@ from typing import Protocol
 from metaopt import __version__
 from metaopt.allocations import detect
 from metaopt.devices.base import Node
+from metaopt.devices.cpu import one_thread
 from metaopt.driver import Driver, View
 from metaopt.durations import Durations
 from metaopt.editing import change_space
@@ -130,6 +131,8 @@ def search(
 
 def _given(experiment: Experiment, study: Study) -> Given:
     """The points of it that are no business of the optimizer."""
+    if experiment.best == "model":
+        one_thread()
 
     def incumbent(study: Study) -> Trial | None:
         return History(study).best_by_model() if experiment.best == "model" else study.best

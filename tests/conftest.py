@@ -5,13 +5,16 @@ import os
 import sys
 
 import pytest
+import scipy.linalg  # noqa: F401 - it loads the libraries that are to have one thread
 from hypothesis import settings
 from mongo import standing
 from running import Site
+from threadpoolctl import threadpool_limits
 
 numbers = itertools.count(1)
 settings.register_profile("metaopt", deadline=None)
 settings.load_profile("metaopt")
+threadpool_limits(1)  # as in the optimizer's process: tests that run at once would wait for each other's threads
 
 
 @pytest.hookimpl(tryfirst=True)

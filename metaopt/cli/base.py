@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from metaopt.argv import fill
-from metaopt.devices.cpu import THREADS
 from metaopt.errors import HistoryError, HistoryMissing, LaunchError
 from metaopt.hosts import made_up
 from metaopt.location import Location, locate
@@ -93,11 +92,6 @@ def whole(file: Path) -> Iterator[Path]:
     finally:
         with suppress(OSError):
             part.unlink()
-
-
-def one_thread() -> None:
-    """For who needs numpy soon: threads for small matrices cost far more than they bring, where others compute too."""
-    os.environ.update(dict.fromkeys(THREADS, "1"))
 
 
 def claim_of(location: Location) -> Path | None:

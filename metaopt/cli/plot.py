@@ -30,7 +30,8 @@ def parser() -> Parser:
 def main(argv: Sequence[str]) -> int:
     """The verb; gives the exit status."""
     options = parser().parse_args(argv)
-    from metaopt.cli.base import chosen, one_thread, output, say, unless_there, whole  # noqa: PLC0415 - help needs nothing of this
+    from metaopt.cli.base import chosen, output, say, unless_there, whole  # noqa: PLC0415 - help needs nothing of this
+    from metaopt.devices.cpu import one_thread  # noqa: PLC0415 - the same
 
     file = Path(options.output)
     kind = _format(file)

@@ -23,7 +23,8 @@ def parser() -> Parser:
 def main(argv: Sequence[str]) -> int:
     """The verb; gives the exit status."""
     options = parser().parse_args(argv)
-    from metaopt.cli.base import chosen, line_of, one_thread, output, say, unless_there, whole  # noqa: PLC0415 - help needs no such
+    from metaopt.cli.base import chosen, line_of, output, say, unless_there, whole  # noqa: PLC0415 - help needs no such
+    from metaopt.devices.cpu import one_thread  # noqa: PLC0415 - the same
 
     file = Path(options.output)
     unless_there(file, force=options.force)

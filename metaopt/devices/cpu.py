@@ -9,6 +9,11 @@ from metaopt.devices.base import Device, Gpu
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 
 
+def one_thread() -> None:
+    """For who needs numpy soon: threads for small matrices cost far more than they bring, where others compute too."""
+    os.environ.update(dict.fromkeys(THREADS, "1"))
+
+
 def usable_cores() -> list[int]:
     """The cores of this node that the job may use, ascending; the calling thread may run on all of them afterwards.
 
