@@ -22,6 +22,8 @@ STATUS_FILE = "METAOPT_STATUS"
 BEGIN = "METAOPT_START_TIMEOUT"
 """Names the seconds after which a rank gives up when not all of them have begun; else these, and more for each rank."""
 PATIENCE, EACH = 120.0, 0.1
+AFTER = 2.0
+"""So many seconds after rank 0, which says where it waits: the first that ends may end all others with it."""
 TERMINAL = "METAOPT_TERMINAL"
 """Says whether somebody looks at the output, 1 or 0: rank 0 cannot tell, since mpirun gives it a terminal anyway."""
 
@@ -65,7 +67,8 @@ def _begin() -> tuple[Any, Any, Any]:
     MPI waits for ever for a rank that dies on the way here; so after a while everybody gives up.
     """
     told = sys.stderr if _is_rank_0() else Path(os.devnull).open("w", encoding="ascii")  # noqa: SIM115 - for later
-    faulthandler.dump_traceback_later(_patience(), exit=True, file=told)
+    later = 0.0 if _is_rank_0() else AFTER
+    faulthandler.dump_traceback_later(_patience() + later, exit=True, file=told)
     try:
         mpi = import_module("metaopt.transports.mpi")  # a second's work, and nobody else needs it
     except (ImportError, RuntimeError) as error:
