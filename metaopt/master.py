@@ -4,6 +4,7 @@ import gc
 import json
 import math
 import os
+import shlex
 import signal
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
@@ -17,7 +18,7 @@ from metaopt import __version__
 from metaopt.allocations import detect
 from metaopt.devices.base import Node
 from metaopt.devices.cpu import one_thread
-from metaopt.driver import Driver, View
+from metaopt.driver import WARNING, Driver, View
 from metaopt.durations import Durations
 from metaopt.editing import change_space
 from metaopt.errors import HistoryError, HistoryIncomplete, LaunchError, WalltimeShort
@@ -115,6 +116,7 @@ def search(
             study, past = resume(experiment, store)
         end = deadline - experiment.grace - SLACK
         check_time(study, experiment, end, now)
+        notes += _other_command(experiment, study)
         hub.greet(replace(experiment.welcome(), allow_cpu=terms.allow_cpu, environment=terms.environment))
         with _reached(experiment):
             study, recorder, first = _open(experiment, store, study, past, deadline)
@@ -127,6 +129,14 @@ def search(
     finally:
         store.close()
     return _status(scheduler)
+
+
+def _other_command(experiment: Experiment, study: Study) -> list[str]:
+    """That the trials so far had another one: what stands in ``best`` and ``show`` is the present one."""
+    before = study.experiment.get("command")
+    if not study.ended or before in (None, list(experiment.command)):
+        return []
+    return [f"{WARNING}the command is another one now; the {len(study.ended)} trials so far had: {shlex.join(before)}"]
 
 
 def _given(experiment: Experiment, study: Study) -> Given:

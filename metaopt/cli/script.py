@@ -39,6 +39,9 @@ def _goal(options: argparse.Namespace, line: scriptline.ScriptLine) -> dict[str,
     patterns: dict[str, str] = {}
     names = []
     for said in options.metric or []:
+        if "\\" in said and "(" not in said:
+            problem = f"--metric {said!r} is a pattern without a group"
+            raise LaunchError(problem, "Put ( ) around the number: --metric 'loss=(\\S+)'")
         names.append(scriptline.named(said) if "(" in said else said)
         patterns |= {names[-1]: said} if "(" in said else {}
     objective = names[0] if names else scriptline.metric(line.script)

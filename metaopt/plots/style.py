@@ -85,7 +85,7 @@ def styled(**more: object) -> Iterator[None]:
         import matplotlib as mpl  # noqa: PLC0415 - an extra
     except ImportError as error:
         problem = "figures need matplotlib, which is not installed"
-        raise PlotError(problem, "pip install 'metaopt[plot]'") from error
+        raise PlotError(problem, "pip install matplotlib") from error
     changed: Any = {**MATPLOTLIB, **{name.replace("_", "."): value for name, value in more.items()}}
     with mpl.rc_context(), warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph .* missing from")  # in a page it is the reader's fonts that count

@@ -25,7 +25,7 @@ ALONE = (
 
 
 class LevelDB:
-    """Records in a database at ``path``; needs plyvel (``pip install 'metaopt[leveldb]'``)."""
+    """Records in a database at ``path``; needs plyvel (``pip install plyvel``)."""
 
     shared = False
 
@@ -157,7 +157,7 @@ def _plyvel() -> Any:  # noqa: ANN401 - a module without types
     except ImportError as error:
         problem = "leveldb: needs plyvel, which is not installed"
         hint = (
-            "pip install 'metaopt[leveldb]'  There are wheels for Linux on x86_64 and Python up to 3.12 only; "
+            "pip install plyvel.  There are wheels for Linux on x86_64 and Python up to 3.12 only; "
             "elsewhere use a journal (history: a directory), which needs nothing."
         )
         raise HistoryError(problem, hint) from error

