@@ -258,12 +258,9 @@ def _values(assign: Assign, welcome: Welcome, directory: Path) -> dict[str, Scal
 
 def _files(welcome: Welcome, values: Mapping[str, Scalar]) -> list[MetricsFile]:
     """The file of metrics of this attempt, if there is to be one."""
-    place = welcome.directory
-    if "*" in welcome.metrics_file:  # which means something there alone
-        values = {name: glob.escape(each) if isinstance(each, str) else each for name, each in values.items()}
-        place = glob.escape(place)
-    words = [welcome.metrics_file] if welcome.metrics_file else []
-    return [MetricsFile(str(Path(place, word)), welcome.metrics_step) for word in fill(words, values)]
+    plain = {name: glob.escape(each) if isinstance(each, str) else each for name, each in values.items()}
+    words = fill([welcome.metrics_file] if welcome.metrics_file else [], plain)
+    return [MetricsFile(str(Path(glob.escape(welcome.directory), word)), welcome.metrics_step) for word in words]
 
 
 def _write(path: Path, document: Mapping[str, object], *, durable: bool = True) -> None:

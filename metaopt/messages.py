@@ -210,7 +210,6 @@ class Welcome:
     trial over several nodes ``hosts`` are their names, this worker's first, each with its number of slots, and
     ``gpu_numbers`` the GPUs by which all of these nodes know theirs (None: not all by the same).  ``note`` is to be
     told when this worker joins; one with ``spare`` does not, and that is why.
-
     A worker that hears it again, as it was thought lost or has another role now, kills what it runs and joins anew.
     """
 

@@ -27,9 +27,9 @@ def read_metrics_file(file: YamlFile, space: Space, nodes: int = 1) -> tuple[str
     parts = written if isinstance(written, dict) else {"path": written}
     if parts is written:
         file.check_keys("metrics_file", ("path", "step"))
-    for name, what in {"path": "path", "step": "name of a column"}.items():
-        part = parts.get(name, "")
-        if not isinstance(part, str) or not (part or name not in {"path", *parts}):
+    for name in sorted({"path", *parts}):
+        if not isinstance(parts.get(name), str) or not parts[name]:
+            what = "path" if name == "path" else "name of a column"
             hint = f"Write metrics_file: {KEYS['metrics_file'].example}, or {{path: ..., step: iteration}}"
             file.refuse(f"metrics_file.{name}", f"{shown(parts.get(name))} is no {what}", hint)
     path, step = str(parts["path"]), str(parts.get("step", ""))

@@ -101,7 +101,7 @@ class Rows:
 
 
 class MetricsFile:
-    """Follows the file at ``path``, which need not be there yet; with a ``*`` in it, the newest one that matches.
+    """Follows the file at ``path``, which need not be there yet: a pattern of ``glob``, of those that match the newest.
 
     What stands in it when this is made was said before, by an earlier attempt, unless the file is begun anew.  Rows of
     one that is rewritten while it is followed are told once.  It is looked at every ``pause`` seconds.
@@ -157,7 +157,7 @@ class MetricsFile:
 
     def _found(self) -> tuple[str, tuple[int, int, int]]:
         """The file, and its inode, size and time of change; raises OSError."""
-        paths = glob.glob(self._path) if "*" in self._path else []  # noqa: PTH207 - the path is text
+        paths = glob.glob(self._path)  # noqa: PTH207 - the path is text
         path = max(paths, key=lambda each: os.stat(each).st_mtime_ns, default=self._path)  # noqa: PTH116 - as above
         found = os.stat(path)  # noqa: PTH116 - as above
         if not stat.S_ISREG(found.st_mode):

@@ -13,6 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from metaopt.attempt import _files
+from metaopt.messages import Welcome
 from metaopt.metricsfile import MetricsFile, Rows
 from metaopt.tail import Lines, points_in
 
@@ -211,6 +213,17 @@ def test_what_is_amiss_is_said(path, follow, text, step, said):
         path.write_text(text)
     all_of(file, last=True)
     assert file.unheard() == [f"its metrics_file {path} {said}"]
+
+
+def test_what_a_pattern_would_mean_means_itself_in_a_directory_or_a_value(tmp_path):
+    place = tmp_path / "[a]*"
+    place.mkdir()
+    (place / "*?.csv").write_text("")
+    welcome = Welcome((), str(place), "", {}, None, 1.0, 1, 1, metrics_file="{name}.csv")
+    (file,) = _files(welcome, {"name": "*?"})
+    (place / "other.csv").write_text("loss\n2\n")
+    (place / "*?.csv").write_text("loss\n1\n")
+    assert all_of(file, last=True) == [(1, {"loss": 1.0})]
 
 
 def test_a_directory_is_no_file(path, follow):
