@@ -1,5 +1,6 @@
 """One attempt at one trial: its process, its directory, what it says and how it ends."""
 
+import glob
 import json
 import os
 import select
@@ -17,6 +18,7 @@ from metaopt.devices.base import Device
 from metaopt.errors import WireError
 from metaopt.faults import blames_gpu
 from metaopt.messages import Assign, Event, Finished, Point, Reported, Scalar, Welcome
+from metaopt.metricsfile import MetricsFile
 from metaopt.process import LEFT_BEHIND, Guard, environment, tail_of
 from metaopt.reporting import FILE, SIGNAL, TRIAL_DIR
 from metaopt.results import FILE as RESULTS
@@ -55,9 +57,12 @@ class Attempt:
             (self._directory / name).write_text(filled(text, assign.params), encoding="utf-8")
         self._reports, self._lines = Reports(), Lines()
         self._patterns = Patterns(welcome.metrics)
-        self._tails = [Tail(self._directory / REPORTS, self._reports)]
+        self._tails: list[Tail | MetricsFile] = [Tail(self._directory / REPORTS, self._reports)]
         if welcome.metrics:
             self._tails += [Tail(self._directory / name, self._patterns) for name in (STDOUT, STDERR)]
+        values = _values(assign, welcome, self._directory)
+        self._files = _files(welcome, values)
+        self._tails += self._files
         self._points: list[Point] = []
         self._sent, self._sent_at, self._heard_at = 0, 0.0, 0.0
         self._stopping, self._kill_at = "", float("inf")
@@ -67,7 +72,7 @@ class Attempt:
         self._timeout, self._began = welcome.timeout, time.time()
         self._deadline = time.monotonic() + (welcome.timeout or float("inf"))
         self._process = guard.start(
-            fill(welcome.command, _values(assign, welcome, self._directory)),
+            fill(welcome.command, values),
             welcome.directory,
             self._environment(assign, welcome, device),
             device.cores,
@@ -203,7 +208,8 @@ class Attempt:
         if self._stopping:
             return "stopped", ""
         if self._code == 0:
-            return "completed", "\n".join([*self._patterns.unheard(), stderr])
+            unheard = [why for file in self._files for why in file.unheard()]
+            return "completed", "\n".join([*self._patterns.unheard(), *unheard, stderr])
         killed = self._code in KILLED and self._process.error != LEFT_BEHIND
         error = f"{self._process.error}\n{stderr}"
         if self._gpus and lacks_gpu_memory(error):
@@ -248,6 +254,13 @@ def _values(assign: Assign, welcome: Welcome, directory: Path) -> dict[str, Scal
     where = hosts.values(welcome.hosts, place) if welcome.hosts else {}
     about: dict[str, Scalar] = {"trial": assign.trial, "attempt": assign.attempt, "seed": seed, "trial_dir": place}
     return {**assign.params, **about, **where}
+
+
+def _files(welcome: Welcome, values: Mapping[str, Scalar]) -> list[MetricsFile]:
+    """The file of metrics of this attempt, if there is to be one."""
+    plain = {name: glob.escape(each) if isinstance(each, str) else each for name, each in values.items()}
+    words = fill([welcome.metrics_file] if welcome.metrics_file else [], plain)
+    return [MetricsFile(str(Path(glob.escape(welcome.directory), word)), welcome.metrics_step) for word in words]
 
 
 def _write(path: Path, document: Mapping[str, object], *, durable: bool = True) -> None:

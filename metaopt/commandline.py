@@ -5,6 +5,7 @@ import re
 import shlex
 import shutil
 import sys
+from collections.abc import Sequence
 from difflib import get_close_matches
 from pathlib import Path
 
@@ -59,24 +60,30 @@ def _ours(word: str, study: str) -> str:
 
 def check_placeholders(file: YamlFile, command: tuple[str, ...], space: Space, nodes: int = 1) -> None:
     """Every placeholder has a parameter, or is one of a trial on several ``nodes``; every parameter has a way in."""
+    used = check_known(file, "command", command, space, nodes)
+    if "trial_dir" in used or any("params.json" in word for word in command):
+        return
+    for name in (parameter.name for parameter in space.parameters):
+        if name not in used:
+            hint = f"Write {{{name}}} there; or write {{trial_dir}}, and the script reads {{trial_dir}}/params.json."
+            file.refuse(f"space.{name}", "the command does not use it", hint)
+
+
+def check_known(file: YamlFile, key: str, words: Sequence[str], space: Space, nodes: int = 1) -> set[str]:
+    """The placeholders in the ``words`` at ``key``, each of which is known; raises ExperimentError."""
     names = [parameter.name for parameter in space.parameters]
     reserved = RESERVED if nodes == 1 else (*RESERVED, *PLACEHOLDERS)
     for name in names:
         if name in reserved:
             problem = f"{{{name}}} already stands for something in a command"
             file.refuse(f"space.{name}", problem, f"Rename it, to {name}_ for example.")
-    used = {found[2] for word in command for found in PLACEHOLDER.finditer(word) if found[2]}
+    used = {found[2] for word in words for found in PLACEHOLDER.finditer(word) if found[2]}
     for name in sorted(used - {*names, *reserved}):
         near = get_close_matches(name, [*names, *reserved], n=1)
         hint = f"Did you mean {{{near[0]}}}?  " if near else f"Add {name} to the space.  "
         hint = "It is known with resources: {nodes_per_trial: 2}.  " if name in PLACEHOLDERS else hint
-        file.refuse("command", f"there is no parameter {name}", f"{hint}To mean the text itself: {{{{{name}}}}}.")
-    if "trial_dir" in used or any("params.json" in word for word in command):
-        return
-    for name in names:
-        if name not in used:
-            hint = f"Write {{{name}}} there; or write {{trial_dir}}, and the script reads {{trial_dir}}/params.json."
-            file.refuse(f"space.{name}", "the command does not use it", hint)
+        file.refuse(key, f"there is no parameter {name}", f"{hint}To mean the text itself: {{{{{name}}}}}.")
+    return used
 
 
 def read_templates(file: YamlFile, directory: str, space: Space) -> dict[str, str]:

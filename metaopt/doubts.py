@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from metaopt.metricsfile import UNHEARD
 from metaopt.study import Study
 from metaopt.trial import Trial
 
@@ -9,12 +10,18 @@ FROM = ("first", "warmup", "start")
 """Settings of stoppers: the first step at which they judge."""
 
 
-def doubts(study: Study, trial: Trial, *, judged: bool) -> Iterator[str]:
-    """What is odd about ``trial``, which has completed; ``judged``: there is a stopper that looks at its curve."""
+def doubts(study: Study, trial: Trial, *, judged: bool, words: str = "") -> Iterator[str]:
+    """What is odd about ``trial``, which has completed with these ``words``.
+
+    ``judged``: there is a stopper that looks at its curve.
+    """
     said = {name for _, values in trial.points for name in values}
     for name in study.experiment.get("metrics", ()):
         if name not in said and name != "step":
             yield f"trial {trial.number} has completed, and the pattern of {name} was on no line of its output"
+    for line in words.splitlines():
+        if line.startswith(UNHEARD):
+            yield f"trial {trial.number} has completed, and {line}"
     if judged:
         yield from _unjudged(study, trial)
 

@@ -1,6 +1,5 @@
 """The experiment file: YAML in, an ``Experiment`` out, or an error that names the line, the key and what to write."""
 
-import re
 import shlex
 import signal
 from collections.abc import Mapping
@@ -10,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from metaopt import plugins
-from metaopt.argv import fill
+from metaopt.argv import PLACEHOLDER, fill
 from metaopt.commandline import check_placeholders, check_program, read_command, read_templates
 from metaopt.errors import PluginError, SpaceError
 from metaopt.goalkeys import read_goals
@@ -19,6 +18,7 @@ from metaopt.hosts import made_up
 from metaopt.keys import KEYS, REQUIRED
 from metaopt.location import Location, written_history, written_name
 from metaopt.messages import Params, Welcome
+from metaopt.metrickeys import read_metrics, read_metrics_file
 from metaopt.resources import Resources, read_resources
 from metaopt.scalars import duration
 from metaopt.space import ITSELF, Space
@@ -56,6 +56,8 @@ class Experiment:
     replicates: int
     resources: Resources
     metrics: Mapping[str, str]
+    metrics_file: str
+    metrics_step: str
     best: str
     history: str
     warm_start: tuple[str, ...]
@@ -78,6 +80,7 @@ class Experiment:
         resources = read_resources(file)
         check_placeholders(file, command, space, resources.nodes)
         check_program(file, command, directory, path)
+        metrics_file, metrics_step = read_metrics_file(file, space, resources.nodes)
         return Experiment(
             file=file.file,
             directory=directory,
@@ -98,7 +101,9 @@ class Experiment:
             give_up_after=_integer(file, "give_up_after", least=0),
             replicates=_replicates(file, goals),
             resources=resources,
-            metrics=_metrics(file),
+            metrics=read_metrics(file),
+            metrics_file=metrics_file,
+            metrics_step=metrics_step,
             best=_best(file),
             history=written_history(file, name),
             warm_start=_warm_start(file, name),
@@ -133,6 +138,8 @@ class Experiment:
             directory=self.directory,
             trials=str(self._files / "trials"),
             metrics=self.metrics,
+            metrics_file=self.metrics_file,
+            metrics_step=self.metrics_step,
             timeout=self.timeout,
             grace=self.grace,
             cores=self.resources.cores,
@@ -151,7 +158,10 @@ class Experiment:
     def doubts(self) -> list[str]:
         """What may be meant as it stands, but need not be."""
         doubts = []
-        for wanted in (each.metric for each in self.goals.measures if self.metrics and each.metric not in self.metrics):
+        if self.metrics_file and not any(found[2] for found in PLACEHOLDER.finditer(self.metrics_file)):
+            doubts.append("all trials share one metrics_file: write {trial_dir} in it, or let the command do so")
+        alone = self.metrics and not self.metrics_file
+        for wanted in (each.metric for each in self.goals.measures if alone and each.metric not in self.metrics):
             near = get_close_matches(wanted, self.metrics, n=1)
             hint = f"; did you mean {near[0]}?" if near else ""
             what = "objective" if any(each.metric == wanted for each in self.goals.objectives) else "constraint"
@@ -270,28 +280,6 @@ def _duration(file: YamlFile, key: str) -> float:
         problem = f"{shown(written)} is no duration"
         file.refuse(key, problem, "Write 90 (seconds), 90s, 10m, 2h, 1d or 1:30:00.")
     return seconds
-
-
-def _metrics(file: YamlFile) -> dict[str, str]:
-    written = file.get("metrics") if file.has("metrics") else {}
-    if not isinstance(written, dict):
-        file.refuse("metrics", f"{shown(written)} has no keys", f"Write metrics: {KEYS['metrics'].example}")
-    for name, pattern in written.items():
-        _check_pattern(file, f"metrics.{name}", pattern)
-    return {str(name): pattern for name, pattern in written.items()}
-
-
-def _check_pattern(file: YamlFile, key: str, pattern: object) -> None:
-    example = rf"Write {_last(key)}: '{_last(key)}=(\S+)'"
-    if not isinstance(pattern, str):
-        file.refuse(key, f"{shown(pattern)} is no pattern", example)
-    try:
-        groups = re.compile(pattern).groups
-    except re.error as error:
-        file.refuse(key, f"{pattern!r} is no regular expression: {error}", example)
-    if groups != 1:
-        problem = f"{pattern!r} has {groups} groups"
-        file.refuse(key, problem, f"Put ( ) around the number, and (?: ) elsewhere.  {example}")
 
 
 def _best(file: YamlFile) -> str:

@@ -47,6 +47,14 @@ KEYS: Mapping[str, Key] = {
         "patterns over the script's output, stdout and stderr: a metric's name and a regular expression with one "
         "group, the number; a pattern named `step` gives the step, else the n-th number of a metric is its step n",
     ),
+    "metrics_file": Key(
+        "none",
+        "'{trial_dir}/metrics.csv'",
+        "a file that the script writes its metrics to, followed while it does: a table with a header (`,`, `;` or tabs "
+        "between its columns) or JSON lines, each number a metric; placeholders as in `command`, `*` for the newest "
+        "that matches. A column `step`, or else `epoch`, gives the step, else the n-th row is step n; another one: "
+        "`{path: '{trial_dir}/log.jsonl', step: iteration}`",
+    ),
     "optimizer": Key(
         "gp",
         "{rule: gp, start: 20}",

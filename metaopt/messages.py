@@ -206,11 +206,10 @@ class Welcome:
     than 1: a part of one), and ``allow_cpu`` whether none will do.  ``signal`` is the number of the one that asks a
     script to end.  Who is silent for ``heartbeat`` seconds is lost.  ``templates`` are texts with priors, by the names
     of the files that each trial gets of them.  ``environment`` has the scripts' variables, if not the worker's.
-
-    Of a trial over several nodes ``hosts`` are their names, this worker's first, each with its number of slots, and
+    Scripts may write to ``metrics_file``, a path with placeholders, whose column ``metrics_step`` has the steps.  Of a
+    trial over several nodes ``hosts`` are their names, this worker's first, each with its number of slots, and
     ``gpu_numbers`` the GPUs by which all of these nodes know theirs (None: not all by the same).  ``note`` is to be
     told when this worker joins; one with ``spare`` does not, and that is why.
-
     A worker that hears it again, as it was thought lost or has another role now, kills what it runs and joins anew.
     """
 
@@ -232,6 +231,8 @@ class Welcome:
     note: str = ""
     spare: str = ""
     environment: Mapping[str, str] = field(default_factory=dict)
+    metrics_file: str = ""
+    metrics_step: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -220,7 +220,8 @@ class Scheduler:
             return
         trial = self.study.trials[event.trial]
         if trial.state is State.COMPLETED and self.study.tally[State.COMPLETED] == 1:
-            self.warnings += doubts(self.study, trial, judged=not isinstance(self.stopper, Never))
+            judged = not isinstance(self.stopper, Never)
+            self.warnings += doubts(self.study, trial, judged=judged, words=event.error)
         if trial.state is State.PAUSED:
             self.news.append(f"trial {event.trial} is paused: {trial.why}")
         if event.outcome == "killed" and trial.state is State.WAITING and not trial.stop:

@@ -56,6 +56,7 @@ give_up_after: 0
 replicates: 6
 resources: {cores_per_trial: 4, gpus_per_trial: 0.5, nodes_per_trial: 1}
 metrics: {accuracy: 'acc=(\S+)'}
+metrics_file: {path: '{trial_dir}/{units}/metrics.csv', step: iteration}
 best: model
 history: ../kept
 warm_start: [one.history, 'mongodb://host/db#two']
@@ -171,6 +172,7 @@ def test_everything_can_be_said(load, tmp_path):
         6,
     )
     assert experiment.metrics == {"accuracy": r"acc=(\S+)"}
+    assert (experiment.metrics_file, experiment.metrics_step) == ("{trial_dir}/{units}/metrics.csv", "iteration")
     assert Path(experiment.history).resolve() == tmp_path.parent / "kept"
     assert experiment.templates == {"conf.yaml": CONF}
     assert experiment.warm_start == (str(tmp_path / "one.history"), "mongodb://host/db#two")
@@ -245,6 +247,12 @@ def test_a_pattern_is_missed_for_each_metric_that_is_wanted(load):
     ]
     assert "did you mean latncy?" in doubts[-1]
     assert several(load).doubts() == []
+    assert several(load, metrics="{latency: '(.)'}", metrics_file="'{trial_dir}/log'").doubts() == []
+
+
+def test_a_file_of_metrics_that_all_trials_share_is_told(load):
+    (doubt,) = load(SMALLEST + "metrics_file: metrics.csv").doubts()
+    assert "all trials share one metrics_file" in doubt
 
 
 SIMPLE = """
@@ -291,6 +299,8 @@ def test_a_welcome_survives_the_wire(load, tmp_path):
         signal=10,
         heartbeat=300,
         templates={"conf.yaml": CONF},
+        metrics_file="{trial_dir}/{units}/metrics.csv",
+        metrics_step="iteration",
     )
     assert decode(encode(welcome)) == welcome
 

@@ -282,14 +282,14 @@ def test_the_stopper_sees_the_objective_alone_however_late_it_comes():
     assert seen == [[(2, 0.7), (3, 0.6)]]
 
 
-def doubted(*points, stopper=None, metrics=("loss",), **settings):
+def doubted(*points, stopper=None, metrics=("loss",), words="", **settings):
     """What is told when the first trial completes that has said these points."""
     talk = Talk(stopper=stopper)
     about = {"metrics": dict.fromkeys(metrics, "..."), "stopper": {"rule": "asha", "settings": settings}}
     talk.say(Opened("1", 1, {"name": "x", "objective": {"metric": "loss"}, **about}), joined(1), joined(2))
     talk.say(Suggested(({"x": 0}, {"x": 1})))
     for worker, trial in ((1, 0), (2, 1)):
-        talk.say(Reported(worker, trial, 1, points), completed(worker, trial))
+        talk.say(Reported(worker, trial, 1, points), Finished(worker, trial, 1, "completed", words))
     assert talk.state(0) is talk.state(1) is State.COMPLETED
     return talk.scheduler.warnings
 
@@ -304,6 +304,7 @@ CURVE = tuple((step, {"loss": 1.0}) for step in range(1, 10))
         (CURVE, {"first": 27}, "first of asha is 27, and trial 0 has completed at step 9: so nothing"),
         (CURVE, {"max": 5}, "max of asha is 5, and trial 0 has completed at step 9: nothing is stopped beyond it"),
         (CURVE, {"max": 27}, "max of asha is 27, and trial 0 has completed at step 9: its last report may be judged"),
+        (CURVE, {"words": "odd\nits metrics_file a.csv is odd\nodd"}, "completed, and its metrics_file a.csv is odd"),
         (CURVE, {"metrics": ("loss", "step", "accuracy")}, "the pattern of accuracy was on no line of its output"),
     ],
 )
