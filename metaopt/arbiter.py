@@ -62,6 +62,7 @@ class Arbiter:
         """It is there no more."""
         self._take_back(worker)
         self._lent.pop(worker, None)
+        self._unfit = {(other, name) for other, name in self._unfit if other != worker}
 
     def unfit(self, worker: int) -> None:
         """It can do nothing for whom it was lent to, ever; it is nobody's."""

@@ -10,7 +10,7 @@ from metaopt.allocations import detect
 from metaopt.errors import MetaoptError, WalltimeShort
 from metaopt.master import FINISHED, INTERRUPTED, SLACK, Terms, Watch
 from metaopt.spool import OPEN, Entry, Spool, Standing
-from metaopt.together import LOOK, Complain, Together, said, status_of
+from metaopt.together import LOOK, Complain, Together, Unlike, said, status_of
 from metaopt.transports.base import Greeter
 
 POLL = 1.0
@@ -60,6 +60,7 @@ class _Daemon:
         self._cancelled: set[int] = set()
         self._looked = self._read = -math.inf
         self._stamp, self._trouble = 0, ""
+        self._blocked: list[int] = []
 
     @property
     def over(self) -> bool:
@@ -112,15 +113,21 @@ class _Daemon:
 
     def _begin(self) -> None:
         """Let the next ones begin, as far as there is room for them."""
+        if self._together.numbers and self._together.numbers == self._blocked:
+            return
+        self._blocked = []
         for entry in self._waiting:
             if len(self._together.numbers) >= self._habits.at_once or self._together.ending or entry.what is None:
                 return
             terms = Terms(self._deadline, (), entry.what.keep, entry.what.allow_cpu, entry.what.environment)
             try:
                 self._together.begin(entry.number, entry.what.experiment(), terms, entry.what.weight)
-            except MetaoptError as error:
-                self._complain(f"{entry.what.name}: {error}")
-                self._note(entry.number, Standing.REFUSED, str(error))
+            except Unlike:
+                self._blocked = self._together.numbers  # its turn comes when one of these has ended
+                return
+            except Exception as error:  # noqa: BLE001 - the others go on
+                self._complain(f"{entry.what.name}: {said(error)}")
+                self._note(entry.number, Standing.REFUSED, said(error))
             else:
                 self._note(entry.number, Standing.RUNNING)
 

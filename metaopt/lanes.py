@@ -148,13 +148,22 @@ class Pool:
             case Joined(worker) | StoodDown(worker):
                 self._coming[worker] = max(self._coming[worker] - 1, 0)
                 if not self._coming[worker]:
-                    self._gone.discard(worker)
+                    self._back(worker, event.host)
                     self._arrived(event)
             case Started(worker) | Reported(worker) | Finished(worker):
                 mine = self._lane_of(worker)
                 if mine is not None and worker in mine.workers:
                     mine.hear(event)
-                    self._free |= {worker: None} if isinstance(event, Finished) else {}
+                    if isinstance(event, Finished):
+                        self._free[worker] = None
+                        mine.stirred = self._hub.now()
+
+    def _back(self, worker: int, host: str) -> None:
+        """One that was lost is so no more: for all, not only for whom it works."""
+        if worker in self._gone:
+            self._gone.discard(worker)
+            for lane, _ in self._runs.values():
+                lane.hear(Lent(worker, host))
 
     def _arrived(self, event: Joined | StoodDown) -> None:
         """A worker can, or cannot, work for whom it is lent to."""
@@ -164,6 +173,7 @@ class Pool:
             lane.hear(event)
         if lane is not None and isinstance(event, Joined):
             lane.workers[worker] = event.host
+            lane.stirred = self._hub.now()
             return
         (self._arbiter.came if lane is None else self._arbiter.unfit)(worker)
         self._free[worker] = None
@@ -208,6 +218,7 @@ class Pool:
         except Exception as error:  # noqa: BLE001 - the others go on
             self._leave(number)
             return error
+        self._see_what_fits(lane, scheduler)
         lane.idle = scheduler.study.idle
         if len(lane.workers) > len(scheduler.study.workers):  # what their GPUs have done stands against some
             for worker in [each for each in lane.workers if each not in scheduler.study.workers]:
@@ -216,6 +227,13 @@ class Pool:
                 self._free[worker] = None
         self._arbiter.want(number, scheduler.room(self._hub.now()) + scheduler.study.busy)
         return None
+
+    def _see_what_fits(self, lane: Lane, scheduler: Scheduler) -> None:
+        """An experiment that runs nothing, and could complete nothing before its end, is over."""
+        end, begin = scheduler.limits.end, scheduler.limits.begin
+        going = scheduler.study.busy or scheduler.draining or scheduler.finished
+        if not going and not scheduler.durations.fits(end - self._hub.now(), end - begin):
+            lane.hear(Interrupted("no trial is likely to complete in the time that is left"))
 
     def _leave(self, number: int) -> None:
         """It is over; its workers drop what they may still run for it."""

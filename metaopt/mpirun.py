@@ -16,7 +16,7 @@ from metaopt.devices.allot import allot, fits
 from metaopt.devices.base import Offer
 from metaopt.devices.cpu import usable_cores
 from metaopt.devices.gpu import offer
-from metaopt.errors import DeviceError, ExperimentError, Interruption, LaunchError
+from metaopt.errors import DeviceError, ExperimentError, Interruption, LaunchError, MetaoptError
 from metaopt.experiment import Experiment
 from metaopt.launch import STATUS_FILE, TERMINAL
 from metaopt.resources import Resources
@@ -58,7 +58,7 @@ def run(
 
     Raises MetaoptError before anything starts when no experiment is right, or there is no mpirun, or not enough GPUs.
     """
-    count = min(room(each.resources, workers, allow_cpu=allow_cpu) for each in _loaded(files))
+    count = _room_for_all(_loaded(files), workers, allow_cpu=allow_cpu)
     words = ["run", *files]
     words += [] if walltime is None else ["--walltime", f"{walltime:.0f}"]
     words += ["--space-changed=keep"] if keep else []
@@ -77,6 +77,19 @@ def _loaded(files: Sequence[str]) -> Sequence[Experiment]:
     if not loaded:
         raise wrong[0]
     return loaded
+
+
+def _room_for_all(experiments: Sequence[Experiment], workers: int | None, *, allow_cpu: bool) -> int:
+    """How many workers there may be; raises DeviceError when nothing can run, as rank 0 refuses single ones."""
+    counts, wrong = [], []
+    for each in experiments:
+        try:
+            counts.append(room(each.resources, workers, allow_cpu=allow_cpu))
+        except MetaoptError as error:
+            wrong.append(error)
+    if not counts:
+        raise wrong[0]
+    return min(counts)
 
 
 def start(count: int, words: Sequence[str]) -> int:

@@ -134,7 +134,9 @@ class Scheduler:
             case Lost():
                 self._lost(now, event)
             case Lent(worker, host):
-                self._apply(now, StoodDown(worker, host, ELSEWHERE, spare=True))
+                self._gone.discard(worker)
+                if worker in self.study.workers:
+                    self._apply(now, StoodDown(worker, host, ELSEWHERE, spare=True))
             case Interrupted(reason):
                 self._apply(now, event)
                 self.interrupted = True

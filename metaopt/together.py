@@ -29,6 +29,10 @@ class Ending:
         self.reason, self.at_once = self.reason or reason, self.at_once or at_once
 
 
+class Unlike(DeviceError):
+    """It cannot share the workers with those that are under way."""
+
+
 class Together:
     """Experiments that share ``workers`` workers; ``complain`` hears of each that is refused, fails or raises.
 
@@ -43,7 +47,7 @@ class Together:
         self._ending = Ending()
         self._told = False
         self._names: dict[int, str] = {}
-        self._gpus: float | None = None
+        self._gpus: dict[int, float] = {}
 
     @property
     def ending(self) -> str:
@@ -61,15 +65,16 @@ class Together:
         return self._pool.numbers
 
     def begin(self, number: int, experiment: Experiment, terms: Terms, weight: float = 1.0) -> None:
-        """Let one more share the workers; raises DeviceError when it wants other parts of a GPU, or more nodes."""
+        """Let one more share the workers; raises Unlike for other parts of a GPU, DeviceError for nodes."""
         if experiment.resources.nodes > 1:
             problem = f"nodes_per_trial is {experiment.resources.nodes}, and these workers are shared one by one"
             raise DeviceError(problem, "Run it in an allocation of its own:  mpirun ... python -m metaopt exp.yaml")
         wanted = 1 if experiment.resources.gpus is None else experiment.resources.gpus
-        if wanted and self._gpus not in {None, wanted}:
-            problem = f"gpus_per_trial is {wanted:g}, and {self._gpus:g} in another experiment on these workers"
-            raise DeviceError(problem, "Of those that share workers, each has the same or none (0); or run it alone.")
-        self._gpus = wanted or self._gpus
+        others = {self._gpus[other] for other in self.numbers} - {0, wanted} if wanted else set()
+        if others:
+            problem = f"gpus_per_trial is {wanted:g}, and {min(others):g} in another experiment on these workers"
+            raise Unlike(problem, "Of those that share workers, each has the same or none (0); or run it alone.")
+        self._gpus[number] = wanted
         self._names[number] = experiment.name
         self._pool.enter(number, lambda lane: search(lane, self._workers, experiment, self._watch, terms), weight)
 

@@ -7,6 +7,7 @@ only hold what they are filled with, times and dictionaries are what they are, a
 import ast
 import datetime as dt
 import itertools
+import math
 import pickle
 import re
 from collections import Counter, defaultdict
@@ -23,6 +24,8 @@ from metaopt.scalars import is_number, write_number
 from metaopt.trial import State
 
 HINT = "It is read as Oríon 0.2 writes it: the file of a PickledDB, or that of orion db dump."
+MANY = 10_000
+"""Numbers of one parameter, at most."""
 STATES = {"completed": State.COMPLETED, "broken": State.FAILED}
 _HOLLOW = {
     *(
@@ -89,7 +92,7 @@ class Dump:
         """The one called ``name``; raises HistoryError."""
         try:
             return self._study(name, metrics)
-        except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
+        except (KeyError, TypeError, ValueError, IndexError, AttributeError, SyntaxError) as error:
             raise unreadable(self._path, repr(error), HINT) from error
 
     def _names(self) -> Iterator[tuple[str, Document]]:
@@ -140,10 +143,12 @@ def _spread(name: str, prior: str) -> Iterator[tuple[str, str]]:
     if not shape:
         yield name, prior
         return
-    sides = ast.literal_eval(shape[1])
-    for index in itertools.product(
-        *(range(side) for side in (sides if isinstance(sides, (tuple, list)) else (sides,)))
-    ):
+    read = ast.literal_eval(shape[1])
+    sides = read if isinstance(read, (tuple, list)) else (read,)
+    if math.prod(sides) > MANY:
+        problem = f"{name} has {math.prod(sides)} numbers"
+        raise ValueError(problem)
+    for index in itertools.product(*map(range, sides)):
         yield "_".join((name, *map(str, index))), prior.replace(shape[0], "")
 
 
