@@ -12,7 +12,7 @@ from metaopt.goals import Goals
 from metaopt.history import replay
 from metaopt.lanes import STALL, Pool
 from metaopt.limits import Limits
-from metaopt.messages import Observe, Opened, StoodDown, Welcome
+from metaopt.messages import Joined, Lost, Observe, Opened, StoodDown, Welcome
 from metaopt.objective import Objective
 from metaopt.optimizers import make
 from metaopt.proposer import InlineProposer
@@ -213,3 +213,72 @@ def test_one_that_comes_later_gets_its_share_and_all_are_let_go_at_once():
     pool.drop()
     assert pool.numbers == []
     assert not pool.deserted
+
+
+class Late(InlineProposer):
+    """Answers half a second later, as one in a process of its own does."""
+
+    def __init__(self, hub):
+        super().__init__(make("random", SPACE, seed=1))
+        self._hub, self._coming = hub, []
+
+    @property
+    def thinking(self):
+        return bool(self._coming)
+
+    def receive(self):
+        now = self._hub.now()
+        self._coming += [(now + 0.5, answer) for answer in super().receive()]
+        due = [answer for time, answer in self._coming if time <= now]
+        self._coming = [(time, answer) for time, answer in self._coming if time > now]
+        return due
+
+
+@pytest.mark.parametrize("weights", [(1.0, 1.0), (3.0, 1.0)])
+def test_a_worker_whose_next_point_is_being_thought_of_stays_and_the_shares_are_right(weights):
+    hub = Workers(4)
+    two = [Experiment(10**6, seconds, 4, proposer=Late(hub)) for seconds in (100.0, 90.0)]
+    run(hub, 4, *two, weights=weights, until=20_000.0)
+    assert two[0].spent() / two[1].spent() == pytest.approx(weights[0] / weights[1], rel=0.05)
+    assert len(hub.served) < 20
+
+
+def test_an_experiment_that_could_complete_nothing_more_lets_go_of_its_workers():
+    hub = Workers(1)
+    two = [Experiment(10**6, seconds, 1) for seconds in (2000.0, 1000.0)]
+    for experiment in two:
+        experiment.scheduler.limits = Limits(10**6, 1, 0, 0.0, 6500.0)
+    assert run(hub, 1, *two, until=10_000.0) == {0: 0, 1: 0}
+    assert hub.now() < 6100.0
+    assert "likely to complete" in two[0].scheduler.draining
+
+
+class Fickle(Workers):
+    """Worker 1 is silent from 20 s on and back at 25 s; worker 2 dies at 26.5 s."""
+
+    script = ((20.0, Lost(1, "silent"), {1}), (25.0, Joined(1, "host", "core"), set()), (26.5, Lost(2, "dead"), {2}))
+
+    def __init__(self, workers):
+        self.coming, self.quiet = list(self.script), set()
+        super().__init__(workers)
+
+    def receive(self, until):
+        if self.coming and self.now() >= self.coming[0][0]:
+            _, event, self.quiet = self.coming.pop(0)
+            return [event]
+        heard = super().receive(min(until, self.coming[0][0]) if self.coming else until)
+        return [event for event in heard if event.worker not in self.quiet]
+
+    def appoint(self, worker, role):
+        if worker in self.quiet:
+            self.serving[worker] = role.directory
+        else:
+            super().appoint(worker, role)
+
+
+def test_a_worker_that_is_back_is_back_for_all():
+    hub = Fickle(2)
+    two = [Experiment(30, seconds, 2) for seconds in (7.0, 500.0)]
+    assert run(hub, 2, *two, until=30_000.0) == {0: 0, 1: 0}
+    assert [len(experiment.study.ended) for experiment in two] == [30, 30]
+    assert not two[1].scheduler.draining
