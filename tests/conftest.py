@@ -17,13 +17,6 @@ settings.load_profile("metaopt")
 threadpool_limits(1)  # as in the optimizer's process: tests that run at once would wait for each other's threads
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items):
-    """Of tests that run at once, those of a file stay together, and so do all that claim the GPUs of the stand-in."""
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group("gpus" if "gpus" in item.path.name else item.path.name))
-
-
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item):
     """In CI everything is there that a test may want, but a GPU: a skip is a failure."""
