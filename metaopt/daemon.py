@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from metaopt.allocations import detect
-from metaopt.errors import MetaoptError, WalltimeShort
+from metaopt.errors import MetaoptError, QueueError, WalltimeShort
 from metaopt.master import FINISHED, INTERRUPTED, SLACK, Terms, Watch
 from metaopt.spool import OPEN, Entry, Spool, Standing
 from metaopt.together import LOOK, Complain, Together, Unlike, said, status_of
@@ -101,8 +101,9 @@ class _Daemon:
             if stamp == self._stamp and now - self._read < SELDOM:
                 return
             entries = self._spool.entries()
-        except OSError as error:
-            self._tell(f"the queue cannot be read: {error.strerror or error}; what is under way goes on")
+        except (OSError, QueueError) as error:
+            why = error.strerror if isinstance(error, OSError) else ""
+            self._tell(f"the queue cannot be read: {why or error}; what is under way goes on")
             return
         self._read, self._stamp, self._trouble = now, stamp, ""
         self._open = [entry for entry in entries if entry.open]

@@ -98,13 +98,17 @@ class Spool:
     """The queue at ``path``.  Raises QueueError when others own it, or may look into it, or it cannot be had."""
 
     def __init__(self, path: Path) -> None:
-        self.path = path
         try:
             path.mkdir(mode=_MINE, parents=True, exist_ok=True)
-            found = path.stat()
+            self.path = path.resolve(strict=True)  # a link might be turned elsewhere later
         except OSError as error:
             problem = f"the queue cannot be kept in {path}: {error.strerror or error}"
             raise QueueError(problem, f"Name another directory: --queue DIR, or {PLACE}=DIR") from error
+        self._check()
+
+    def _check(self) -> None:
+        """Raise QueueError when it is not, or no more, mine alone: what is in it is run."""
+        path, found = self.path, self.path.lstat()
         if found.st_uid != os.geteuid():
             problem = f"the queue {path} belongs to user {found.st_uid}, and this is user {os.geteuid()}"
             raise QueueError(problem, f"Each user has a queue of their own: --queue DIR, or {PLACE}=DIR")
@@ -132,6 +136,7 @@ class Spool:
 
     def entries(self) -> list[Entry]:
         """All that are in it: those that have not ended in the order in which they are to begin, before the others."""
+        self._check()
         put = self._order()
         ranks = {number: rank for rank, number in enumerate(put)}
         found = [self.entry(number) for number in sorted(self._numbers())]

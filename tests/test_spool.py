@@ -85,11 +85,23 @@ def test_who_is_not_there_or_has_ended_is_not_cancelled(spool):
         spool.cancel(1)
 
 
+def test_a_link_that_is_turned_elsewhere_later_is_not_followed(spool, tmp_path):
+    link = tmp_path / "link"
+    link.symlink_to(spool.path)
+    found = Spool(link)
+    put(spool, "mine")
+    link.unlink()
+    link.symlink_to(tmp_path)
+    assert [entry.what.name for entry in found.entries()] == ["mine"]
+
+
 def test_a_queue_that_others_own_or_see_is_refused(spool, tmp_path, monkeypatch):
     spool.path.chmod(0o750)
     with pytest.raises(QueueError, match="its mode is 750") as error:
         Spool(spool.path)
     assert f"chmod 700 {spool.path}" in error.value.hint
+    with pytest.raises(QueueError, match="its mode is 750"):
+        spool.entries()
     spool.path.chmod(0o700)
     monkeypatch.setattr("os.geteuid", lambda: spool.path.stat().st_uid + 1)
     with pytest.raises(QueueError, match="belongs to user"):
