@@ -121,7 +121,8 @@ KEYS: Mapping[str, Key] = {
         "5",
         "so many of the `trials`, the last ones, run the best point again, each with another `{seed}`: the end of a "
         "run and `metaopt best` say its mean and standard deviation, `history.runs(history.best)` are those trials. "
-        "Which point, says `best`; one that has had its runs, before there were to be more trials, has no more",
+        "Which point, says `best`; one that has had its runs, before there were to be more trials, has no more; "
+        "several allocations at once may run one less",
     ),
     "templates": Key(
         "none",

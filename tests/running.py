@@ -13,6 +13,7 @@ from pathlib import Path
 import yaml
 
 from metaopt import history
+from metaopt.cli import main
 from metaopt.mpirun import ANYWHERE
 
 MPIRUN = Path(sysconfig.get_path("scripts"), "mpirun")
@@ -151,3 +152,14 @@ class Site:
                 os.kill(pid, signal.SIGKILL)
         for process in self.started:
             process.communicate()
+
+
+def refused(capsys, argv, *texts):
+    """One message with these texts, exit status 2, and nothing else said."""
+    assert main(argv) == 2
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err.count("metaopt: ") == 1
+    assert "Traceback" not in said.err
+    for text in texts:
+        assert text in said.err

@@ -13,6 +13,7 @@ import pytest
 import yaml
 from histories import LEVELDB, MONGO, facts, read, records_of, simulated, written
 from pyarrow import parquet
+from running import refused
 
 from metaopt import history, transfer
 from metaopt.cli import main
@@ -21,17 +22,6 @@ from metaopt.messages import Closed, Joined, Opened, Reported, Started
 from metaopt.stores import open_store
 from metaopt.stores.base import Record
 from metaopt.stores.journal import Journal
-
-
-def refused(capsys, argv, *texts):
-    """One message with these texts, exit status 2, and nothing else said."""
-    assert main(argv) == 2
-    said = capsys.readouterr()
-    assert said.out == ""
-    assert said.err.count("metaopt: ") == 1
-    assert "Traceback" not in said.err
-    for text in texts:
-        assert text in said.err
 
 
 def tree(directory):

@@ -8,6 +8,7 @@ import sqlite3
 from pathlib import Path
 
 import pytest
+import running
 import yaml
 
 from metaopt import history, warmstart
@@ -38,13 +39,7 @@ def refused(capsys, source, *texts, options=()):
     """One message with these texts, status 2, and nothing written."""
     before = sorted(Path().iterdir())
     capsys.readouterr()
-    assert main(["db", "import", str(source), *options]) == 2
-    said = capsys.readouterr()
-    assert said.out == ""
-    assert said.err.count("metaopt: ") == 1
-    assert "Traceback" not in said.err
-    for text in texts:
-        assert text in said.err
+    running.refused(capsys, ["db", "import", str(source), *options], *texts)
     assert sorted(Path().iterdir()) == before
 
 
