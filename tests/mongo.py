@@ -90,6 +90,8 @@ class Server:
     def frozen(self):
         """As if the network were cut: it neither answers nor refuses."""
         self.process.send_signal(signal.SIGSTOP)
+        tasks = Path(f"/proc/{self.process.pid}/task")
+        until(lambda: all(_is_stopped(task) for task in tasks.iterdir()), "its threads to stop")
         try:
             yield
         finally:
@@ -178,3 +180,10 @@ class Mongo:
         path.write_text("abcdefgh" * 8)
         path.chmod(0o600)
         return str(path)
+
+
+def _is_stopped(task):
+    """A thread, by what the kernel says of it; one that is gone does nothing either."""
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+        return (task / "stat").read_text().rpartition(")")[2].split()[0] == "T"
+    return True
