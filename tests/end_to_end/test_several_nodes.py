@@ -6,6 +6,7 @@ import socket
 
 import hosts
 import pytest
+from nodes import GIB, Node
 from running import MPIRUN
 from test_hosts import ended, start, wait_for_the_end_on
 from test_resume import check
@@ -76,6 +77,63 @@ def test_a_group_that_loses_a_node_goes_on_with_a_spare_one(site):
     assert {str(trial.state) for trial in trials.values()} == {"completed"}
     assert (trials[0].attempts, trials[1].attempts) == (2, 1)
     assert said(site, 1)[2][1].split()[2] == spare
+
+
+@pytest.fixture
+def with_gpus(site):
+    """Three hosts, the GPUs of each, and the variables with which it finds them."""
+    with hosts.Hosts(site.directory / "hosts", 3) as three:
+        gpus = {}
+        for name in three.names:
+            (site.directory / name).mkdir()
+            gpus[name] = Node(site.directory / name, 2)
+        found = gpus[three.names[0]].environment
+        yield three, gpus, {**found, "FAKE_NVML": str(site.directory / "{host}" / "gpus.json")}
+
+
+@with_hosts
+def test_the_gpus_of_all_nodes_are_looked_at_and_an_ill_one_has_its_trial_run_elsewhere(site, with_gpus):
+    three, gpus, environment = with_gpus
+    first, ill, spare = three.names
+    for name, busy in ((first, 20), (ill, 99), (spare, 60)):
+        for gpu in range(2):
+            gpus[name].change(gpu, busy=busy, watts=100, used=(busy // 20) * GIB)
+    steps = "until [ -e go ]; do sleep 0.1; done; sleep 2.2; echo loss=1"
+    site.experiment(command=["sh", "-c", steps, "{x}"], trials=2, resources={"nodes_per_trial": 2})
+    process = start(site, three, *three.names, ranks=4, **environment)
+    site.wait_for("Started")
+    gpus[ill].change(1, ecc=3)
+    site.write("go", "")
+    status, output = ended(site, process)
+    wait_for_the_end_on(three, *three.names)
+    assert status == "0\n", output
+    uuid = gpus[ill].uuids[1]
+    assert f"{ill}: {uuid} is in quarantine: {uuid}: 3 uncorrected ECC errors; worker 1 stands by" in output
+    assert f"{first}: trials have {first}, {spare} now; out: {ill}" in output
+    assert f"worker 3 on {first} begins anew; trial 1 is run again" in output
+    trials = site.load().trials
+    assert [(str(each.state), each.losses) for each in trials.values()] == [("completed", 0)] * 2
+    assert [each.attempts for each in trials.values()] == [1, 2]
+    usage = trials[1].usage
+    assert usage["gpu_utilisation"] == 0.4
+    assert (usage["gpu_memory"], usage["gpu_memory_total"]) == (6 * GIB, 80 * GIB)
+    assert usage["gpu_joules"] > 1.5 * 4 * 100
+
+
+@with_hosts
+def test_a_gpu_of_another_node_that_somebody_has_is_waited_for(site, with_gpus):
+    three, gpus, environment = with_gpus
+    holder = site.start(command=["sleep", "60"])
+    gpus[three.names[1]].change(0, processes={str(holder.pid): 30 * GIB})
+    site.experiment(command=["sh", "-c", "echo loss=1", "{x}"], trials=1, resources={"nodes_per_trial": 2})
+    process = start(site, three, *three.names[:2], ranks=3, **environment)
+    site.wait_for("Assign")
+    holder.kill()
+    holder.wait()
+    status, output = ended(site, process)
+    wait_for_the_end_on(three, *three.names)
+    assert status == "0\n", output
+    assert site.load().trials[0].attempts == 1
 
 
 def test_more_nodes_to_a_trial_than_there_are_is_refused(site):
