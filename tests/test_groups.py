@@ -34,7 +34,7 @@ from metaopt.messages import (
 )
 from metaopt.process import Guard
 from metaopt.resources import Resources
-from metaopt.station import HIDDEN, Station
+from metaopt.station import HIDDEN, Station, Unfit
 from metaopt.transports.grouped import GroupedHub, grouped
 from metaopt.trial import State
 from metaopt.wire import decode, encode
@@ -421,6 +421,18 @@ def test_a_leader_owns_its_node_and_leaves_threads_to_the_trial():
     assert (place.device.defaults, place.doubt) == ({}, "said")
     place.settle(replace(WELCOME, hosts={"a": 2, "b": 2}, gpus=0))
     assert (place.gpus, place.device.environment) == ((), HIDDEN)
+
+
+def test_the_gpus_of_a_node_that_is_looked_after_are_claimed_until_it_stands_by(tmp_path):
+    mine = [offer(f"{tmp_path}-0", f"{tmp_path}-1", maker="amd")]
+    ours, others = Station(mine, 0), Station(mine, 0)
+    for place in (ours, others):
+        place.settle(replace(WELCOME, spare="worker 1 on a runs its trials", hosts={"a": 2, "b": 2}))
+    ours.check(first=True)
+    with pytest.raises(Unfit, match="another metaopt run on this node has GPU-"):
+        others.check(first=True)
+    ours.rest()
+    others.check(first=False)
 
 
 def test_what_a_trial_on_several_nodes_has_failed_with_is_not_believed_when_it_is_found_later(tmp_path):
