@@ -2,14 +2,20 @@
 
 import math
 import os
+import sys
+import threading
 import time
+from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass
 
 from metaopt.allocations import detect
-from metaopt.errors import MetaoptError, QueueError, WalltimeShort
+from metaopt.errors import HistoryHeld, HistoryMissing, MetaoptError, QueueError, WalltimeShort
+from metaopt.experiment import Experiment
 from metaopt.master import FINISHED, INTERRUPTED, SLACK, Terms, Watch
-from metaopt.spool import OPEN, Entry, Spool, Standing
+from metaopt.spool import OPEN, Entry, Spool, Standing, Submitted
+from metaopt.stores import open_store
+from metaopt.stores.claim import RENEWAL, Claim
 from metaopt.together import LOOK, Complain, Together, Unlike, said, status_of
 from metaopt.transports.base import Greeter
 
@@ -19,6 +25,8 @@ SELDOM = 30.0
 """The same where nothing seems to have changed: some file systems tell that by the second only."""
 IDLE = 0.2
 """Seconds from one look at the workers to the next while there is nothing to do."""
+ANSWERS = 1.0
+"""Seconds that a history has to be opened in; one that takes longer has its turn when it has answered."""
 STANDINGS = {0: Standing.DONE, 1: Standing.FAILED, 2: Standing.REFUSED}
 WHY = {1: "it has no result"}
 
@@ -38,15 +46,77 @@ def lead_queue(hub: Greeter, workers: int, spool: Spool, habits: Habits, watch: 
     Raises QueueError when somebody else does.
     """
     claim = spool.take()
+    renewal = _Renewal(claim)
     try:
         daemon = _Daemon(spool, Together(hub, workers, watch, complain), habits, complain)
         while not daemon.over:
-            with suppress(OSError):  # its disk is away: what is under way goes on
-                claim.renew()
+            renewal.check()
             daemon.turn()
     finally:
+        renewal.end()
         claim.release()
     return daemon.status
+
+
+class _Renewal:
+    """Renews a claim from a thread of its own: whatever rank 0 waits for, others see that it lives."""
+
+    def __init__(self, claim: Claim) -> None:
+        self._claim, self._over, self._error = claim, threading.Event(), list[HistoryHeld]()
+        self._thread = threading.Thread(target=self._renew, daemon=True)
+        self._thread.start()
+
+    def check(self) -> None:
+        """Raise HistoryHeld when somebody else has taken the queue over."""
+        if self._error:
+            raise self._error[0]
+
+    def end(self) -> None:
+        """No more of it; a disk that hangs is waited for a little while."""
+        self._over.set()
+        self._thread.join(RENEWAL)
+
+    def _renew(self) -> None:
+        while not self._over.wait(RENEWAL / 2):
+            try:
+                with suppress(OSError):  # its disk is away: what is under way goes on
+                    self._claim.renew()
+            except HistoryHeld as error:
+                self._error.append(error)
+                return
+
+
+class _Opening:
+    """What an experiment needs is looked for aside, since its disk, or its server, may hang."""
+
+    def __init__(self, what: Submitted) -> None:
+        self._found = Future[Experiment]()
+        threading.Thread(target=self._open, args=(what, time.monotonic()), daemon=True).start()
+        with suppress(TimeoutError):
+            self._found.exception(ANSWERS)
+
+    @property
+    def done(self) -> bool:
+        """Whether there is an answer."""
+        return self._found.done()
+
+    def experiment(self) -> Experiment:
+        """It; raises what is wrong with it, or that its history has not answered in a long time."""
+        return self._found.result()
+
+    def _open(self, what: Submitted, begun: float) -> None:
+        try:
+            experiment = what.experiment()
+            try:
+                open_store(experiment.history, study=experiment.name).close()
+            except Exception as error:
+                soon = time.monotonic() - begun < ANSWERS
+                if not (soon or isinstance(error, HistoryMissing)):  # who opens it in earnest would wait as long
+                    raise
+        except Exception as error:  # noqa: BLE001 - it is raised where it is asked for
+            self._found.set_exception(error)
+        else:
+            self._found.set_result(experiment)
 
 
 class _Daemon:
@@ -58,7 +128,9 @@ class _Daemon:
         self._open: list[Entry] | None = None
         self._later: set[int] = set()  # what the end of this allocation has cut off, or would
         self._cancelled: set[int] = set()
+        self._openings: dict[int, _Opening] = {}
         self._looked = self._read = -math.inf
+        self._pythons: dict[int, str] = {}
         self._stamp, self._trouble = 0, ""
         self._blocked: list[int] = []
 
@@ -107,6 +179,10 @@ class _Daemon:
             return
         self._read, self._stamp, self._trouble = now, stamp, ""
         self._open = [entry for entry in entries if entry.open]
+        there = {entry.number for entry in self._open} | set(self._together.numbers)
+        self._later &= there
+        self._cancelled &= there
+        self._openings = {number: each for number, each in self._openings.items() if number in there}
         for entry in entries:
             if entry.cancelled and entry.number in set(self._together.numbers) - self._cancelled:
                 self._cancelled.add(entry.number)
@@ -120,28 +196,47 @@ class _Daemon:
         for entry in self._waiting:
             if len(self._together.numbers) >= self._habits.at_once or self._together.ending or entry.what is None:
                 return
+            if not self._is_opened(entry.number, entry.what):
+                continue
             terms = Terms(self._deadline, (), entry.what.keep, entry.what.allow_cpu, entry.what.environment)
             try:
-                self._together.begin(entry.number, entry.what.experiment(), terms, entry.what.weight)
+                experiment = self._openings.pop(entry.number).experiment()
+                self._together.begin(entry.number, experiment, terms, entry.what.weight)
             except Unlike:
                 self._blocked = self._together.numbers  # its turn comes when one of these has ended
                 return
             except Exception as error:  # noqa: BLE001 - the others go on
-                self._complain(f"{entry.what.name}: {said(error)}")
-                self._note(entry.number, Standing.REFUSED, said(error))
+                why = _why(error, entry.what.python)
+                self._complain(f"{entry.what.name}: {why}")
+                self._note(entry.number, Standing.REFUSED, why)
             else:
+                self._pythons[entry.number] = entry.what.python
                 self._note(entry.number, Standing.RUNNING)
+
+    def _is_opened(self, number: int, what: Submitted) -> bool:
+        """Whether its history has answered; until then the others are not held up by it."""
+        if number not in self._openings:
+            self._openings[number] = _Opening(what)
+            if not self._openings[number].done:
+                self._complain(
+                    f"{what.name}: its history, {what.history}, does not answer; until it does, others begin"
+                )
+        return self._openings[number].done
 
     def _ended(self, number: int, end: int | Exception) -> None:
         """Write down how one has ended; what was but cut off waits for the next metaoptd."""
         status = status_of(end)
-        if number in self._cancelled:
+        cut_off = status == INTERRUPTED or isinstance(end, WalltimeShort)
+        if cut_off and number in self._cancelled:
             self._note(number, Standing.CANCELLED)
-        elif status == INTERRUPTED or isinstance(end, WalltimeShort):
+        elif cut_off:
             self._later.add(number)
             self._note(number, Standing.WAITING, "it was interrupted")
         else:
-            self._note(number, STANDINGS[status], said(end) if isinstance(end, Exception) else WHY.get(status, ""))
+            python = self._pythons.pop(number, "")
+            self._note(
+                number, STANDINGS[status], _why(end, python) if isinstance(end, Exception) else WHY.get(status, "")
+            )
 
     def _note(self, number: int, standing: Standing, why: str = "") -> None:
         if standing not in OPEN:
@@ -156,3 +251,11 @@ class _Daemon:
         if trouble != self._trouble:
             self._trouble = trouble
             self._complain(trouble)
+
+
+def _why(error: Exception, python: str) -> str:
+    """What is wrong; of one's own optimizer, stopper or store that is not there, also who has looked for it."""
+    if not (isinstance(error, MetaoptError) and sys.executable in error.hint and python not in {"", sys.executable}):
+        return said(error)
+    ways = f"{sys.executable} -m pip install PACKAGE,  or have the other one run the queue:  {python} -m metaopt daemon"
+    return f"{error}\n  metaoptd imports it with {sys.executable}, and it was submitted with {python}:  {ways}"

@@ -23,6 +23,7 @@ class Roster:
     def __init__(self, nodes: Sequence[Node], resources: Resources, *, allow_cpu: bool) -> None:
         self._nodes, self._size, self._gpus = nodes, resources.nodes, resources.gpus
         self._home = {worker: node.host for node in nodes for worker in node.workers}
+        self._gpus_of = {node.host: node.gpus for node in nodes}
         ill = [node for node in nodes if node.trouble and resources.gpus != 0 and not allow_cpu]
         _check(nodes, ill, self._size)
         self._ill, self.lost = {node.host: node.trouble for node in ill}, set[int]()
@@ -49,18 +50,28 @@ class Roster:
         return True
 
     def roles(self, welcome: Welcome) -> dict[int, Welcome]:
-        """The first word to each worker: a leader is told of its nodes, the others why they stand by."""
+        """The first word to each worker: a leader is told of its nodes, the others why they stand by.
+
+        One of each other node of a group is told of the nodes as well: it looks after its own.
+        """
         idle = f"{_left_over(len(self._fit()), self._size)}{'; ' * bool(self._out())}{self._out()}"
         why = dict.fromkeys(self._home.values(), "stands by: it was lost")
         why |= {node.host: idle for node in self._fit()} | self._ill
         for leader, group in self.leaders.items():
             why |= {node.host: f"stands by: worker {leader} on {group[0].host} runs its trials" for node in group}
         told = {worker: replace(welcome, spare=why[host]) for worker, host in self._home.items()}
-        return told | {leader: self._lead(welcome, group) for leader, group in self.leaders.items()}
+        for leader, group in self.leaders.items():
+            told[leader] = self._lead(welcome, group)
+            told |= {worker: replace(told[worker], hosts=told[leader].hosts) for worker in self.others(leader)}
+        return told
 
     def others(self, leader: int) -> set[int]:
         """A worker of each other node that ``leader`` has."""
         return {self._first(node) for node in self.leaders[leader] if leader not in node.workers}
+
+    def gpus(self, worker: int) -> int:
+        """How many GPUs its node has."""
+        return self._gpus_of[self._home[worker]]
 
     def _arrange(self, groups: Iterable[Group]) -> None:
         """Keep those of ``groups`` whose nodes are all fit, and form new ones of the other nodes."""

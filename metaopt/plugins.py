@@ -38,6 +38,8 @@ COUNTS = {"objectives": "knows only one objective", "constraints": "knows no con
 """Settings that say how many of each an optimizer is to search for, and what is so of one that does not take them."""
 GOAL = "goal"
 """A stopper that takes a keyword-only setting of this name is told the objective's goal; people do not write it."""
+WANTED = f"Is its package installed for {sys.executable}, or on PYTHONPATH?"
+"""What to see to when one's own cannot be imported."""
 METHODS = {"optimizer": ("ask", "tell"), "stopper": ("should_stop",)}
 
 
@@ -92,7 +94,7 @@ def check(kind: str, choice: Choice) -> None:
     origin = _origin(module)
     if origin is None:
         problem = f"{kind} {choice.rule!r}: there is no module {module}"
-        raise PluginError(problem, "Is its package installed in this environment, or on PYTHONPATH?")
+        raise PluginError(problem, WANTED)
     if not origin.endswith(".py"):
         return
     try:
@@ -148,7 +150,7 @@ def _module_of(kind: str, rule: str) -> ModuleType:
         return import_module(module)
     except ImportError as error:
         problem = f"{kind} {rule!r} cannot be imported: {error}"
-        raise PluginError(problem, "Is its package installed in this environment, or on PYTHONPATH?") from error
+        raise PluginError(problem, WANTED) from error
 
 
 def _check_settings(kind: str, choice: Choice, made: type) -> None:

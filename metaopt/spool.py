@@ -1,14 +1,16 @@
 """The queue of one person's experiments, on disk: a directory that nobody else may look into.
 
-    17.json      what was submitted; written once, by who submits
+    17.json      what was submitted; written by who submits, and without its environment by who ends it
     17.standing  how it stands; written by who runs it
     17.cancel    it is wanted no more; made by who cancels it
     order        which are to begin before the others, by their numbers
+    last         the highest number of those that are gone; written by who takes them out
     daemon       who runs them: a claim, as on a history
 
-Each kind of file has one kind of writer, and is there as a whole or not at all; so nobody needs locks.
+Each kind of file has one kind of writer at a time, and is there as a whole or not at all; so nobody needs locks.
 """
 
+import errno
 import json
 import os
 import re
@@ -32,6 +34,8 @@ KEPT = 50
 """So many that have ended stay in the list."""
 SILENT = 120.0
 """Seconds after which one of another host is taken to be gone that has not renewed its claim."""
+NO_LINKS = {errno.EPERM, errno.EACCES, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EXDEV}
+"""What file systems say that have no hard links: exFAT, some of FUSE's, some of those under containers."""
 _NUMBER = re.compile(r"(\d+)\.json", re.ASCII)
 _MINE = 0o700
 
@@ -55,8 +59,8 @@ class Submitted:
     """An experiment as it was submitted: the ``text`` of its ``file`` then, its name and where its history is.
 
     Of those that run at once each has a share by its ``weight``.  Its scripts have the ``environment`` of who has
-    submitted it.  ``keep`` and ``allow_cpu`` are what ``metaopt run`` calls --space-changed=keep and --allow-cpu;
-    ``time`` is seconds since the epoch.
+    submitted it, by this ``python``; it is forgotten when it has ended.  ``keep`` and ``allow_cpu`` are what ``metaopt
+    run`` calls --space-changed=keep and --allow-cpu; ``time`` is seconds since the epoch.
     """
 
     file: str
@@ -68,6 +72,7 @@ class Submitted:
     keep: bool
     allow_cpu: bool
     time: float
+    python: str = ""
 
     def experiment(self) -> Experiment:
         """What it says; raises ExperimentError."""
@@ -125,35 +130,42 @@ class Spool:
                 raise QueueError(problem, hint)
         part = self._write(f".submitted.{os.getpid()}", asdict(what))
         try:
-            number = max(self._numbers(), default=0)
-            while True:
+            number = max(max(self._numbers(), default=0), self._last()) + 1
+            while not _moved(part, self.path / f"{number}.json"):
                 number += 1
-                with suppress(FileExistsError):
-                    os.link(part, self.path / f"{number}.json")
-                    return number
+        except OSError as error:
+            raise self._unwritten(error) from error
+        else:
+            return number
         finally:
-            part.unlink()
+            part.unlink(missing_ok=True)
 
     def entries(self) -> list[Entry]:
         """All that are in it: those that have not ended in the order in which they are to begin, before the others."""
         self._check()
         put = self._order()
         ranks = {number: rank for rank, number in enumerate(put)}
-        found = [self.entry(number) for number in sorted(self._numbers())]
+        found = [entry for number in sorted(self._numbers()) if (entry := self._found(number)) is not None]
         return sorted(found, key=lambda entry: (not entry.open, ranks.get(entry.number, len(put)) if entry.open else 0))
 
     def entry(self, number: int) -> Entry:
         """One of them; raises QueueError when there is none of that number."""
+        if (entry := self._found(number)) is not None:
+            return entry
+        there = ", ".join(map(str, sorted(self._numbers()))) or "none at all"
+        problem = f"there is no {number} in the queue {self.path}"
+        raise QueueError(problem, f"There are: {there}")
+
+    def _found(self, number: int) -> Entry | None:
+        """The same, or None; who takes it out meanwhile takes what was submitted first, so that is read last."""
+        cancelled = (self.path / f"{number}.cancel").exists()
+        standing, why, since = self._standing(number)
         try:
             what = Submitted(**json.loads((self.path / f"{number}.json").read_text(encoding="utf-8")))
         except FileNotFoundError:
-            there = ", ".join(map(str, sorted(self._numbers()))) or "none at all"
-            problem = f"there is no {number} in the queue {self.path}"
-            raise QueueError(problem, f"There are: {there}") from None
+            return None
         except (OSError, ValueError, TypeError) as error:
             return Entry(number, None, Standing.REFUSED, f"{number}.json cannot be read: {error}")
-        cancelled = (self.path / f"{number}.cancel").exists()
-        standing, why, since = self._standing(number)
         if standing is Standing.RUNNING and not self.daemon():
             standing = Standing.WAITING  # who ran it was killed
         if standing is Standing.WAITING and cancelled:
@@ -163,13 +175,21 @@ class Spool:
     def note(self, number: int, standing: Standing, why: str = "") -> None:
         """Write down how one stands now; of those that have ended, only the last ones are kept."""
         self._write(f"{number}.standing", {"standing": standing, "why": why, "since": time.time()})
-        if standing not in OPEN:
-            ended = sorted(
-                (e for e in self.entries() if not e.open), key=lambda entry: (entry.since or 0, entry.number)
-            )
-            for entry in ended[:-KEPT]:
-                for suffix in ("json", "standing", "cancel"):
-                    (self.path / f"{entry.number}.{suffix}").unlink(missing_ok=True)
+        if standing in OPEN:
+            return
+        ended = sorted((e for e in self.entries() if not e.open), key=lambda entry: (entry.since or 0, entry.number))
+        for entry in ended:
+            self._forget(entry)
+        if gone := [entry.number for entry in ended[:-KEPT]]:
+            self._write("last", max(*gone, self._last()))
+        for each in gone:
+            for suffix in ("json", "standing", "cancel"):
+                (self.path / f"{each}.{suffix}").unlink(missing_ok=True)
+
+    def _forget(self, entry: Entry) -> None:
+        """Its variables, some of which may be secret, are of no use any more."""
+        if entry.what is not None and entry.what.environment:
+            self._write(f"{entry.number}.json", {**asdict(entry.what), "environment": {}})
 
     def cancel(self, number: int) -> Entry:
         """Have one ended, or never begun; gives how it stood.  Raises QueueError when it has ended."""
@@ -178,6 +198,8 @@ class Spool:
             problem = f"{number} has ended: {entry.standing}"
             raise QueueError(problem, "metaopt queue  lists those that have not.")
         (self.path / f"{number}.cancel").touch()
+        if entry.standing is Standing.WAITING:
+            self._forget(entry)
         return entry
 
     def put_first(self, number: int, before: int | None = None) -> None:
@@ -187,7 +209,7 @@ class Spool:
                 problem = f"{each} does not wait: it is {standing}"
                 raise QueueError(problem, "Only those that wait have an order: metaopt queue  lists them.")
         order = [entry.number for entry in self.entries() if entry.open and entry.number != number]
-        order.insert(0 if before is None or before == number else order.index(before), number)
+        order.insert(order.index(before) if before in order else 0, number)
         self._write("order", order)
 
     def daemon(self) -> Mapping[str, Any]:
@@ -226,6 +248,13 @@ class Spool:
         except (OSError, ValueError, TypeError):
             return []
 
+    def _last(self) -> int:
+        """The highest number of those that are gone; to be read after the numbers of those that are there."""
+        try:
+            return int(json.loads((self.path / "last").read_text(encoding="utf-8")))
+        except (OSError, ValueError, TypeError):
+            return 0
+
     def _standing(self, number: int) -> tuple[Standing, str, float | None]:
         try:
             said = json.loads((self.path / f"{number}.standing").read_text(encoding="utf-8"))
@@ -243,10 +272,42 @@ class Spool:
                 os.fsync(file.fileno())
             part.replace(path)
         except OSError as error:
-            part.unlink(missing_ok=True)
-            problem = f"the queue {self.path} cannot be written: {error.strerror or error}"
-            raise QueueError(problem, "Nothing of it is lost; once it can, the same command again.") from error
+            with suppress(OSError):
+                part.unlink(missing_ok=True)
+            raise self._unwritten(error) from error
         return path
+
+    def _unwritten(self, error: OSError) -> QueueError:
+        problem = f"the queue {self.path} cannot be written: {error.strerror or error}"
+        return QueueError(problem, "Nothing of it is lost; once it can, the same command again.")
+
+
+def _moved(part: Path, path: Path) -> bool:
+    """Have ``part`` there under this name, unless that is taken; whether it is."""
+    try:
+        os.link(part, path)
+    except FileExistsError:
+        return False
+    except OSError as error:
+        if error.errno not in NO_LINKS:
+            raise
+        return _renamed(part, path)
+    return True
+
+
+def _renamed(part: Path, path: Path) -> bool:
+    """The same without hard links: a rename, which would replace what is there, by one at a time for this name."""
+    mark = path.with_name(f".{path.name}.taken")
+    try:
+        os.close(os.open(mark, os.O_CREAT | os.O_EXCL, 0o600))
+    except FileExistsError:
+        return False
+    try:
+        if free := not path.exists():
+            part.rename(path)
+    finally:
+        mark.unlink()
+    return free
 
 
 def _is_same(one: Submitted | None, other: Submitted) -> bool:

@@ -64,6 +64,11 @@ class Station:
             self._claims.release()
         self._monitor = self._monitor_of(tuple(gpus)) if gpus and gpus[0].maker == "nvidia" else None
 
+    def rest(self) -> None:
+        """Nothing is this worker's any more: others may have it."""
+        self._claims.release()
+        self._monitor = None
+
     def _monitor_of(self, gpus: tuple[Gpu, ...]) -> "Monitor":
         """The one for these GPUs, which knows what was in use before the first trial."""
         if gpus not in self._monitors:

@@ -125,7 +125,7 @@ class Study(Crews):
             case Suggested(params):
                 self._suggested(params, run)
             case Joined(worker):
-                self._lost(time, self.crews[run], worker, "joined anew")
+                self._lost(time, self.crews[run], worker, "joined anew", lives=True)
                 self.crews[run].join(time, fact)
             case Lost(worker, why):
                 return self._lost(time, self.crews[run], worker, why)
@@ -200,21 +200,22 @@ class Study(Crews):
             trial.objectives, trial.excess = outcome.objectives, outcome.excess
             self._end(time, trial, State.COMPLETED)
 
-    def _lost(self, time: float, crew: Crew, worker: int, why: str) -> bool:
-        """Forget ``worker``, and what it ran is lost with it."""
+    def _lost(self, time: float, crew: Crew, worker: int, why: str, *, lives: bool = False) -> bool:
+        """Forget ``worker``, and what it ran is lost with it.
+
+        A trial that it had not begun yet has nothing to do with it, if it ``lives`` to say so.
+        """
         gone = crew.dismiss(time, worker)
-        if gone is not None and gone.trial is not None:
-            self._lose(time, self.trials[gone.trial], f"worker {worker} was lost with it: {why}")
+        trial = None if gone is None or gone.trial is None else self.trials[gone.trial]
+        if trial is not None and lives and trial.pid is None:
+            self._give_back(time, trial)
+        elif trial is not None:
+            self._lose(time, trial, f"worker {worker} was lost with it: {why}")
         return gone is not None
 
     def _stood_down(self, time: float, crew: Crew, fact: StoodDown) -> None:
-        """Forget a worker that goes on living; a trial that it had not begun yet has nothing to do with it."""
         crew.quarantined |= dict.fromkeys(fact.gpus, fact.why)
-        gone = crew.workers.get(fact.worker)
-        if gone is not None and gone.trial is not None and self.trials[gone.trial].pid is None:
-            self._give_back(time, self.trials[gone.trial])
-            gone.trial = None
-        self._lost(time, crew, fact.worker, fact.why)
+        self._lost(time, crew, fact.worker, fact.why, lives=True)
 
     def _lose(self, time: float, trial: Trial, why: str) -> None:
         """Run a trial again that somebody has killed, unless it happens too often to have nothing to do with it."""

@@ -3,7 +3,6 @@
 import signal
 import traceback
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 
 from metaopt.errors import DeviceError, MetaoptError
 from metaopt.experiment import Experiment
@@ -126,7 +125,7 @@ def lead_all(
     together = Together(hub, workers, watch, complain, heartbeat=heartbeat)
     for number, experiment in enumerate(experiments):
         try:
-            together.begin(number, experiment, terms if number == 0 else replace(terms, doubts=()))
+            together.begin(number, experiment, terms)
         except MetaoptError as error:
             complain(f"{experiment.name}: {error}")
             worst = max(worst, error.exit_status)

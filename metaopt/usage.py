@@ -1,6 +1,6 @@
 """What trials have made of their GPUs, in words."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 
 from metaopt.trial import Trial
 
@@ -9,6 +9,23 @@ FIGURES = ("gpu_utilisation", "gpu_memory", "gpu_memory_total", "gpu_joules")
 FULL = 0.9  # of a GPU, for trials that share it
 NUMBERS = ("two", "three", "four")
 GIB, KWH = 1 << 30, 3.6e6
+
+
+def summed_up(parts: Sequence[tuple[int, Mapping[str, float]]]) -> dict[str, float]:
+    """The usage of a trial on several nodes, each with so many GPUs, and what these did.
+
+    The mean of the utilisation is over all GPUs, the memory that of the node that had the most of it in use, the energy
+    the sum.  A figure that no node tells is left out.
+    """
+    utilisation, memory, total, joules = FIGURES
+    found: dict[str, float] = {}
+    if busy := [(gpus, usage[utilisation]) for gpus, usage in parts if gpus and utilisation in usage]:
+        found[utilisation] = round(sum(gpus * share for gpus, share in busy) / sum(gpus for gpus, _ in busy), 4)
+    if fullest := max((usage for _, usage in parts if memory in usage), key=lambda each: each[memory], default=None):
+        found |= {name: fullest[name] for name in (memory, total) if name in fullest}
+    if spent := [usage[joules] for _, usage in parts if joules in usage]:
+        found[joules] = round(sum(spent), 3)
+    return found
 
 
 def in_words(trials: Iterable[Trial], per_trial: float | None) -> str:

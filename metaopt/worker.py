@@ -68,6 +68,7 @@ class Worker:
         self._guard = Guard()
         self._welcome: Welcome | None = None
         self._attempt: Attempt | None = None
+        self._vigil: tuple[int, int] | None = None  # the trial and attempt that another node runs the script of
         self._postponed: Assign | None = None
         self._again_at = 0.0
         self._released = self._warned = self._standing_by = False
@@ -110,6 +111,9 @@ class Worker:
             case Stop(_, trial, attempt, reason):
                 if self._attempt is not None and self._attempt.key == (trial, attempt):
                     self._attempt.stop(reason)
+                elif self._vigil == (trial, attempt):
+                    usage, self._vigil = self._station.end(), None
+                    self._tell(Finished(self._worker, trial, attempt, reason, usage=usage))
                 elif self._postponed is not None and (self._postponed.trial, self._postponed.attempt) == (
                     trial,
                     attempt,
@@ -129,7 +133,8 @@ class Worker:
         self._drop()
         self._welcome, self._postponed, self._standing_by = welcome, None, False
         station = self._station
-        if welcome.spare:
+        if welcome.spare and not welcome.hosts:
+            station.rest()
             self._stand_by(welcome.spare, spare=True)
             return
         try:
@@ -141,6 +146,9 @@ class Worker:
             self._stand_by(fault, station.gpus)
             return
         host, device = socket.gethostname(), station.device.name
+        if welcome.spare:
+            self._link.send(StoodDown(self._worker, host, welcome.spare, spare=True))
+            return
         self._link.send(Joined(self._worker, host, device, os.getpid(), station.gpus, station.doubt))
 
     def _stand_by(self, why: str, gpus: tuple[str, ...] = (), *, spare: bool = False) -> None:
@@ -151,6 +159,9 @@ class Worker:
 
     def _drop(self) -> None:
         """Let go of what runs here: nobody counts on it any more."""
+        if self._vigil is not None:
+            self._station.end()
+            self._vigil = None
         if self._attempt is not None:
             self._station.end()
             self._attempt.abandon()
@@ -162,11 +173,17 @@ class Worker:
             return
         self._drop()  # for rank 0 this worker is idle: so what it runs is run elsewhere
         run, first, self._postponed = (self._worker, assign.trial, assign.attempt), self._postponed is None, None
-        if words := known(self._worker, assign, self._welcome):
+        looks_after = bool(self._welcome.spare)
+        if words := [] if looks_after else known(self._worker, assign, self._welcome):
             for word in words:
                 self._link.send(word)
             return
         if not self._is_fit(assign, first=first):
+            return
+        if looks_after:
+            self._vigil = assign.trial, assign.attempt
+            self._station.begin()
+            self._link.send(Started(*run, 0))
             return
         try:
             self._attempt = Attempt(self._worker, assign, self._welcome, self._guard, self._station.device)
@@ -224,9 +241,13 @@ class Worker:
         if attempt.over:
             finished = attempt.conclude(warned=self._warned, usage=self._station.end())
             self._attempt = None
-            fault = self._station.fault() if finished.outcome in {"failed", "killed"} else ""
-            if fault:  # so it may have been that, and not the trial
-                self._stand_by(fault, self._station.gpus)
-            else:
-                self._link.send(finished)
+            self._tell(finished)
             self._heard_at = time.monotonic()
+
+    def _tell(self, finished: Finished) -> None:
+        """How a trial has ended; unless its GPUs turn out to be ill: so it may have been that, and not the trial."""
+        fault = self._station.fault() if finished.outcome in {"failed", "killed"} else ""
+        if fault:
+            self._stand_by(fault, self._station.gpus)
+        else:
+            self._link.send(finished)

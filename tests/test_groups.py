@@ -18,14 +18,28 @@ from metaopt.devices.cpu import usable_cores
 from metaopt.devices.gpu import give_all
 from metaopt.errors import DeviceError, LaunchError
 from metaopt.groups import DIFFER, Roster
-from metaopt.messages import Assign, Finished, Joined, Lost, StoodDown, Suggested, Welcome
+from metaopt.messages import (
+    Assign,
+    Finished,
+    Interrupted,
+    Joined,
+    Lost,
+    Release,
+    Reported,
+    Started,
+    StoodDown,
+    Stop,
+    Suggested,
+    Welcome,
+)
 from metaopt.process import Guard
 from metaopt.resources import Resources
-from metaopt.station import HIDDEN, Station
+from metaopt.station import HIDDEN, Station, Unfit
 from metaopt.transports.grouped import GroupedHub, grouped
 from metaopt.trial import State
 from metaopt.wire import decode, encode
 
+USAGE = {"gpu_utilisation": 0.5, "gpu_memory": 8, "gpu_memory_total": 80, "gpu_joules": 3.0}
 WELCOME = Welcome(("true",), "/", "/trials", {}, None, 1.0, None, 1)
 
 
@@ -40,17 +54,32 @@ def roster(count, size=2, **about):
 
 
 class Workers:
-    """A hub whose workers obey at once, and say whether they lead; some of them are lost, and may come back."""
+    """A hub whose workers obey at once, and say whether they lead; some of them are lost, and may come back.
+
+    Who looks after a node has GPUs that are in order and were half busy, unless ``ill`` has the reason; those in
+    ``slow`` have yet to look.
+    """
 
     def __init__(self, nodes):
         self.home = {worker: each.host for each in nodes for worker in each.workers}
         self.lost, self.roles, self.said = set(), {}, []
+        self.ill, self.slow, self.sent = {}, set(), []
 
     def now(self):
         return 0.0
 
     def send(self, command):
-        pass
+        worker = command.worker
+        if worker in self.lost or isinstance(command, Release):
+            return
+        self.sent.append(command)
+        about, helps = (worker, command.trial, command.attempt), bool(self.roles[worker].spare)
+        if worker in self.ill:
+            self.said.append(StoodDown(worker, self.home[worker], self.ill[worker], ("GPU-a",)))
+        elif isinstance(command, Assign) and worker not in self.slow:
+            self.said.append(Started(*about, 0 if helps else 4711))
+        elif isinstance(command, Stop) and helps:
+            self.said.append(Finished(*about, command.reason, usage=USAGE))
 
     def close(self):
         pass
@@ -66,7 +95,7 @@ class Workers:
 
     @property
     def leaders(self):
-        return [worker for worker, role in self.roles.items() if role.hosts and worker not in self.lost]
+        return [worker for worker, role in self.roles.items() if not role.spare and worker not in self.lost]
 
     def answer(self, worker):
         role, host = self.roles[worker], self.home[worker]
@@ -91,23 +120,36 @@ class Workers:
 class Run:
     """A run of ``count`` nodes, two workers on each, and two nodes to a trial; trial 0 is begun by worker 1."""
 
-    def __init__(self, count, size=2):
-        self.nodes = [node(n) for n in range(count)]
+    def __init__(self, count, size=2, slow=()):
+        self.nodes = [node(n, gpus=2, numbers="0,1") for n in range(count)]
         self.workers = Workers(self.nodes)
         self.hub = GroupedHub(self.workers, self.nodes, Resources(nodes=size), allow_cpu=False)
         self.hub.greet(WELCOME)
         self.talk = Talk(trials=9, workers=2 * count)
         self.settle()
-        self.talk.say(Suggested(({"x": 0},)))
+        self.workers.slow.update(slow)
+        self.say(Suggested(({"x": 0},)))
+        self.settle()
+
+    def say(self, *events):
+        for command in self.talk.say(*events):
+            if isinstance(command, Assign | Stop | Release):
+                self.hub.send(command)
 
     def settle(self):
         while self.workers.said:
-            self.talk.say(*self.hub.receive(0))
+            self.say(*self.hub.receive(0))
 
     @property
     def groups(self):
         """The nodes of each worker that the scheduler has."""
         return {worker: list(self.workers.roles[worker].hosts) for worker in self.talk.study.workers}
+
+    @property
+    def begun(self):
+        """The trials that leaders have been told to begin, and their attempts."""
+        told = [each for each in self.workers.sent if isinstance(each, Assign) and each.worker in self.workers.leaders]
+        return [(each.worker, each.trial, each.attempt) for each in told]
 
     @property
     def told(self):
@@ -117,7 +159,8 @@ class Run:
 def test_groups_are_whole_nodes_in_order_and_the_first_worker_of_each_leads():
     run = Run(5)
     assert run.groups == {1: ["node0", "node1"], 5: ["node2", "node3"]}
-    assert run.workers.roles[1].hosts == {"node0": 8, "node1": 8}
+    assert run.workers.roles[1].hosts == {"node0": 2, "node1": 2}
+    assert [worker for worker, role in run.workers.roles.items() if role.hosts] == [1, 3, 5, 7]
     assert run.told.count("node1: stands by: worker 1 on node0 runs its trials") == 1
     assert "node4: stands by: 1 of 5 nodes left over, as a trial has 2 (nodes_per_trial); 4 or 6 would fit" in run.told
     assert not run.talk.scheduler.warnings
@@ -203,7 +246,81 @@ def test_a_trial_has_failed_when_all_its_nodes_are_there():
     assert run.hub.receive(0) == []
     run.settle()
     assert run.talk.state(0) is State.FAILED
-    assert sum(isinstance(fact, StoodDown) for fact in run.talk.scheduler.facts) == 3  # who was asked is not told again
+    assert run.begun[0] == (1, 0, 1)
+
+
+def test_a_trial_begins_when_all_its_nodes_are_in_order():
+    run = Run(2, slow=[3])
+    assert run.begun == []
+    run.workers.said.append(Started(3, 0, 1, 0))
+    run.settle()
+    assert run.begun == [(1, 0, 1)]
+    assert run.talk.study.trials[0].pid == 4711
+
+
+def test_a_trial_that_another_node_is_ill_for_is_run_elsewhere_and_has_lost_nothing():
+    run = Run(3, slow=[3])
+    run.workers.said.append(StoodDown(3, "node1", "Xid 79", ("GPU-a",)))
+    run.settle()
+    assert run.groups == {1: ["node0", "node2"]}
+    trial = run.talk.study.trials[0]
+    assert (trial.state, trial.attempts, trial.losses) == (State.RUNNING, 2, 0)
+    assert run.begun == [(1, 0, 2)]
+    assert "node1: GPU-a is in quarantine: Xid 79; worker 3 stands by" in run.told
+    assert "trials have node0, node2 now; out: node1" in run.told
+
+
+def test_a_trial_that_failed_where_another_nodes_gpu_is_ill_is_run_elsewhere():
+    run = Run(3)
+    run.workers.ill[3] = "1 uncorrected ECC errors"
+    run.workers.said.append(Finished(1, 0, 1, "failed", "exit status 1"))
+    run.settle()
+    trial = run.talk.study.trials[0]
+    assert (trial.state, trial.attempts, trial.losses) == (State.RUNNING, 2, 1)
+    assert run.groups == {1: ["node0", "node2"]}
+
+
+def test_what_all_nodes_did_is_summed_up():
+    run = Run(3, size=3)
+    leaders = {"gpu_utilisation": 0.2, "gpu_memory": 4, "gpu_memory_total": 40, "gpu_joules": 1.5}
+    run.workers.said += [Reported(1, 0, 1, ((1, {"loss": 1.0}),)), Finished(1, 0, 1, "completed", usage=leaders)]
+    run.settle()
+    assert run.talk.state(0) is State.COMPLETED
+    assert run.talk.study.trials[0].usage == {**USAGE, "gpu_utilisation": 0.4, "gpu_joules": 7.5}
+
+
+def test_a_result_counts_whatever_becomes_of_the_other_nodes():
+    run = Run(3)
+    run.workers.lost.update([3, 4])
+    run.workers.said += [Reported(1, 0, 1, ((1, {"loss": 1.0}),)), Finished(1, 0, 1, "completed")]
+    run.settle()
+    assert run.talk.state(0) is State.RUNNING
+    run.workers.lose("node1")
+    run.settle()
+    assert run.talk.state(0) is State.COMPLETED
+
+
+def test_another_worker_of_its_node_looks_after_it_when_one_is_lost():
+    run = Run(2, slow=[3])
+    run.workers.lost.add(3)
+    run.workers.said.append(Lost(3, "its process died"))
+    run.settle()
+    assert run.begun == [(1, 0, 1)]
+    assert [each.worker for each in run.workers.sent] == [3, 4, 1]
+    run.workers.lost.discard(3)
+    run.workers.answer(3)  # it is back: nobody waits for 4, who has dropped all
+    run.workers.said += [Reported(1, 0, 1, ((1, {"loss": 1.0}),)), Finished(1, 0, 1, "completed")]
+    run.settle()
+    assert run.talk.state(0) is State.COMPLETED
+
+
+def test_a_trial_that_is_interrupted_before_it_could_begin_has_not_begun():
+    run = Run(2, slow=[3])
+    run.say(Interrupted("enough"))
+    assert [type(each) for each in run.workers.sent] == [Assign, Stop]
+    run.say(*run.hub.receive(0))
+    assert run.talk.state(0) is State.WAITING
+    assert run.talk.scheduler.finished
 
 
 @pytest.mark.parametrize("first", ["the failure", "the loss"])
@@ -236,16 +353,19 @@ HAPPENS = st.tuples(st.sampled_from(["lost", "back", "ill"]), st.integers(0, 8),
 
 @given(st.integers(2, 4), st.lists(HAPPENS, max_size=25))
 def test_there_are_always_as_many_groups_as_the_nodes_that_are_there_are_enough_for(size, happens):
-    """Nodes are lost and come back, and leaders find their GPUs ill, also while others have yet to answer."""
+    """Nodes are lost and come back, and GPUs are found to be ill, also while others have yet to answer."""
     run, there, away = Run(9, size), set(range(9)), set()
     for what, number, settled in happens:
-        leader = next((each for each in run.workers.leaders if run.workers.home[each] == f"node{number}"), None)
+        there_for = [w for w, role in run.workers.roles.items() if role.hosts and (role.spare or w in run.groups)]
+        busy = next(
+            (w for w in there_for if run.workers.home[w] == f"node{number}" and w not in run.workers.lost), None
+        )
         if what == "lost" and len(there) > size and number in there:
             run.workers.lose(f"node{number}")
             there.discard(number)
             away.add(number)
-        elif what == "ill" and len(there) > size and number in there and leader in run.groups:
-            run.workers.said.append(StoodDown(leader, f"node{number}", "Xid 79", ("GPU-a",)))
+        elif what == "ill" and len(there) > size and number in there and busy is not None:
+            run.workers.said.append(StoodDown(busy, f"node{number}", "Xid 79", ("GPU-a",)))
             there.discard(number)
         elif what == "back" and number in away:
             run.workers.give_back(f"node{number}")
@@ -301,6 +421,18 @@ def test_a_leader_owns_its_node_and_leaves_threads_to_the_trial():
     assert (place.device.defaults, place.doubt) == ({}, "said")
     place.settle(replace(WELCOME, hosts={"a": 2, "b": 2}, gpus=0))
     assert (place.gpus, place.device.environment) == ((), HIDDEN)
+
+
+def test_the_gpus_of_a_node_that_is_looked_after_are_claimed_until_it_stands_by(tmp_path):
+    mine = [offer(f"{tmp_path}-0", f"{tmp_path}-1", maker="amd")]
+    ours, others = Station(mine, 0), Station(mine, 0)
+    for place in (ours, others):
+        place.settle(replace(WELCOME, spare="worker 1 on a runs its trials", hosts={"a": 2, "b": 2}))
+    ours.check(first=True)
+    with pytest.raises(Unfit, match="another metaopt run on this node has GPU-"):
+        others.check(first=True)
+    ours.rest()
+    others.check(first=False)
 
 
 def test_what_a_trial_on_several_nodes_has_failed_with_is_not_believed_when_it_is_found_later(tmp_path):

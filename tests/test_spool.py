@@ -1,17 +1,20 @@
 """The queue on disk, and what metaoptd does with it."""
 
+import errno
 import json
 import os
 import stat
+import sys
+import threading
 import time
 
 import pytest
 import yaml
-from running import EXPERIMENT
+from running import EXPERIMENT, until
 
 from metaopt.cli import daemon as daemon_itself
 from metaopt.cli import main
-from metaopt.daemon import Habits, _Daemon
+from metaopt.daemon import Habits, _Daemon, _Renewal
 from metaopt.errors import DeviceError, HistoryHeld, QueueError, WalltimeShort
 from metaopt.spool import KEPT, Spool, Standing, Submitted
 
@@ -23,8 +26,8 @@ def spool(tmp_path):
     return Spool(tmp_path / "a" / "queue")
 
 
-def what(name="digits", weight=1.0, history="", **changes):
-    text = yaml.safe_dump({**EXPERIMENT, "name": name, "command": ["sh", "-c", "{x}"]})
+def what(name="digits", weight=1.0, history="", keys=(), **changes):
+    text = yaml.safe_dump({**EXPERIMENT, "name": name, "command": ["sh", "-c", "{x}"], **dict(keys)})
     history = history or f"/there/{name}.history"
     environment = {"PATH": os.environ["PATH"], "ODD": "\udc80"}
     about = {"keep": False, "allow_cpu": False, "time": time.time(), **changes}
@@ -141,6 +144,63 @@ def test_of_those_that_have_ended_the_last_ones_are_kept(spool):
     assert [entry.number for entry in spool.entries()] == [KEPT + 4, *range(4, KEPT + 4)]
 
 
+def test_a_number_is_never_given_again(spool):
+    numbers = [spool.submit(what(f"study{n}")) for n in range(KEPT + 2)]
+    spool.note(numbers[-1], DONE)
+    document = json.loads((spool.path / f"{numbers[-1]}.standing").read_text())
+    (spool.path / f"{numbers[-1]}.standing").write_text(json.dumps({**document, "since": 1.0}))
+    for number in numbers[:-1]:
+        spool.note(number, DONE)
+    assert numbers[-1] not in [entry.number for entry in spool.entries()]
+    assert spool.submit(what("another")) == numbers[-1] + 1
+
+
+@pytest.mark.parametrize("error", [errno.EPERM, errno.EOPNOTSUPP])
+def test_without_hard_links_it_is_put_in_all_the_same(spool, monkeypatch, error):
+    def link(*_):
+        raise OSError(error, os.strerror(error))
+
+    monkeypatch.setattr("os.link", link)
+    assert put(spool, "a", "b") == [1, 2]
+    monkeypatch.setattr(spool, "_numbers", lambda: iter(()))  # as one that looked before the others were there
+    assert spool.submit(what("c")) == 3
+    assert sorted(path.name for path in spool.path.iterdir()) == ["1.json", "2.json", "3.json"]
+
+
+def test_a_disk_that_takes_no_more_is_told(spool, monkeypatch):
+    def link(*_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("os.link", link)
+    with pytest.raises(QueueError, match="cannot be written: No space left"):
+        spool.submit(what())
+    assert not list(spool.path.iterdir())
+
+
+def test_what_is_taken_out_while_it_is_looked_at_is_not_there(spool, monkeypatch):
+    put(spool, "a", "b")
+    spool.note(1, DONE)
+    standing = spool._standing
+
+    def taken_out(number):
+        found = standing(number)
+        if number == 1:
+            (spool.path / "1.json").unlink(missing_ok=True)
+        return found
+
+    monkeypatch.setattr(spool, "_standing", taken_out)
+    assert [entry.number for entry in spool.entries()] == [2]
+
+
+def test_the_variables_of_what_has_ended_are_forgotten(spool):
+    put(spool, "a", "b", "c")
+    spool.note(1, DONE)
+    spool.cancel(2)
+    spool.note(3, RUNNING)
+    assert [bool(spool.entry(number).what.environment) for number in (1, 2, 3)] == [False, False, True]
+    assert spool.entry(1).what.name == "a"
+
+
 class Under:
     """What would share the workers: which were begun, and how those end that are told to."""
 
@@ -223,6 +283,85 @@ def test_what_is_cancelled_ends_or_never_begins(spool, daemon):
     daemon.turn()
     assert [entry.standing for entry in spool.entries()] == [DONE, CANCELLED, CANCELLED]
     assert daemon.over
+
+
+def test_what_was_done_already_when_it_was_cancelled_is_done(spool, daemon):
+    put(spool, "a", "b")
+    daemon.turn()
+    for number in (1, 2):
+        spool.cancel(number)
+    daemon.turn()
+    daemon.under.ends = {1: 0, 2: WalltimeShort("too late")}
+    daemon.turn()
+    assert [spool.entry(number).standing for number in (1, 2)] == [DONE, CANCELLED]
+    daemon.turn()
+    assert not daemon._cancelled
+
+
+SLOW = """
+import threading
+from pathlib import Path
+class Store:
+    def __init__(self, where, *, create=False):
+        while not Path(where).exists():
+            threading.Event().wait(0.01)
+    def close(self):
+        pass
+"""
+
+
+def test_a_history_that_does_not_answer_holds_nobody_up(spool, daemon, tmp_path, monkeypatch):
+    (tmp_path / "hangs.py").write_text(SLOW)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setattr("metaopt.daemon.ANSWERS", 0.05)
+    spool.submit(what("away", keys={"history": f"hangs:Store:{tmp_path}/there"}))
+    put(spool, "a")
+    for _ in range(3):
+        daemon.turn()
+    assert daemon.under.numbers == [2]
+    assert len(daemon.complaints) == 1
+    assert "away: its history, " in daemon.complaints[0]
+    assert spool.entry(1).standing is WAITING
+    (tmp_path / "there").touch()
+    until(lambda: daemon.turn() or daemon.under.numbers == [2, 1], "its turn")
+
+
+class Kept:
+    """A claim that is taken over once it has been renewed twice."""
+
+    def __init__(self):
+        self.renewed, self.gone = 0, threading.Event()
+
+    def renew(self):
+        self.renewed += 1
+        if self.renewed == 2:
+            raise OSError(errno.ESTALE, "its disk is away")
+        if self.renewed > 2:
+            self.gone.set()
+            raise HistoryHeld("taken over")
+
+
+def test_the_claim_is_renewed_whatever_rank_0_waits_for(monkeypatch):
+    monkeypatch.setattr("metaopt.daemon.RENEWAL", 0.01)
+    claim = Kept()
+    renewal = _Renewal(claim)
+    assert claim.gone.wait(60)  # rank 0 does nothing meanwhile
+    renewal.end()
+    with pytest.raises(HistoryHeld, match="taken over"):
+        renewal.check()
+
+
+def test_who_imports_a_plug_in_and_what_to_type_is_said(spool, daemon):
+    keys = {"optimizer": "mine.alone:Optimizer"}
+    spool.submit(what("a", keys=keys, python="/home/me/venv/bin/python"))
+    spool.submit(what("b", keys=keys, python=sys.executable))
+    daemon.turn()
+    other, same = spool.entry(1).why, spool.entry(2).why
+    assert f"imports it with {sys.executable}, and it was submitted with /home/me/venv/bin/python" in other
+    assert f"{sys.executable} -m pip install" in other
+    assert "/home/me/venv/bin/python -m metaopt daemon" in other
+    assert "submitted with" not in same
+    assert f"Is its package installed for {sys.executable}" in same
 
 
 def test_when_no_worker_is_left_it_ends_and_when_its_disk_is_away_it_goes_on(spool, daemon, monkeypatch):

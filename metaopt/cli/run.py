@@ -151,12 +151,16 @@ def _lead(  # noqa: PLR0917 - as rank 0 is called
     from metaopt.progress import prefixed, watcher  # noqa: PLC0415 - they draw nothing
 
     deadline = time.time() + (options.walltime or math.inf)
-    terms = Terms(deadline, doubts, options.space_changed == "keep", options.allow_cpu)
-    if len(files) == 1:
+    several = len(files) > 1
+    terms = Terms(deadline, () if several else doubts, options.space_changed == "keep", options.allow_cpu)
+    if not several:
         return lead(hub, workers, files[0], watcher, terms, nodes=nodes)
     from metaopt.cli import complain  # noqa: PLC0415 - it imports this
+    from metaopt.cli.base import say  # noqa: PLC0415 - workers need nothing of this
     from metaopt.together import lead_all  # noqa: PLC0415 - for several
 
+    for doubt in doubts:  # of all of them, whichever may be refused
+        say(f"warning: {doubt}")
     return lead_all(hub, workers, files, prefixed, terms, complain=complain)
 
 

@@ -2,6 +2,7 @@
 
 import os
 import shlex
+import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -61,7 +62,7 @@ def _read(file: str, weight: float, keep: bool, allow_cpu: bool) -> "Submitted":
     experiment = Experiment.of(YamlFile.parse(file, text))
     variables, at = environment(os.environ), str(Path(file).absolute())
     name, history = experiment.name, experiment.history
-    return Submitted(at, text, name, history, weight, variables, keep, allow_cpu, time.time())
+    return Submitted(at, text, name, history, weight, variables, keep, allow_cpu, time.time(), sys.executable)
 
 
 def daemon_line(spool: "Spool") -> str:

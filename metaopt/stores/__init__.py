@@ -1,5 +1,6 @@
 """Where facts are kept; ``open_store`` finds the right place for a URL or a directory."""
 
+import sys
 from importlib import import_module
 from typing import Any
 
@@ -44,7 +45,8 @@ def _own(module: str, name: str, where: str, *, create: bool) -> Store:
         made: Any = getattr(import_module(module), name)
     except (ImportError, AttributeError) as error:
         problem = f"the store {module}:{name} cannot be had: {error}"
-        raise HistoryError(problem, f"Is it on PYTHONPATH?  {KNOWN}") from error
+        hint = f"Is its package installed for {sys.executable}, or on PYTHONPATH?  {KNOWN}"
+        raise HistoryError(problem, hint) from error
     return made(where, create=create)  # type: ignore[no-any-return]  # StoreContract holds it to that
 
 

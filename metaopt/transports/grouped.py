@@ -1,16 +1,19 @@
 """A hub whose trials have several nodes each: one worker of each group of nodes leads, the others stand by.
 
-To the scheduler a leader is a worker as any other.  A group that loses a node is given up: what is left of it, and what
-stood by, form new ones, whose leaders begin anew; so what they ran is lost, and run again.
+To the scheduler a leader is a worker as any other.  Of those that stand by, one on each other node looks after its
+GPUs: it hears of each trial before the leader does, and after.  A group that loses a node is given up: what is left of
+it, and what stood by, form new ones, whose leaders begin anew; so what they ran is lost, and run again.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from metaopt.devices.base import Node
 from metaopt.groups import Roster
-from metaopt.messages import Command, Event, Finished, Joined, Lost, StoodDown, Welcome
+from metaopt.messages import Assign, Command, Event, Finished, Joined, Lost, Started, StoodDown, Stop, Welcome
 from metaopt.resources import Resources
 from metaopt.transports.base import Greeter
+from metaopt.usage import summed_up
 
 FAILURES = {"failed", "killed"}
 
@@ -18,6 +21,25 @@ FAILURES = {"failed", "killed"}
 def grouped(hub: Greeter, nodes: Sequence[Node], resources: Resources, *, allow_cpu: bool) -> Greeter:
     """``hub`` itself, where a trial has one node."""
     return hub if resources.nodes == 1 else GroupedHub(hub, nodes, resources, allow_cpu=allow_cpu)
+
+
+@dataclass(slots=True)
+class Joint:
+    """A trial of a group: ``helpers`` look after its other nodes, of whom those in ``missing`` have yet to answer.
+
+    Then its leader hears ``assign``; or, when that has said its ``end``, the scheduler does.  ``usages`` are what the
+    GPUs did, by the helpers.
+    """
+
+    assign: Assign
+    helpers: set[int]
+    missing: set[int]
+    end: Finished | None = None
+    usages: dict[int, Mapping[str, float]] = field(default_factory=dict)
+
+    def is_of(self, word: Stop | Started | Finished) -> bool:
+        """Whether this is about it, and not about an earlier attempt."""
+        return (self.assign.trial, self.assign.attempt) == (word.trial, word.attempt)
 
 
 class GroupedHub:
@@ -28,16 +50,26 @@ class GroupedHub:
         self._roles: dict[int, Welcome] = {}
         self._due: set[int] = set()  # who has been told another role, and is to answer
         self._working: set[int] = set()  # who has joined, as far as has been told
-        self._asked: set[int] = set()  # whether they are there
         self._held: list[tuple[Event, set[int]]] = []  # until these workers have answered, or are lost
+        self._joints: dict[int, Joint] = {}  # by their leaders
+        self._ready: list[Event] = []
 
     def now(self) -> float:
         """As the hub."""
         return self._hub.now()
 
     def send(self, command: Command) -> None:
-        """As the hub."""
-        self._hub.send(command)
+        """As the hub; but a leader hears of a trial only when its other nodes have been found to be in order."""
+        match command:
+            case Assign(worker) if worker in self._due:
+                pass  # it begins anew, and what it was given before is given anew then
+            case Assign(worker) if worker in self._roster.leaders:
+                self._prepare(command)
+            case Stop(worker, trial, attempt) if self._has_not_heard(command):
+                self._part(self._joints.pop(worker), command.reason)
+                self._ready.append(Finished(worker, trial, attempt, "stopped"))
+            case _:
+                self._hub.send(command)
 
     def close(self) -> None:
         """As the hub."""
@@ -55,15 +87,17 @@ class GroupedHub:
     def receive(self, until: float) -> list[Event]:
         """What is said; but two things are said only when those have answered on whom it depends.
 
-        A leader is gone when they are there who take its place; a trial has failed when all of its nodes are there.
+        A leader is gone when they are there who take its place; a trial has ended when all of its nodes have told what
+        they did, or that a GPU of theirs is ill.
         """
-        events = self._hub.receive(until)
+        events = self._hub.receive(self.now() if self._ready else until)
         if any([self._roster.take(event) for event in events]):  # noqa: C419 - all of them
             self._change_roles()
         heard = [event for event in events if self._is_heard(event)]
+        ended, self._ready = self._ready, []
         ready = [event for event, missing in self._held if not missing]
         self._held = [(event, missing) for event, missing in self._held if missing]
-        return [*heard, *ready]
+        return [*ended, *heard, *ready]
 
     def _change_roles(self) -> None:
         """Tell those who have another role now; a failure that one of them has told of is none any more."""
@@ -72,11 +106,17 @@ class GroupedHub:
         for worker in changed:
             self.appoint(worker, self._roles[worker])
         self._due |= changed - self._roster.lost
-        self._held = [
-            (event, missing)
-            for event, missing in self._held
-            if not (isinstance(event, Finished) and event.worker in changed)
-        ]
+        gone = changed | self._roster.lost
+        for leader, joint in list(self._joints.items()):
+            if leader in gone:
+                del self._joints[leader]
+                self._ready += [joint.end] if joint.end is not None and joint.end.outcome not in FAILURES else []
+            elif joint.helpers & gone:
+                joint.helpers -= gone
+                if joint.missing and joint.end is None:
+                    self._prepare(joint.assign)
+                else:
+                    self._tick_off(joint, gone)
 
     def _is_heard(self, event: Event) -> bool:
         """Whether ``event`` is to be told now, if at all."""
@@ -88,9 +128,6 @@ class GroupedHub:
                     self.appoint(worker, self._roles[worker])
                     self._due.add(worker)
                 return False
-            case StoodDown(worker, spare=True) if worker in self._asked:
-                self._asked.discard(worker)
-                return False
             case Joined(worker):
                 self._working.add(worker)
             case Lost(worker) | StoodDown(worker) if worker in self._working and self._appointed:
@@ -98,9 +135,56 @@ class GroupedHub:
                 return False
             case Lost(worker) | StoodDown(worker):
                 self._working.discard(worker)
-            case Finished(worker, outcome=outcome) if outcome in FAILURES and worker in self._roster.leaders:
-                return worker not in self._appointed and not self._doubts(event)
+            case Started() | Finished():
+                return self._is_its_own(event)
         return True
+
+    def _is_its_own(self, event: Started | Finished) -> bool:
+        """Whether this is all that is to be known; else it is told when others have answered, or was their answer."""
+        joint = self._joints.get(event.worker)
+        if isinstance(event, Finished) and event.worker in self._due:
+            return event.outcome not in FAILURES  # a node that it had may be why
+        if isinstance(event, Finished) and joint is not None and joint.is_of(event) and joint.helpers:
+            joint.end, joint.missing = event, set(joint.helpers)
+            self._part(joint, event.outcome)
+            return False
+        helped = [each for each in self._joints.values() if event.worker in each.helpers]
+        for each in helped:
+            if each.is_of(event):
+                each.usages |= {event.worker: event.usage} if isinstance(event, Finished) else {}
+                self._tick_off(each, {event.worker})
+        return not helped
+
+    def _prepare(self, assign: Assign) -> None:
+        """Have a trial's other nodes looked at before it begins."""
+        helpers = self._roster.others(assign.worker)
+        self._joints[assign.worker] = Joint(assign, helpers, set(helpers))
+        for helper in helpers:
+            self._hub.send(Assign(helper, assign.trial, assign.attempt, {}))
+
+    def _part(self, joint: Joint, why: str) -> None:
+        """Tell those who look after its other nodes that a trial is over."""
+        for helper in joint.helpers:
+            self._hub.send(Stop(helper, joint.assign.trial, joint.assign.attempt, why))
+
+    def _has_not_heard(self, stop: Stop) -> bool:
+        """Whether its leader knows nothing yet of the trial that is to end."""
+        joint = self._joints.get(stop.worker)
+        return joint is not None and joint.is_of(stop) and joint.end is None and bool(joint.missing)
+
+    def _tick_off(self, joint: Joint, workers: set[int]) -> None:
+        """These have answered, or never will; a trial begins, or has ended, when all have."""
+        waited, leader = bool(joint.missing), joint.assign.worker
+        joint.missing -= workers
+        if not waited or joint.missing:
+            return
+        if joint.end is None:
+            self._hub.send(joint.assign)
+        else:
+            del self._joints[leader]
+            usages = {leader: joint.end.usage, **joint.usages} if joint.end.ended is None else {leader: joint.end.usage}
+            usage = summed_up([(self._roster.gpus(worker), each) for worker, each in usages.items()])
+            self._ready.append(replace(joint.end, usage=usage))
 
     @property
     def _appointed(self) -> set[int]:
@@ -110,26 +194,16 @@ class GroupedHub:
     def _fits(self, event: Joined | StoodDown) -> bool:
         """Whether this is an answer to the role that its worker has now."""
         role = self._roles[event.worker]
-        return bool(role.hosts) if isinstance(event, Joined) else role.spare == event.why
+        return not role.spare if isinstance(event, Joined) else role.spare == event.why
 
     def _answered(self, event: Joined | StoodDown | Lost) -> None:
         """Nobody waits for this worker any more; that it was lost, or stood by until now, is out of date."""
         if event.worker not in self._roster.lost if isinstance(event, Lost) else not self._fits(event):
             return  # it is out of date itself
         self._due.discard(event.worker)
-        self._asked -= {event.worker} if isinstance(event, Lost) else set()
         late = (Lost, StoodDown) if isinstance(event, Joined) else Lost
         self._held = [
             (held, missing - {event.worker})
             for held, missing in self._held
             if not (isinstance(held, late) and held.worker == event.worker)
         ]
-
-    def _doubts(self, event: Finished) -> bool:
-        """Hold it, and ask all nodes of its trial whether they are there: that one is not may be why."""
-        others = self._roster.others(event.worker)
-        for worker in others:
-            self.appoint(worker, self._roles[worker])
-        self._asked |= others
-        self._held.append((event, others))
-        return True

@@ -30,15 +30,14 @@ def three(site):
         yield three
 
 
-def start(site, three, *names, ranks=6):
+def start(site, three, *names, ranks=6, **environment):
     """Start metaopt on these hosts, from the first of them; METAOPT_STATUS is ``status`` in the site."""
-    exported = [
-        word for name in ("SITE", "PYTHONPATH") if name == "SITE" or name in os.environ for word in ("-x", name)
-    ]
+    known = {"SITE", *environment, *({"PYTHONPATH"} & os.environ.keys())}
+    exported = [word for name in sorted(known) for word in ("-x", name)]
     mpirun = [MPIRUN, "--hostfile", three.hostfile, "--host", ",".join(f"{name}:{hosts.SLOTS}" for name in names)]
     under = [*three.on(names[0], site.directory), *mpirun, "--map-by", "node", "-n", ranks, *exported]
     status = {"METAOPT_STATUS": str(site.directory / "status")}
-    return site.start("exp.yaml", under=under, **ANYWHERE, **SURVIVE, **three.environment, **status)
+    return site.start("exp.yaml", under=under, **ANYWHERE, **SURVIVE, **three.environment, **status, **environment)
 
 
 def ended(site, process):

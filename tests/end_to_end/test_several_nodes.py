@@ -1,17 +1,40 @@
 """Trials that are an mpirun over two nodes themselves, inside the mpirun of the run; nodes are network namespaces."""
 
 import os
+import shutil
 import signal
 import socket
+from pathlib import Path
 
 import hosts
 import pytest
+import yaml
+from nodes import GIB, Node
 from running import MPIRUN
 from test_hosts import ended, start, wait_for_the_end_on
 from test_resume import check
 
 SAYS = 'echo "loss={x} $OMPI_COMM_WORLD_RANK/$OMPI_COMM_WORLD_SIZE $(hostname)"'
 TOLD = 'echo "$METAOPT_HOSTS $METAOPT_NODES $MASTER_ADDR $MASTER_PORT {hosts} {nodes}"; cat {hostfile};'
+
+RANKS = """
+import os, socket, sys
+about = [os.environ[name] for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK", "GROUP_RANK", "MASTER_ADDR")]
+sys.stdout.write("rank " + " ".join([*about, socket.gethostname()]) + "\\n")
+if os.environ["RANK"] == "0":
+    sys.stdout.write("loss=" + sys.argv[2] + "\\n")
+"""
+TOGETHER = """
+import torch
+import torch.distributed
+torch.distributed.init_process_group("gloo")
+ranks = torch.ones(1)
+torch.distributed.all_reduce(ranks)
+assert ranks.item() == 4
+"""
+TESTS = Path(__file__).parents[1]
+TORCHRUN = {"stand-in": str(TESTS / "stand_ins"), "real": str(Path(shutil.which("torchrun") or "/").parent)}
+no_torch = pytest.mark.skipif(not shutil.which("torchrun"), reason="there is no torchrun")
 
 with_hosts = pytest.mark.skipif(bool(hosts.why_not()), reason=hosts.why_not())
 
@@ -76,6 +99,88 @@ def test_a_group_that_loses_a_node_goes_on_with_a_spare_one(site):
     assert {str(trial.state) for trial in trials.values()} == {"completed"}
     assert (trials[0].attempts, trials[1].attempts) == (2, 1)
     assert said(site, 1)[2][1].split()[2] == spare
+
+
+@with_hosts
+@pytest.mark.parametrize("which", ["stand-in", pytest.param("real", marks=no_torch)])
+def test_the_recipe_for_torchrun_starts_it_once_on_each_node(site, which):
+    text = (TESTS.parent / "docs" / "recipes.md").read_text()
+    recipe = yaml.safe_load(text.partition("<!-- file: torchrun.yaml -->\n```yaml\n")[2].partition("```")[0])
+    site.write("train.py", RANKS if which == "stand-in" else TOGETHER + RANKS)
+    with hosts.Hosts(site.directory / "hosts", 4) as four:
+        agent = four.environment["PRTE_MCA_plm_ssh_agent"]
+        command = recipe["command"].replace("mpirun", f"{MPIRUN} --prtemca plm_ssh_agent {agent}", 1)
+        changed = {"command": command.replace("--nproc-per-node=4", "--nproc-per-node=2"), "trials": 2}
+        site.write("exp.yaml", yaml.safe_dump({**recipe, **changed, "name": "quadratic", "optimizer": "random"}))
+        path = os.pathsep.join([TORCHRUN[which], os.environ["PATH"]])
+        status, output = ended(site, start(site, four, *four.names, ranks=5, PATH=path))
+        wait_for_the_end_on(four, *four.names)
+    assert status == "0\n", output
+    for number in range(2):
+        lines = (site.history / "trials" / str(number) / "stdout.txt").read_text().splitlines()
+        ranks = sorted(line.split()[1:] for line in lines if line.startswith("rank"))
+        (first, second) = [name for name in four.names if any(name in rank for rank in ranks)]
+        where = [[first, first], [first, first], [first, second], [first, second]]
+        about = [[str(rank), "4", str(rank % 2), str(rank // 2), *where[rank]] for rank in range(4)]
+        assert ranks == about
+        assert any(line.startswith("loss=") for line in lines)
+
+
+@pytest.fixture
+def with_gpus(site):
+    """Three hosts, the GPUs of each, and the variables with which it finds them."""
+    with hosts.Hosts(site.directory / "hosts", 3) as three:
+        gpus = {}
+        for name in three.names:
+            (site.directory / name).mkdir()
+            gpus[name] = Node(site.directory / name, 2)
+        found = gpus[three.names[0]].environment
+        yield three, gpus, {**found, "FAKE_NVML": str(site.directory / "{host}" / "gpus.json")}
+
+
+@with_hosts
+def test_the_gpus_of_all_nodes_are_looked_at_and_an_ill_one_has_its_trial_run_elsewhere(site, with_gpus):
+    three, gpus, environment = with_gpus
+    first, ill, spare = three.names
+    for name, busy in ((first, 20), (ill, 99), (spare, 60)):
+        for gpu in range(2):
+            gpus[name].change(gpu, busy=busy, watts=100, used=(busy // 20) * GIB)
+    steps = "until [ -e go ]; do sleep 0.1; done; sleep 2.2; echo loss=1"
+    site.experiment(command=["sh", "-c", steps, "{x}"], trials=2, resources={"nodes_per_trial": 2})
+    process = start(site, three, *three.names, ranks=4, **environment)
+    site.wait_for("Started")
+    gpus[ill].change(1, ecc=3)
+    site.write("go", "")
+    status, output = ended(site, process)
+    wait_for_the_end_on(three, *three.names)
+    assert status == "0\n", output
+    uuid = gpus[ill].uuids[1]
+    assert f"{ill}: {uuid} is in quarantine: {uuid}: 3 uncorrected ECC errors; worker 1 stands by" in output
+    assert f"{first}: trials have {first}, {spare} now; out: {ill}" in output
+    assert f"worker 3 on {first} begins anew; trial 1 is run again" in output
+    trials = site.load().trials
+    assert [(str(each.state), each.losses) for each in trials.values()] == [("completed", 0)] * 2
+    assert [each.attempts for each in trials.values()] == [1, 2]
+    usage = trials[1].usage
+    assert usage["gpu_utilisation"] == 0.4
+    assert (usage["gpu_memory"], usage["gpu_memory_total"]) == (6 * GIB, 80 * GIB)
+    assert usage["gpu_joules"] > 1.5 * 4 * 100
+
+
+@with_hosts
+def test_a_gpu_of_another_node_that_somebody_has_is_waited_for(site, with_gpus):
+    three, gpus, environment = with_gpus
+    holder = site.start(command=["sleep", "60"])
+    gpus[three.names[1]].change(0, processes={str(holder.pid): 30 * GIB})
+    site.experiment(command=["sh", "-c", "echo loss=1", "{x}"], trials=1, resources={"nodes_per_trial": 2})
+    process = start(site, three, *three.names[:2], ranks=3, **environment)
+    site.wait_for("Assign")
+    holder.kill()
+    holder.wait()
+    status, output = ended(site, process)
+    wait_for_the_end_on(three, *three.names)
+    assert status == "0\n", output
+    assert site.load().trials[0].attempts == 1
 
 
 def test_more_nodes_to_a_trial_than_there_are_is_refused(site):

@@ -32,12 +32,15 @@ def opened(site, name):
     return when
 
 
-def test_two_share_the_workers_and_a_third_that_is_refused_does_not_end_them(site):
+def test_two_share_the_workers_and_others_that_are_refused_do_not_end_them(site):
     slow = {"command": [sys.executable, "script.py", "--x", "{x}", "--sleep", "0.1"]}
-    experiments(site, a=slow, b=slow, c={"optimizer": "no.such:Optimizer"})
-    status, output = site.mpirun(4, "a.yaml", "c.yaml", "b.yaml")
+    refused = {"c": {"optimizer": "no.such:Optimizer"}, "d": {"resources": {"nodes_per_trial": 2}}}
+    experiments(site, a=slow, b=slow, **refused)
+    status, output = site.mpirun(4, "c.yaml", "d.yaml", "a.yaml", "b.yaml")
     assert status == 2, output
     assert "no.such" in output
+    assert "d: nodes_per_trial is 2" in output
+    assert output.count("warning: when a rank dies, this whole run ends") == 1
     for name in "ab":
         assert {state for _, state in ended(site, name)} == {State.COMPLETED}
         assert f"{name}: [6/6] trial " in output

@@ -6,11 +6,13 @@
                "error": "GPU_IS_LOST", "hidden": false, "mig": [{"uuid": "MIG-...", ...}],
                "processes": {"4711": 1e9}}]}
 
-Memory of a process is in use as long as it lives, as it is in a GPU.  The file is read anew for each question.
+Memory of a process is in use as long as it lives, as it is in a GPU.  The file is read anew for each question.  Where
+its name has {host}, that is this host's: each has GPUs of its own.
 """
 
 import json
 import os
+import socket
 import time
 from pathlib import Path
 from types import SimpleNamespace
@@ -57,7 +59,7 @@ def _raise(name):
 
 
 def _node():
-    return json.loads(Path(os.environ["FAKE_NVML"]).read_text())
+    return json.loads(Path(os.environ["FAKE_NVML"].format(host=socket.gethostname())).read_text())
 
 
 def _look(uuid):
