@@ -44,7 +44,8 @@ class Endings:
         """That all have failed, of at least so many (0: never); a paused one is a hope."""
         failures = len(self._study.ended) - self._past
         self._hopeful = self._hopeful or self._study.tally[State.PAUSED] > 0
-        return f"the first {failures} trials all failed" if not self._hopeful and 0 < patience <= failures else ""
+        said = f"the first {failures} trials all failed" if failures > 1 else "the first trial failed"
+        return said if not self._hopeful and 0 < patience <= failures else ""
 
     def _value_of(self, trial: Trial) -> float | tuple[float, ...]:
         if trial.state is State.COMPLETED:

@@ -19,6 +19,7 @@ from metaopt.history import History
 from metaopt.launch import TERMINAL
 from metaopt.master import Watcher
 from metaopt.picture import Figures, best_line, busy_line, clock, one_line, optimizer_line, picture
+from metaopt.scalars import counted
 from metaopt.scheduler import Scheduler
 from metaopt.study import Study
 from metaopt.trial import State, Trial
@@ -50,11 +51,14 @@ class LineView:
         self.console = console or Console(file=sys.stdout, highlight=False, color_system=None)
         self.began = self._told = time.time()
         self._shown = len(study.ended)
-        _print(self.console, f"metaopt: {experiment.name}: {experiment.trials} trials, history {experiment.location}")
+        _print(
+            self.console,
+            f"metaopt: {experiment.name}: {counted(experiment.trials, 'trial')}, history {experiment.location}",
+        )
         for doubt in experiment.doubts():
             self._say(f"{WARNING}{doubt}")
         if study.ended:
-            self._say(f"going on with {len(study.ended)} trials that have ended and {len(study.open)} that have not")
+            self._say(f"going on with {counted(len(study.ended), 'trial')} ended and {len(study.open)} not")
 
     def show(self, now: float, scheduler: Scheduler, notes: list[str]) -> None:  # noqa: ARG002 - the interface
         """Say what is new."""
@@ -190,7 +194,7 @@ def _praise(console: Console, experiment: Experiment, study: Study, best: Trial)
     _print(console, f"  {experiment.line(best.number, best.params)}")
     if study.goals.several:
         pareto = study.pareto
-        _print(console, f"the Pareto set, {len(pareto)} trials that no other one dominates:")
+        _print(console, f"the Pareto set, {counted(len(pareto), 'trial')} that no other one dominates:")
         console.print(_compared(study, pareto[:COMPARED]))
         if len(pareto) > COMPARED:
             _print(console, f"and {len(pareto) - COMPARED} more: metaopt.history.load(...).pareto")

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 import yaml
-from histories import LEVELDB, facts, records_of, simulated, written
+from histories import DESCRIPTION, LEVELDB, facts, records_of, simulated, written
 
+from metaopt import history
 from metaopt.cli import VERBS, completion, main, show
 from metaopt.experiment import Experiment
 from metaopt.messages import Assign, Finished, Joined, Opened, Reported, Suggested
@@ -83,6 +84,24 @@ def test_best_gives_the_line_to_paste(here, capsys):
     said = json.loads(told(capsys, "best", "--json")[1])
     assert (said["trial"], said["objectives"], said["pareto"]) == (0, {"loss": pytest.approx(1 / 99)}, [0])
     assert line in told(capsys, "best")[1]
+
+
+def test_best_and_status_go_by_the_model_where_the_experiment_does(here, capsys):
+    """The lucky outlier is not the model's best one."""
+    about = {**DESCRIPTION, "best": "model", "space": {"x": "uniform(0, 1)"}, "trials": 20, "command": ["train"]}
+    points = [{"x": n / 20} for n in range(20)]
+    said = [Opened("1", history.FORMAT, about), Joined(1, "host", "core 1"), Suggested(tuple(points))]
+    for number, point in enumerate(points):
+        value = -0.5 if number == 15 else (point["x"] - 0.2) ** 2 + 0.3 * (number % 2)
+        said += [Assign(1, number, 1, point), Reported(1, number, 1, ((1, {"loss": value}),))]
+        said += [Finished(1, number, 1, "completed")]
+    found = history.load(written("digits.history", records_of(*said)))
+    by_model = found.best_by_model().number
+    assert found.best.number == 15 != by_model
+    assert f"best      by the model's mean: trial {by_model}, loss" in told(capsys, "status")[1]
+    assert told(capsys, "best")[1].startswith(f"by the model's mean: trial {by_model}, loss")
+    said = json.loads(told(capsys, "best", "--json")[1])
+    assert (said["trial"], said["by"]) == (by_model, "model")
 
 
 def test_best_without_a_result_is_a_failure(here, capsys):

@@ -179,7 +179,7 @@ def test_the_picture_has_all_that_there_is_to_see(study, width, encoding, bars):
     for part in (
         "digits 3/6 trials done, 1 running, 1 waiting, 1 failed 0:00:10",
         *("left, allocation 0:01:30", "best loss 0.2, trial 2: x=3", bars, "1 to 0.2"),
-        *("1 of 1 workers busy, 100% of the time, 6 trials/min", "optimizer gp: idle"),
+        *("1 of 1 worker busy, 100% of the time, 6 trials/min", "optimizer gp: idle"),
         *("1 trial 3 0:00:02 loss=0.5 at 7"[: width - 12], "[3/6] trial 2 completed loss=0.2"[: width - 8]),
     ):
         assert part in text

@@ -25,6 +25,7 @@ from metaopt.trial import State, Trial
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from metaopt.history import History
     from metaopt.messages import Params
 
 WIDE = 10_000
@@ -118,6 +119,19 @@ def line_of(location: Location, about: Mapping[str, Any], trial: Trial) -> str:
     line = shlex.join(fill(about.get("command", ()), {**trial.params, **known, **hosts}))
     directory = str(about.get("directory", "."))
     return line if Path(directory).resolve() == Path.cwd() else f"cd {shlex.quote(directory)} && {line}"
+
+
+def best_of(history: "History") -> tuple[Trial | None, str]:
+    """The best trial, as the end of a run has it, and what is said before its number: that it is by the model, if so.
+
+    numpy is loaded only where the experiment says ``best: model``.
+    """
+    if history.best is None or history.experiment.get("best") != "model":
+        return history.best, ""
+    from metaopt.devices.cpu import one_thread  # noqa: PLC0415 - only for numpy
+
+    one_thread()
+    return history.best_by_model(), "by the model's mean: "
 
 
 def as_json(document: object) -> str:

@@ -22,14 +22,14 @@ def parser() -> Parser:
 def main(argv: Sequence[str]) -> int:
     """The verb; gives the exit status."""
     options = parser().parse_args(argv)
-    from metaopt.cli.base import as_json, chosen, line_of, output, say  # noqa: PLC0415 - help needs nothing of this
+    from metaopt.cli.base import as_json, best_of, chosen, line_of, output, say  # noqa: PLC0415 - help needs none
     from metaopt.errors import NoResult  # noqa: PLC0415 - the same
     from metaopt.history import history_of  # noqa: PLC0415 - the same
     from metaopt.scalars import write  # noqa: PLC0415 - the same
 
     location = chosen(options.history)
     history = history_of(location)
-    best = history.best
+    best, by = best_of(history)
     if best is None:
         problem = f"{location}: no trial has a result yet"
         raise NoResult(problem, "metaopt status  tells what became of them.")
@@ -40,10 +40,16 @@ def main(argv: Sequence[str]) -> int:
             say(line)
         elif options.json:
             objectives = dict(zip(names, best.objectives, strict=True))
-            about = {"trial": best.number, "objectives": objectives, "params": best.params, "command": line}
+            about = {
+                "trial": best.number,
+                "by": "model" if by else "observed",
+                "objectives": objectives,
+                "params": best.params,
+                "command": line,
+            }
             say(as_json({**about, "pareto": [trial.number for trial in history.pareto]}))
         else:
-            say(f"trial {best.number}, {history.goals.said(best.objectives)}")
+            say(f"{by}trial {best.number}, {history.goals.said(best.objectives)}")
             if said := history.goals.spread(each.objectives for each in history.runs(best)):
                 say(f"its point has had {said}")
             for name, value in best.params.items():

@@ -42,16 +42,17 @@ def _account(experiment: "Experiment", count: int) -> Iterator[str]:
     from metaopt.devices.cpu import usable_cores  # noqa: PLC0415 - help needs nothing of this
     from metaopt.devices.gpu import usable_gpus  # noqa: PLC0415 - the same
     from metaopt.plugins import load  # noqa: PLC0415 - the same
+    from metaopt.scalars import counted  # noqa: PLC0415 - the same
 
-    size = "no end of points" if experiment.space.size is None else f"{experiment.space.size} points"
-    yield f"{experiment.name}: {experiment.trials} trials, {size}, optimizer {experiment.optimizer.rule}"
+    size = "no end of points" if experiment.space.size is None else f"{counted(experiment.space.size, 'point')}"
+    yield f"{experiment.name}: {counted(experiment.trials, 'trial')}, {size}, optimizer {experiment.optimizer.rule}"
     goals = ", ".join(f"{each.goal} {each.metric} ({each.of})" for each in experiment.goals.objectives)
     yield f"objective   {goals}{''.join(f'; {each}' for each in experiment.goals.constraints)}"
     yield f"history     {experiment.location}: {_standing(experiment)}"
     gpus, cores = usable_gpus(), len(usable_cores())
     several = experiment.resources.nodes > 1
     each = "" if several else f", {experiment.resources.cores or 1} for each trial"
-    yield f"this host   {len(gpus)} GPUs" if gpus else f"this host   {cores} cores{each}"
+    yield f"this host   {counted(len(gpus), 'GPU')}" if gpus else f"this host   {counted(cores, 'core')}{each}"
     if several:
         yield f"nodes       {experiment.resources.nodes} for each trial, all of each: {_groups(experiment)}"
     yield f"ends        {_deadline(experiment)}"
@@ -99,6 +100,7 @@ def _standing(experiment: "Experiment") -> str:
     """How the study stands; raises HistoryError when the history is another one's, or cannot be read."""
     from metaopt.errors import HistoryMissing  # noqa: PLC0415 - help needs nothing of this
     from metaopt.history import check_same, skimmed  # noqa: PLC0415 - the same
+    from metaopt.scalars import counted  # noqa: PLC0415 - the same
 
     if experiment.history == "memory:":
         return "kept nowhere"
@@ -110,7 +112,7 @@ def _standing(experiment: "Experiment") -> str:
     if study is None:
         return "it would be begun"
     check_same(study, experiment.describe(), str(experiment.location))
-    return f"gone on with: {len(study.ended)} trials have ended, {len(study.open)} have not"
+    return f"gone on with: {counted(len(study.ended), 'trial')} ended, {len(study.open)} not"
 
 
 def _deadline(experiment: "Experiment") -> str:

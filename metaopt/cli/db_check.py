@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from metaopt.checkup import Checkup, examine
 from metaopt.cli.base import clock, history_at, say, tally
 from metaopt.errors import HistoryError
+from metaopt.scalars import counted
 from metaopt.study import Study
 
 
@@ -50,4 +51,4 @@ def _of_study(study: Study) -> Iterator[tuple[str, str]]:
     if best is not None:
         yield "best", f"trial {best.number}, {study.goals.said(best.objectives)}"
     if study.goals.several:
-        yield "pareto", f"{len(study.pareto)} trials that no other one dominates"
+        yield "pareto", f"{counted(len(study.pareto), 'trial')} that no other one dominates"

@@ -134,8 +134,41 @@ def _search(options: argparse.Namespace, files: Files) -> int:
         return launch.rank(lambda *there: _lead(options, files(), *there))
     from metaopt import mpirun  # noqa: PLC0415 - a rank needs nothing of this
 
-    keep = options.space_changed == "keep"
-    return mpirun.run(files(), options.workers, options.walltime, keep=keep, allow_cpu=options.allow_cpu)
+    keep, named = options.space_changed == "keep", files()
+    ended = [] if keep else [_ended(file, script=not is_file_of_ours(options.experiment[0])) for file in named]
+    if ended and all(ended):
+        for said in ended:
+            print(said)  # noqa: T201 - as a run says how it ended
+        return 0
+    return mpirun.run(named, options.workers, options.walltime, keep=keep, allow_cpu=options.allow_cpu)
+
+
+def _ended(file: str, *, script: bool) -> str:
+    """What there is to say of a study that has all its trials, and a result; empty of any other, for rank 0 to judge.
+
+    One on a server is not looked at, since the server may be slow to answer.
+    """
+    from metaopt.errors import MetaoptError  # noqa: PLC0415 - help needs nothing of this
+    from metaopt.experiment import Experiment  # noqa: PLC0415 - the same
+    from metaopt.history import check_same, skimmed  # noqa: PLC0415 - the same
+    from metaopt.scalars import counted  # noqa: PLC0415 - the same
+
+    try:
+        experiment = Experiment.load(file)
+        if experiment.location.on_server:
+            return ""
+        with experiment.location.opened() as store:
+            study = skimmed(store).study
+        if study is None or study.best is None or study.open or study.counted < experiment.trials:
+            return ""
+        check_same(study, experiment.describe(), str(experiment.location))
+    except MetaoptError:
+        return ""
+    more = study.counted + max(experiment.trials, 10)
+    how = f"--trials {more}, before the script" if script else f"trials: {more}, in {file}"
+    done = f"{experiment.name}: finished already, with {counted(study.counted, 'trial')}: nothing was started"
+    best = f"best: trial {study.best.number}, {study.goals.said(study.best.objectives)}"
+    return f"{done}\n{best}; metaopt best  tells more\nfor more trials:  {how}"
 
 
 def _lead(  # noqa: PLR0917 - as rank 0 is called

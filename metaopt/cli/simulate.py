@@ -76,25 +76,23 @@ def _lines(
     experiment: "Experiment", told: tuple[Sequence["Past"], str, int], workers: int, seconds: float
 ) -> Sequence[str]:
     from metaopt.forecast import forecast  # noqa: PLC0415 - help needs nothing of this
-    from metaopt.scalars import write_duration  # noqa: PLC0415 - the same
+    from metaopt.scalars import counted, write_duration  # noqa: PLC0415 - the same
 
     past, source, left = told
     found = forecast(experiment, past, workers, seconds)
     part = "" if found.simulated == workers else f"; {found.simulated} workers simulated for all"
     lines = [
-        f"{experiment.name}: {workers} workers for {write_duration(seconds)}, trials of {source}{part}",
-        f"room for  {found.ended:,} trials: {_states(experiment, found)}",
+        f"{experiment.name}: {counted(workers, 'worker')} for {write_duration(seconds)}, trials of {source}{part}",
+        f"room for  {counted(found.ended, 'trial')}: {_states(experiment, found)}",
         f"busy      {found.busy:.1%} of the workers' time; {found.useful:.1%} in trials that ended",
     ]
     if left <= 0:
-        return [*lines, f"done      already: the study has its {experiment.trials} trials"]
+        return [*lines, f"done      already: the study has its {counted(experiment.trials, 'trial')}"]
     if left > found.ended:
-        return [*lines, f"done      not with this: {left} trials are left to do"]
+        return [*lines, f"done      not with this: {counted(left, 'trial')} left to do"]
     with_end = forecast(experiment, past, workers, seconds, left)
-    return [
-        *lines,
-        f"done      after {write_duration(with_end.took)}: {left} trials are left to do, {with_end.busy:.1%} busy",
-    ]
+    rest = f"{counted(left, 'trial')} left to do, {with_end.busy:.1%} busy"
+    return [*lines, f"done      after {write_duration(with_end.took)}: {rest}"]
 
 
 def _states(experiment: "Experiment", found: "Forecast") -> str:

@@ -36,8 +36,15 @@ def test_a_search_of_a_scripts_arguments(site, ranks):
     assert "going on with 4 trials" in output
     status, output = site.run("hunt", *words[:4], "--trials", "6", *words[6:])
     assert (status, len(site.load().trials)) == (0, 6), output
-    status, output = site.run("run", "-w", "2", "quadratic.yaml")
-    assert (status, len(site.load().trials)) == (0, 6), output
+    records = len(site.records())
+    for typed, more in (
+        (["quadratic.yaml"], "trials: 16, in quadratic.yaml"),
+        ([*words[:4], "--trials", "6", *words[6:]], "--trials 16, before the script"),
+    ):
+        status, output = site.run("run", "-w", "64", *typed)
+        assert (status, len(site.records())) == (0, records), output
+        assert output.startswith("quadratic: finished already, with 6 trials: nothing was started\nbest: trial ")
+        assert more in output
 
 
 def test_what_is_wrong_is_told_once_under_mpirun(site):
