@@ -1,5 +1,6 @@
 """metaopt best: the best trial of a study, and how to run it again."""
 
+import sys
 from collections.abc import Sequence
 
 from metaopt.cli.parser import Parser, of_a_history
@@ -33,9 +34,12 @@ def main(argv: Sequence[str]) -> int:
     if best is None:
         problem = f"{location}: no trial has a result yet"
         raise NoResult(problem, "metaopt status  tells what became of them.")
-    line = line_of(location, history.experiment, best)
+    line, program = line_of(location, history.experiment, best), history.experiment.get("imported")
+    again = f"its script is not known, since it was imported from {program}: these are the arguments" if program else ""
     names = [each.metric for each in history.objectives]
     with output():
+        if options.command and again:
+            print(f"note: {again}", file=sys.stderr)  # noqa: T201 - not to be pasted
         if options.command:
             say(line)
         elif options.json:
@@ -54,7 +58,7 @@ def main(argv: Sequence[str]) -> int:
                 say(f"its point has had {said}")
             for name, value in best.params.items():
                 say(f"  {name:20}{write(value)}")
-            say(f"to run it again:\n  {line}")
+            say(f"{again or 'to run it again'}:\n  {line}")
             if history.goals.several:
                 say(f"the Pareto set: trials {', '.join(str(trial.number) for trial in history.pareto)}")
     return 0

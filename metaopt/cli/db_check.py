@@ -4,7 +4,7 @@ import argparse
 from collections.abc import Iterator
 
 from metaopt.checkup import Checkup, examine
-from metaopt.cli.base import clock, history_at, say, tally
+from metaopt.cli.base import clock, history_named, say, tally
 from metaopt.errors import HistoryError
 from metaopt.scalars import counted
 from metaopt.study import Study
@@ -12,7 +12,7 @@ from metaopt.study import Study
 
 def run(options: argparse.Namespace) -> int:
     """The verb; gives the exit status."""
-    location = history_at(options.history)
+    location = history_named(options.history)
     found = examine(location)
     if not found.records and not found.problems:
         problem = f"{location}: this history is empty"

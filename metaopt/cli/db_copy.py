@@ -3,7 +3,7 @@
 import argparse
 import sys
 
-from metaopt.cli.base import history_at, say, spinner
+from metaopt.cli.base import history_at, history_named, say, spinner
 from metaopt.errors import Interruption
 from metaopt.scalars import counted
 from metaopt.transfer import transfer
@@ -11,7 +11,7 @@ from metaopt.transfer import transfer
 
 def run(options: argparse.Namespace) -> int:
     """The verb; gives the exit status."""
-    source, target = history_at(options.source), history_at(options.target)
+    source, target = history_named(options.source), history_at(options.target)
     try:
         with spinner() as told:
             done = transfer(source, target, told)

@@ -2,14 +2,18 @@
 
 import argparse
 import math
+import shutil
 import time
 from collections.abc import Callable, Collection, Sequence
+from itertools import takewhile
 from typing import TYPE_CHECKING, Any
 
 from metaopt.cli.parser import Parser, natural, positive, seconds
 
 if TYPE_CHECKING:
     from metaopt.devices.base import Node
+    from metaopt.experiment import Experiment
+    from metaopt.study import Study
     from metaopt.transports.base import Greeter
 
 USAGE = """metaopt [run] [-w N] exp.yaml [more.yaml ...]
@@ -100,6 +104,8 @@ def understood(argv: Sequence[str], made: Parser) -> tuple[argparse.Namespace, F
     Raises MetaoptError for options that do not go with a file.
     """
     ours, theirs = split(argv, made.valued)
+    if theirs and (named := _named(theirs)):
+        argv, theirs = [*ours, *named], named
     if not theirs or is_file_of_ours(theirs[0]):
         options = made.parse_args(argv)
         _refuse_those_of_a_study(options)
@@ -119,6 +125,16 @@ def split(argv: Sequence[str], valued: Collection[str]) -> tuple[list[str], list
     while at < len(argv) and argv[at].startswith("-") and argv[at] not in {"-", "--"}:
         at += 2 if argv[at] in valued else 1
     return list(argv[:at]), list(argv[at + 1 :] if argv[at : at + 1] == ["--"] else argv[at:])
+
+
+def _named(words: Sequence[str]) -> list[str]:
+    """``words`` with experiment files for the names of studies; nothing where a script or a program is meant."""
+    from metaopt.cli.base import file_of  # noqa: PLC0415 - help needs nothing of this
+
+    if shutil.which(words[0]) or any("~" in word for word in words):
+        return []
+    names = [*takewhile(lambda word: not word.startswith("-"), words)]
+    return [*map(file_of, names), *words[len(names) :]]
 
 
 def is_file_of_ours(word: str) -> bool:
@@ -181,7 +197,7 @@ def _lead(  # noqa: PLR0917 - as rank 0 is called
 ) -> int:
     """What rank 0 does."""
     from metaopt.master import Terms, lead  # noqa: PLC0415 - workers need nothing of this
-    from metaopt.progress import prefixed, watcher  # noqa: PLC0415 - they draw nothing
+    from metaopt.progress import LineView, prefixed, watcher  # noqa: PLC0415 - they draw nothing
 
     deadline = time.time() + (options.walltime or math.inf)
     several = len(files) > 1
@@ -194,7 +210,16 @@ def _lead(  # noqa: PLR0917 - as rank 0 is called
 
     for doubt in doubts:  # of all of them, whichever may be refused
         say(f"warning: {doubt}")
-    return lead_all(hub, workers, files, prefixed, terms, complain=complain)
+    views: list[LineView] = []
+
+    def watch(experiment: "Experiment", study: "Study") -> LineView:
+        views.append(prefixed(experiment, study))
+        return views[-1]
+
+    status = lead_all(hub, workers, files, watch, terms, complain=complain)
+    for view in views:  # how each has ended, once more
+        say(view.outcome)
+    return status
 
 
 def _refuse_those_of_a_study(options: argparse.Namespace) -> None:

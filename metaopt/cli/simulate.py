@@ -21,10 +21,10 @@ def main(argv: Sequence[str]) -> int:
     """The verb; gives the exit status."""
     options = parser().parse_args(argv)
 
-    from metaopt.cli.base import output, say  # noqa: PLC0415 - help needs nothing of this
+    from metaopt.cli.base import file_of, output, say  # noqa: PLC0415 - help needs nothing of this
     from metaopt.experiment import Experiment  # noqa: PLC0415 - the same
 
-    experiment = Experiment.load(options.experiment)
+    experiment = Experiment.load(file_of(options.experiment))
     told = _past(experiment, options.trial)
     with output():
         for line in _lines(experiment, told, options.workers, options.hours):
@@ -35,7 +35,7 @@ def main(argv: Sequence[str]) -> int:
 def parser() -> Parser:
     """Its command line."""
     made = Parser("simulate", __doc__, EPILOG)
-    made.add_argument("experiment", help="the experiment file, YAML")
+    made.add_argument("experiment", help="the experiment file, YAML, or the study's name")
     made.add_argument("-w", "--workers", type=positive, required=True, metavar="N", help="how many trials at once")
     made.add_argument("--hours", type=hours, required=True, metavar="H", help="the length of the allocation")
     made.add_argument("--trial", type=seconds, metavar="TIME", help="how long a trial takes; default: as so far")
