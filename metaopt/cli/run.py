@@ -164,9 +164,10 @@ def _ended(file: str, *, script: bool) -> str:
 
     One on a server is not looked at, since the server may be slow to answer.
     """
-    from metaopt.errors import MetaoptError  # noqa: PLC0415 - help needs nothing of this
+    from metaopt.cli.base import best_of  # noqa: PLC0415 - help needs nothing of this
+    from metaopt.errors import MetaoptError  # noqa: PLC0415 - the same
     from metaopt.experiment import Experiment  # noqa: PLC0415 - the same
-    from metaopt.history import check_same, skimmed  # noqa: PLC0415 - the same
+    from metaopt.history import History, check_same, skimmed  # noqa: PLC0415 - the same
     from metaopt.scalars import counted  # noqa: PLC0415 - the same
 
     try:
@@ -175,16 +176,19 @@ def _ended(file: str, *, script: bool) -> str:
             return ""
         with experiment.location.opened() as store:
             study = skimmed(store).study
-        if study is None or study.best is None or study.open or study.counted < experiment.trials:
+        if study is None or study.open or study.counted < experiment.trials:
             return ""
         check_same(study, experiment.describe(), str(experiment.location))
     except MetaoptError:
         return ""
+    best, by = best_of(History(study))
+    if best is None or study.experiment.get("best", experiment.best) != experiment.best:  # the run writes it down
+        return ""
     more = study.counted + max(experiment.trials, 10)
     how = f"--trials {more}, before the script" if script else f"trials: {more}, in {file}"
     done = f"{experiment.name}: finished already, with {counted(study.counted, 'trial')}: nothing was started"
-    best = f"best: trial {study.best.number}, {study.goals.said(study.best.objectives)}"
-    return f"{done}\n{best}; metaopt best  tells more\nfor more trials:  {how}"
+    said = f"best: {by}trial {best.number}, {study.goals.said(best.objectives)}"
+    return f"{done}\n{said}; metaopt best  tells more\nfor more trials:  {how}"
 
 
 def _lead(  # noqa: PLR0917 - as rank 0 is called

@@ -45,6 +45,9 @@ def test_a_search_of_a_scripts_arguments(site, ranks):
         assert (status, len(site.records())) == (0, records), output
         assert output.startswith("quadratic: finished already, with 6 trials: nothing was started\nbest: trial ")
         assert more in output
+    (site.directory / "quadratic.yaml").open("a").write("best: model\n")
+    assert "best by the model: trial " in site.run("run", "-w", "1", "quadratic.yaml")[1]
+    assert "best: by the model's mean: trial " in site.run("run", "-w", "1", "quadratic.yaml")[1]
 
 
 def test_what_is_wrong_is_told_once_under_mpirun(site):
