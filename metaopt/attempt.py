@@ -66,6 +66,7 @@ class Attempt:
         self._points: list[Point] = []
         self._sent, self._sent_at, self._heard_at = 0, 0.0, 0.0
         self._stopping, self._kill_at = "", float("inf")
+        self._last: float | None = None
         self._grace, self._signal = welcome.grace, welcome.signal
         self._code: int | None = None
         self._drained = False
@@ -100,10 +101,11 @@ class Attempt:
         with suppress(InterruptedError):
             select.select(sources, [], [], pause if quiet else GAP)
 
-    def stop(self, reason: str) -> None:
-        """Ask the script to end; it has the grace period."""
-        if not self._stopping:
-            self._stopping, self._kill_at = reason, time.monotonic() + self._grace
+    def stop(self, reason: str, last: float | None = None) -> None:
+        """Ask the script to end, unless it has; it has the grace period.  At the step ``last`` it is complete."""
+        self._code = self._process.poll() if self._code is None else self._code
+        if self._code is None and not self._stopping:
+            self._stopping, self._kill_at, self._last = reason, time.monotonic() + self._grace, last
             self._process.terminate(self._signal)
 
     def listen(self) -> None:
@@ -205,7 +207,8 @@ class Attempt:
         stderr = tail_of(self._directory / STDERR)
         if self._stopping == "timeout":
             return "failed", f"timeout: it ran longer than {self._timeout:g} s\n{stderr}"
-        if self._stopping:
+        at = self._points[-1][0] if self._code == 0 and self._points else None
+        if self._stopping and (at is None or at != self._last):
             return "stopped", ""
         if self._code == 0:
             unheard = [why for file in self._files for why in file.unheard()]

@@ -14,7 +14,7 @@ from metaopt.experiment import Experiment
 from metaopt.history import FORMAT, Past, check_same, replay, unheard
 from metaopt.messages import Adopted, Closed, Fact, Opened, Params, Revised, Suggested
 from metaopt.revision import revise
-from metaopt.scalars import same
+from metaopt.scalars import counted, same
 from metaopt.sharing import patience
 from metaopt.stores import Record, Store
 from metaopt.study import Study
@@ -113,7 +113,7 @@ def _inserted(
     if study.experiment:
         check_same(study, experiment.describe(), str(experiment.location))
     if study.counted >= experiment.trials:
-        problem = f"all {study.counted} trials are there: raise trials:"
+        problem = f"the study has its {counted(study.counted, 'trial')}: raise trials:"
         raise HistoryError(
             problem, f"It is {experiment.trials} in {experiment.file}; a point of your own is one of them."
         )

@@ -117,7 +117,7 @@ class Experiment:
 
     def describe(self) -> dict[str, Any]:
         """It as plain data that JSON holds, for the journal."""
-        about = ("name", "directory", "trials", "seed", "resumes", "attempts", "give_up_after", "replicates")
+        about = ("name", "directory", "trials", "seed", "resumes", "attempts", "give_up_after", "replicates", "best")
         times = ("timeout", "grace", "heartbeat")
         return {
             **{key: getattr(self, key) for key in (*about, *times)},

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from metaopt.errors import HistoryCorrupt, HistoryDiffers, HistoryError, WireError
 from metaopt.goals import Constraint, Goals
-from metaopt.location import Location, locate
+from metaopt.location import Location, locate, named_here
 from metaopt.messages import Finished, Opened, Reported
 from metaopt.objective import Objective
 from metaopt.skim import Skim, uncollected
@@ -136,12 +136,12 @@ class History:
 
 
 def load(where: str | os.PathLike[str], study: str = "") -> History:
-    """The history at ``where``: a URL, a directory, or an experiment file (.yaml, .yml), of which it is the history.
+    """The history at ``where``: a URL, a directory, an experiment file (.yaml, .yml), or the name of a study here.
 
     On a server, ``study`` is which of them, unless the URL or the file says it.  Raises HistoryMissing when there is
     none, HistoryError when it cannot be read, ExperimentError when the file does not say where it is.
     """
-    return history_of(locate(where, study))
+    return history_of(locate(next(iter(named_here(os.fspath(where))), where), study))
 
 
 def history_of(location: Location, witness: Callable[[Record], object] | None = None) -> History:

@@ -112,9 +112,9 @@ KEYS: Mapping[str, Key] = {
     "best": Key(
         "observed",
         "model",
-        "which trial the end of a run names and shows: `observed`, the one with the best value, or `model`, the one "
-        "that a Gaussian process with noise, fitted to all completed trials, takes for the best, beside it: where a "
-        "script gives another value each time, the best observed one is the luckiest",
+        "which trial the end of a run, `metaopt best` and `status` show: `observed`, the one with the best value, or "
+        "`model`, the one that a Gaussian process with noise, fitted to all completed trials, takes for the best, "
+        "beside it: where a script gives another value each time, the best observed one is the luckiest",
     ),
     "replicates": Key(
         "0",

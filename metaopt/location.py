@@ -94,6 +94,13 @@ class Location:
             ) from error
 
 
+def named_here(study: str) -> list[str]:
+    """What there is of the name of a study, in the working directory: its experiment file, then its history."""
+    if ":" in study or os.path.lexists(study):
+        return []
+    return [each for each in (f"{study}.yaml", f"{study}.history") if os.path.lexists(each)]
+
+
 def locate(where: str | os.PathLike[str], study: str = "") -> Location:
     """The history that ``where`` says: a URL, a directory, or an experiment file (.yaml, .yml).
 

@@ -31,6 +31,7 @@ from metaopt.plugins import load_stopper
 from metaopt.point import usual
 from metaopt.proposer import ProcessProposer
 from metaopt.recorder import Recorder
+from metaopt.scalars import counted
 from metaopt.scheduler import Scheduler
 from metaopt.sharing import SharedRecorder, join
 from metaopt.stores import Store, open_store
@@ -136,7 +137,8 @@ def _other_command(experiment: Experiment, study: Study) -> list[str]:
     before = study.experiment.get("command")
     if not study.ended or before in (None, list(experiment.command)):
         return []
-    return [f"{WARNING}the command is another one now; the {len(study.ended)} trials so far had: {shlex.join(before)}"]
+    so_far = counted(len(study.ended), "trial")
+    return [f"{WARNING}the command is another one now; the {so_far} so far had: {shlex.join(before)}"]
 
 
 def _given(experiment: Experiment, study: Study) -> Given:
@@ -262,7 +264,8 @@ def _incomplete(recorder: Recorder, study: Study, trials: Path) -> HistoryIncomp
         if study.trials[number].state in ENDED
         and ((number, attempt) in begun or not _is_kept(trials / str(number), attempt))
     ]
-    problem = f"the history lacks the last {len(left)} facts: {recorder.broken or recorder.trouble or 'it is too slow'}"
+    why = recorder.broken or recorder.trouble or "it is too slow"
+    problem = f"the history lacks the last {counted(len(left), 'fact')}: {why}"
     hint = "Once it can be written, the same command goes on; it takes in what the trials' directories hold."
     if lost:
         problem += "".join(f"\n    trial {trial.number}: {_result(study, trial)}" for trial in lost)

@@ -20,11 +20,10 @@ Point: TypeAlias = tuple[float, Mapping[str, float]]
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """A run (one launch, one allocation) has begun; the workers of earlier runs are gone, if it is ``alone``.
+    """A run (one launch, one allocation) has begun; if it is ``alone``, all earlier ones are over.
 
     ``experiment`` describes what is searched, as plain data; ``format`` is the version of the journal's format;
-    ``deadline`` is when the allocation ends, if that is known; ``lost`` are nodes that have died with the last run.
-    Without ``alone``, other runs may be under way.
+    ``deadline`` is when the allocation ends, if that is known; ``lost`` are nodes that died with the last run.
     """
 
     metaopt: str
@@ -74,10 +73,9 @@ class Reported:
 class Finished:
     """A script has ended: ``outcome`` is completed, failed, killed or stopped; ``error`` says why it failed.
 
-    Killed means that SIGKILL came from somewhere else: for want of memory, or because its node goes down.
-    So do failures that may be those of its GPU (``faults.py``).
-    ``ended`` is when, in seconds since the epoch, if that was some time before this is said.  ``usage`` is what the
-    trial's GPUs did meanwhile: see ``usage.py``.
+    Killed means that SIGKILL came from somewhere else (for want of memory, or its node goes down), or that its GPU may
+    be to blame (``faults.py``).  ``ended`` is when, in seconds since the epoch, if that was some time ago.  ``usage``
+    is what the trial's GPUs did meanwhile: see ``usage.py``.
     """
 
     worker: int
@@ -249,7 +247,8 @@ class Assign:
 class Stop:
     """End this attempt; ``reason`` is pruned (the trial is not worth its time), paused (not now) or interrupted.
 
-    An interrupted trial is run again as soon as may be, a paused one goes on if it turns out to be worth it.
+    An interrupted one is run again soon, a paused one if it turns out to be worth it.  At the step ``last``, if there
+    is one, all trials so far have completed: a script that has said it, and ends well, has completed too.
     """
 
     worker: int
@@ -257,6 +256,7 @@ class Stop:
     attempt: int
     reason: str
     why: str = ""
+    last: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

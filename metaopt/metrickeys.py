@@ -42,6 +42,14 @@ def read_metrics_file(file: YamlFile, space: Space, nodes: int = 1) -> tuple[str
     return path, step
 
 
+def pattern_for(metric: str, output: str) -> str:
+    """A pattern by which ``metric`` is found in ``output``, if its name stands before a number there; else empty."""
+    between = r"[^\w\n]*?(?:(?:is|was|of|at|equals)[^\w\n]*?)?"
+    before = re.compile(rf"(?<!\w)({re.escape(metric)}{between})[-+]?\.?\d", re.IGNORECASE)
+    found = [*before.finditer(output)]
+    return re.sub(r"([\\.^$*+?{}\[\]|()])", r"\\\1", found[-1][1]) + r"(\S+)" if found else ""
+
+
 def _check_pattern(file: YamlFile, key: str, pattern: object) -> None:
     name = key.rpartition(".")[2]
     example = rf"Write {name}: '{name}=(\S+)'"
@@ -50,7 +58,7 @@ def _check_pattern(file: YamlFile, key: str, pattern: object) -> None:
     try:
         groups = re.compile(pattern).groups
     except re.error as error:
-        file.refuse(key, f"{pattern!r} is no regular expression: {error}", example)
+        file.refuse(key, f"'{pattern}' is no regular expression: {error}", example)
     if groups != 1:
-        problem = f"{pattern!r} has {groups} groups"
+        problem = f"'{pattern}' has {groups} groups"
         file.refuse(key, problem, f"Put ( ) around the number, and (?: ) elsewhere.  {example}")

@@ -20,6 +20,7 @@ from metaopt.errors import DeviceError, ExperimentError, Interruption, LaunchErr
 from metaopt.experiment import Experiment
 from metaopt.launch import STATUS_FILE, TERMINAL
 from metaopt.resources import Resources
+from metaopt.scalars import counted
 
 SURVIVE = {  # makes Open MPI 5 outlive the death of a rank; other MPIs do not know the names
     "OMPI_MCA_mpi_ft_enable": "1",
@@ -126,7 +127,7 @@ def room(resources: Resources, wanted: int | None, *, allow_cpu: bool) -> int:
         return wanted or cores
     room = fits(len(mine.gpus), resources.gpus or 1)
     if wanted is not None and wanted > room:
-        problem = f"{wanted} workers (-w), and this machine has GPUs for {room}"
+        problem = f"{counted(wanted, 'worker')} (-w), and this machine has GPUs for {room}"
         hint = f"Write -w {room}, or have trials share them (resources: {{gpus_per_trial: 0.5}}) or use none (0)."
         raise DeviceError(problem, hint)
     return wanted or room

@@ -8,6 +8,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from metaopt.scalars import counted
 from metaopt.sparkline import sparkline
 from metaopt.study import Study
 from metaopt.trial import State, Trial
@@ -163,7 +164,7 @@ def busy_line(figures: Figures) -> str:
     """How many workers there are, how busy, and how many trials they get done."""
     name, seconds = next((unit for unit in UNITS if figures.rate * unit[1] >= 1), UNITS[-1])
     done = f", {figures.rate * seconds:.3g} trials/{name}" if figures.rate else ""
-    return f"{figures.running} of {figures.workers} workers busy, {figures.busy:.0%} of the time{done}"
+    return f"{figures.running} of {counted(figures.workers, 'worker')} busy, {figures.busy:.0%} of the time{done}"
 
 
 def optimizer_line(rule: str, state: str, waiting: int) -> str:

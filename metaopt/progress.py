@@ -1,10 +1,11 @@
 """What a person sees of a run: one live view in a terminal, plain lines in a log, and how it ended."""
 
 import os
+import re
 import shlex
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from statistics import fmean
 
@@ -13,12 +14,17 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from metaopt import scriptline
+from metaopt.attempt import STDERR, STDOUT
 from metaopt.driver import WARNING
 from metaopt.experiment import Experiment
 from metaopt.history import History
 from metaopt.launch import TERMINAL
 from metaopt.master import Watcher
+from metaopt.metrickeys import pattern_for
 from metaopt.picture import Figures, best_line, busy_line, clock, one_line, optimizer_line, picture
+from metaopt.process import tail_of
+from metaopt.scalars import counted
 from metaopt.scheduler import Scheduler
 from metaopt.study import Study
 from metaopt.trial import State, Trial
@@ -29,6 +35,8 @@ SUMMARY = 60.0
 NO_PICTURE = {"dumb", "unknown", ""}
 """Terminals in which nothing can be drawn anew."""
 COMPARED = 10
+REFUSED = re.compile(r"(?:unrecognized arguments|[Nn]o such option):? (.*)")
+"""How argparse and click say that a script does not know an option."""
 
 
 def watcher(experiment: Experiment, study: Study) -> Watcher:
@@ -37,7 +45,7 @@ def watcher(experiment: Experiment, study: Study) -> Watcher:
     return LiveView(experiment, study) if draws else LineView(experiment, study)
 
 
-def prefixed(experiment: Experiment, study: Study) -> Watcher:
+def prefixed(experiment: Experiment, study: Study) -> "LineView":
     """Plain lines that say of which of several experiments they are."""
     return LineView(experiment, study, prefix=f"{experiment.name}: ")
 
@@ -50,11 +58,14 @@ class LineView:
         self.console = console or Console(file=sys.stdout, highlight=False, color_system=None)
         self.began = self._told = time.time()
         self._shown = len(study.ended)
-        _print(self.console, f"metaopt: {experiment.name}: {experiment.trials} trials, history {experiment.location}")
+        _print(
+            self.console,
+            f"metaopt: {experiment.name}: {counted(experiment.trials, 'trial')}, history {experiment.location}",
+        )
         for doubt in experiment.doubts():
             self._say(f"{WARNING}{doubt}")
         if study.ended:
-            self._say(f"going on with {len(study.ended)} trials that have ended and {len(study.open)} that have not")
+            self._say(f"going on with {counted(len(study.ended), 'trial')} ended and {len(study.open)} not")
 
     def show(self, now: float, scheduler: Scheduler, notes: list[str]) -> None:  # noqa: ARG002 - the interface
         """Say what is new."""
@@ -73,6 +84,16 @@ class LineView:
     def end(self, now: float, scheduler: Scheduler) -> None:
         """Say how it ended."""
         conclude(self.console, self.experiment, scheduler, self.figures(now), now - self.began)
+
+    @property
+    def outcome(self) -> str:
+        """How it stands, or ended, in a line."""
+        study = self.study
+        states = ", ".join(f"{study.tally[state]} {state}" for state in State if study.tally[state])
+        best = (
+            f"best {study.goals.said(study.best.objectives)}, trial {study.best.number}" if study.best else "no result"
+        )
+        return f"{self.experiment.name}: {states or 'no trials'}; {best}"
 
     def figures(self, now: float) -> Figures:
         """How the run stands."""
@@ -146,8 +167,8 @@ def conclude(console: Console, experiment: Experiment, scheduler: Scheduler, fig
     _print(console, f"history   {experiment.location}")
     _print(console, f"outputs   {experiment.welcome().trials}/<trial>/")
     failed = [study.trials[number] for number in study.ended if study.trials[number].state is State.FAILED]
-    if best is None and failed:
-        _print(console, f"\ntrial {failed[0].number} failed:\n{failed[0].error}", "red")
+    for text, style in _failure(experiment, failed[0]) if best is None and failed else ():
+        _print(console, text, style)
     if not scheduler.complete:
         _print(console, "\nto go on:  the same command again")
     if best is None and failed:
@@ -155,6 +176,26 @@ def conclude(console: Console, experiment: Experiment, scheduler: Scheduler, fig
             f"rm -r {shlex.quote(experiment.history)}" if Path(experiment.history).exists() else "give it another name:"
         )
         _print(console, f"to begin anew, once the script is mended:  {anew}")
+
+
+def _failure(experiment: Experiment, trial: Trial) -> Iterator[tuple[str, str]]:
+    """What ``trial`` has failed with, and what it would not have failed with; each with its style."""
+    yield f"\ntrial {trial.number} failed:\n{trial.error}", "red"
+    yield from ((hint, "yellow") for hint in _advice(experiment, trial))
+
+
+def _advice(experiment: Experiment, trial: Trial) -> Iterator[str]:
+    refused = REFUSED.search(trial.error)
+    for word in refused[1].split() if refused else ():
+        if word.strip("'").partition("=")[0] in scriptline.OURS:
+            yield f"{word} was given to the script, which does not know it: options of metaopt come before the script"
+    metric, files = experiment.goals.objectives[0].metric, Path(experiment.welcome().trials, str(trial.number))
+    if f"without reporting {metric}" in trial.error:
+        output = "\n".join(tail_of(files / name) for name in (STDERR, STDOUT))
+        if pattern := pattern_for(metric, output):
+            quoted = pattern.replace("'", "''")
+            yield f"its output has it, by this pattern:  metrics: {{{metric}: '{quoted}'}}  in {experiment.file}"
+            yield f"or, of a script's own command line, before the script:  --metric {shlex.quote(pattern)}"
 
 
 def _again(study: Study) -> str:
@@ -190,7 +231,7 @@ def _praise(console: Console, experiment: Experiment, study: Study, best: Trial)
     _print(console, f"  {experiment.line(best.number, best.params)}")
     if study.goals.several:
         pareto = study.pareto
-        _print(console, f"the Pareto set, {len(pareto)} trials that no other one dominates:")
+        _print(console, f"the Pareto set, {counted(len(pareto), 'trial')} that no other one dominates:")
         console.print(_compared(study, pareto[:COMPARED]))
         if len(pareto) > COMPARED:
             _print(console, f"and {len(pareto) - COMPARED} more: metaopt.history.load(...).pareto")

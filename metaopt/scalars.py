@@ -112,3 +112,8 @@ def duration(text: str) -> float | None:
         hours, minutes, seconds = (float(part or 0) for part in found.groups())
         return hours * 3600 + minutes * 60 + seconds
     return None
+
+
+def counted(count: int, noun: str) -> str:
+    """``1 trial``, ``1,000 trials``."""
+    return f"{count:,} {noun}" + "s" * (count != 1)

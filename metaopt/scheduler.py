@@ -268,7 +268,7 @@ class Scheduler:
                 continue
             if trial.state is State.RUNNING and trial.worker is not None and (self.draining or pruned):
                 reason = "interrupted" if self.draining else "paused" if self._judge.pauses else "pruned"
-                stop = Stop(trial.worker, number, trial.attempts, reason, self.draining or pruned)
+                stop = Stop(trial.worker, number, trial.attempts, reason, self.draining or pruned, self._endings.last)
                 self._apply(now, stop)
                 stops.append(stop)
         return stops

@@ -10,6 +10,7 @@ value alone.  An argument that is a file with priors in it (``lr: metaopt~PRIOR`
 All other words stay as they were typed.
 """
 
+import ast
 import os
 import re
 import shutil
@@ -30,7 +31,13 @@ _BRACES = re.compile(r"\{(\w+)\}")
 _REPORT = re.compile(r"\breport\(([^()]*)\)")
 _METRIC = re.compile(r"(\w+)\s*=[^=]")
 _ORION = re.compile(r"\breport_(objective|results)\b|ORION_RESULTS_PATH")
+_FILLERS = {"is", "was", "are", "of", "at", "equals", "the"}
 OBJECTIVE = "objective"
+OURS = {
+    *("--workers", "--walltime", "--space-changed", "--allow-cpu", "--name", "--trials", "--max-trials", "--metric"),
+    *("--maximize", "--optimizer", "--stopper", "--history", "--seed", "--set"),
+}
+"""Our own long options, which come before the script."""
 READ_BYTES = 1 << 20
 _INTERPRETERS = {".py": sys.executable, ".sh": "bash"}
 _EXAMPLE = "Write --lr~'loguniform(1e-5, 1.0)'."
@@ -84,27 +91,51 @@ def read(words: Sequence[str]) -> ScriptLine:
 
 
 def metric(script: str) -> str:
-    """Which metric the source of ``script`` reports by itself; empty when it seems to report none.
+    """Which metric the source of ``script`` reports by itself; empty when it seems to report none, or several.
 
     It is a guess by its text: ``objective``, ``loss``, or the only one that it reports.
     """
-    try:
-        with Path(script).open("rb") as file:
-            text = file.read(READ_BYTES).decode(errors="replace")
-    except OSError:
+    text = _source(script)
+    said = _reports(text)
+    if "\0" in text or OBJECTIVE in said or _ORION.search(text):
         return OBJECTIVE
-    if "\0" in text:
-        return OBJECTIVE
-    said = {name: None for found in _REPORT.finditer(text) for name in _METRIC.findall(found[1]) if name != "step"}
-    if OBJECTIVE in said or _ORION.search(text):
-        return OBJECTIVE
-    return "loss" if "loss" in said else next(iter(said)) if len(said) == 1 else ""
+    return "loss" if "loss" in said else said[0] if len(said) == 1 else ""
+
+
+def reported(script: str) -> list[str]:
+    """All metrics that the source of ``script`` seems to report, in the order of its lines."""
+    return _reports(_source(script))
 
 
 def named(pattern: str) -> str:
-    """The metric that a pattern over the script's output, with a group in it, is of: the last word before that."""
+    r"""The metric that a pattern over the script's output, with a group in it, is of: the last word before that.
+
+    It is none of those that say nothing: ``loss is (\S+)`` is of ``loss``.
+    """
     words = re.findall(r"\w+", re.sub(r"\\.", " ", pattern.partition("(")[0]))
-    return words[-1] if words else OBJECTIVE
+    return next((word for word in reversed(words) if word.lower() not in _FILLERS), OBJECTIVE)
+
+
+def _source(script: str) -> str:
+    """Its text; what is not to be read counts as a program."""
+    try:
+        with Path(script).open("rb") as file:
+            return file.read(READ_BYTES).decode(errors="replace")
+    except OSError:
+        return "\0"
+
+
+def _reports(text: str) -> list[str]:
+    """What calls of ``report`` name, in Python; or what looks like such calls, in anything else."""
+    try:
+        calls = [node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Call)]
+    except (SyntaxError, ValueError, RecursionError):
+        names = [name for found in _REPORT.finditer(text) for name in _METRIC.findall(found[1])]
+    else:
+        calls.sort(key=lambda call: (call.lineno, call.col_offset))
+        made = [call for call in calls if "report" in {getattr(call.func, "attr", ""), getattr(call.func, "id", "")}]
+        names = [keyword.arg for call in made for keyword in call.keywords if keyword.arg]
+    return [name for name in dict.fromkeys(names) if name != "step"]
 
 
 def _program(word: str) -> list[str]:

@@ -14,6 +14,7 @@ from metaopt.devices.cpu import share_near, usable_cores
 from metaopt.devices.gpu import give, give_all
 from metaopt.messages import Welcome
 from metaopt.reporting import TRIAL_DIR
+from metaopt.scalars import counted
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -94,7 +95,7 @@ class Station:
         self._add_doubt(doubt)
         if not gpus and self._place == 0 and (welcome.cores or 1) * workers > len(cores):
             room = max(1, len(cores) // (welcome.cores or 1))
-            self._add_doubt(f"{workers} workers share {len(cores)} cores: {room} would fit")
+            self._add_doubt(f"{workers} workers share {counted(len(cores), 'core')}: {room} would fit")
         return gpus
 
     def _add_doubt(self, doubt: str) -> None:

@@ -118,8 +118,8 @@ class Patterns:
     def _why_not(self, name: str) -> str:
         pattern = self._patterns[name].pattern
         if name in self._misread:
-            return f"the pattern of {name}, {pattern!r}, found {self._misread[name]!r}, which is no number"
-        return f"the pattern of {name}, {pattern!r}, is on no line of its output; the last line is {self._last[:200]!r}"
+            return f"the pattern of {name}, '{pattern}', found {self._misread[name]!r}, which is no number"
+        return f"the pattern of {name}, '{pattern}', is on no line of its output; the last line is {self._last[:200]!r}"
 
 
 class Tail:

@@ -108,9 +108,9 @@ class Worker:
                 self._join(command)
             case Assign():
                 self._start(command)
-            case Stop(_, trial, attempt, reason):
+            case Stop(_, trial, attempt, reason, _, last):
                 if self._attempt is not None and self._attempt.key == (trial, attempt):
-                    self._attempt.stop(reason)
+                    self._attempt.stop(reason, last)
                 elif self._vigil == (trial, attempt):
                     usage, self._vigil = self._station.end(), None
                     self._tell(Finished(self._worker, trial, attempt, reason, usage=usage))

@@ -144,7 +144,7 @@ def read_text(file: str) -> str:
         raw = Path(file).read_bytes()
     except FileNotFoundError:
         beside = sorted(path.name for path in Path(file).parent.glob("*.y*ml"))
-        near = get_close_matches(Path(file).name, beside, n=1, cutoff=0.4) or beside[:1]
+        near = get_close_matches(Path(file).name, beside, n=1)
         hint = f"Did you mean {Path(file).with_name(near[0])}?" if near else "Give the path of an experiment file."
         raise ExperimentError(file, 0, "", "there is no such file", hint) from None
     except IsADirectoryError:

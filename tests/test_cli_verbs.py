@@ -10,11 +10,14 @@ from pathlib import Path
 
 import pytest
 import yaml
-from histories import LEVELDB, facts, records_of, simulated, written
+from histories import DESCRIPTION, LEVELDB, facts, records_of, simulated, written
 
-from metaopt.cli import VERBS, completion, main, show
+from metaopt import history
+from metaopt.cli import VERBS, completion, main, run, show
 from metaopt.experiment import Experiment
+from metaopt.figures.account import failures
 from metaopt.messages import Assign, Finished, Joined, Opened, Reported, Suggested
+from metaopt.trial import State, Trial
 
 LOOKING = {"status": [], "best": [], "show": ["0"], "watch": []}
 LOOKING |= {"plot": ["timeline", "-o", "a.svg", "--force"], "report": ["--force"]}
@@ -75,6 +78,41 @@ def test_status_says_how_it_stands(here, capsys):
     assert said["best"]["params"] == {"x": 0.0}
 
 
+def test_failures_that_differ_in_numbers_are_one(here, capsys):
+    said = ["no file /tmp/run7/x", "no file /tmp/run8/y", "of 3.5 GiB at 0x7f3a", "of 12 GiB at 0xdead", "of some GiB"]
+    trials = [Trial(n, {}, state=State.FAILED, error=f"exit status 1\n{line}") for n, line in enumerate(said)]
+    assert {line: [t.number for t in those] for line, those in failures(trials).items()} == {
+        said[0]: [0, 1],
+        said[2]: [2, 3],
+        said[4]: [4],
+    }
+
+
+def test_a_study_is_known_by_its_name(here, capsys):
+    (here / "exp.yaml").write_text(
+        "name: digits\ncommand: [/bin/echo, '{x}']\nobjective: loss\nspace: {x: 'uniform(0, 1)'}\ntrials: 5\n"
+    )
+    assert told(capsys, "check", "exp")[1].startswith("digits: 5 trials")
+    assert told(capsys, "insert", "exp", "--x", "0.5")[0] == 0
+    assert told(capsys, "status", "exp")[0] == told(capsys, "db", "export", "exp")[0] == 0
+    assert [trial.params for trial in history.load("exp").trials.values()] == [{"x": 0.5}]
+    assert [trial.params for trial in history.load("digits").trials.values()] == [{"x": 0.5}]
+    options, files = run.understood(["-w", "3", "exp", "--allow-cpu"], run.parser())
+    assert (files(), options.workers, options.allow_cpu) == (["exp.yaml"], 3, True)
+    assert "no script exq" in told(capsys, "run", "exq", "--x~uniform(0, 1)", "--metric")[2]
+
+
+def test_check_looks_at_what_a_warm_start_would_read(here, capsys):
+    experiment = "name: q\ncommand: [/bin/echo, '{x}']\nobjective: loss\nspace: {x: 'uniform(0, 1)'}\ntrials: 5\n"
+    (here / "exp.yaml").write_text(f"{experiment}warm_start: old.history\n")
+    status, _, err = told(capsys, "check", "exp.yaml")
+    assert status == 2
+    assert "warm_start: " in err
+    assert "Correct it under warm_start:" in err
+    simulated("old.history")
+    assert "warm start: " in told(capsys, "check", "exp.yaml")[1]
+
+
 def test_best_gives_the_line_to_paste(here, capsys):
     a_study()
     status, out, _ = told(capsys, "best", "--command")
@@ -83,6 +121,24 @@ def test_best_gives_the_line_to_paste(here, capsys):
     said = json.loads(told(capsys, "best", "--json")[1])
     assert (said["trial"], said["objectives"], said["pareto"]) == (0, {"loss": pytest.approx(1 / 99)}, [0])
     assert line in told(capsys, "best")[1]
+
+
+def test_best_and_status_go_by_the_model_where_the_experiment_does(here, capsys):
+    """The lucky outlier is not the model's best one."""
+    about = {**DESCRIPTION, "best": "model", "space": {"x": "uniform(0, 1)"}, "trials": 20, "command": ["train"]}
+    points = [{"x": n / 20} for n in range(20)]
+    said = [Opened("1", history.FORMAT, about), Joined(1, "host", "core 1"), Suggested(tuple(points))]
+    for number, point in enumerate(points):
+        value = -0.5 if number == 15 else (point["x"] - 0.2) ** 2 + 0.3 * (number % 2)
+        said += [Assign(1, number, 1, point), Reported(1, number, 1, ((1, {"loss": value}),))]
+        said += [Finished(1, number, 1, "completed")]
+    found = history.load(written("digits.history", records_of(*said)))
+    by_model = found.best_by_model().number
+    assert found.best.number == 15 != by_model
+    assert f"best      by the model's mean: trial {by_model}, loss" in told(capsys, "status")[1]
+    assert told(capsys, "best")[1].startswith(f"by the model's mean: trial {by_model}, loss")
+    said = json.loads(told(capsys, "best", "--json")[1])
+    assert (said["trial"], said["by"]) == (by_model, "model")
 
 
 def test_best_without_a_result_is_a_failure(here, capsys):
@@ -118,7 +174,11 @@ def test_watch_prints_what_has_ended_where_there_is_no_terminal(here, capsys):
     a_study()
     status, out, _ = told(capsys, "watch")
     assert status == 0
-    assert [line.partition(" ")[0] for line in out.splitlines()] == [f"[{n}/6]" for n in range(1, 6)]
+    *ended, last = out.splitlines()
+    assert [line.partition(" ")[0] for line in ended] == [f"[{n}/6]" for n in range(1, 6)]
+    assert last == "digits.history: no run is at it; the command that began it goes on"
+    a_study("whole.history", trials=5)
+    assert told(capsys, "watch", "whole.history")[1].endswith("\nwhole.history: it is finished\n")
 
 
 @pytest.mark.parametrize("verb", LOOKING)
@@ -254,7 +314,12 @@ def test_a_figure_is_written_as_its_name_says(here, capsys):
     assert told(capsys, *words, "--force")[0] == 0
     assert not list(here.glob("*.part"))
     (here / "regret.history").mkdir()
-    assert told(capsys, "plot", "digits", "-o", "all.svg")[1] == "all.svg: Regret, Curves, Timeline, Utilisation\n"
+    first, *left_out = told(capsys, "plot", "digits", "-o", "all.svg")[1].splitlines()
+    assert first == "all.svg: Regret, Curves, Timeline, Utilisation"
+    assert left_out == [
+        "no importance: nobody can say which parameters matter: 2 trials, and 5 are needed",
+        "no parallel, slices: this history does not tell what space was searched",
+    ]
     status, _, err = told(capsys, "plot", "digits", "pareto", "-o", "p.svg")
     assert status == 1
     assert "it has one objective, so no Pareto set\n  Plot its regret instead." in err
@@ -375,6 +440,11 @@ def test_init_reads_the_options_of_a_script_and_runs_nothing(here, capsys):
     assert told(capsys, "init", "train.py", "--force")[0] == 0
     assert told(capsys, "init", "train.py", "-o", "-")[1] == text
     assert "cannot be written" in told(capsys, "init", "train.py", "-o", "no/where.yaml")[2]
+
+
+def test_init_takes_what_the_script_reports_for_its_metric(here, capsys):
+    (here / "train.py").write_text(f"{TRAIN}\nmetaopt.report(step=1, val_error=float(f(1)), acc=2)")
+    assert yaml.safe_load(told(capsys, "init", "train.py", "-o", "-")[1])["objective"] == "val_error"
 
 
 @pytest.mark.parametrize(

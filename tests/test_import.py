@@ -189,7 +189,9 @@ def test_it_can_be_looked_at_and_kept_anywhere(here, capsys):
         assert main([*words, "tinydb:it.json", *(["0"] if words == ["show"] else [])]) == 0
         assert capsys.readouterr().out
     assert main(["best", "tinydb:it.json", "--command"]) == 0
-    assert capsys.readouterr().out.startswith("--x -0.")
+    said = capsys.readouterr()
+    assert said.out.startswith("--x -0.")
+    assert said.err == "note: its script is not known, since it was imported from Optuna: these are the arguments\n"
 
 
 def test_trials_that_ran_at_once_have_a_worker_each():

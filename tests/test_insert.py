@@ -121,7 +121,7 @@ def test_when_all_trials_are_there_it_is_refused(place, capsys):
     place.write_experiment(trials=1)
     assert main(GOOD) == 0
     assert main([*GOOD, "--again"]) == 2
-    assert "all 1 trials are there: raise trials:" in capsys.readouterr().err
+    assert "the study has its 1 trial: raise trials:" in capsys.readouterr().err
     assert len(place.records()) == 2
 
 
@@ -221,7 +221,7 @@ def test_where_several_write_no_more_than_the_total_are_inserted(place):
     records = []
     experiment = place.write_experiment(space={"x": "uniform(0, 1)"}, command=["/bin/echo", "{x}"], trials=2)
     assert [editing.insert(experiment, Memory(records), {"x": x}) for x in (0.1, 0.2)] == [(0, 0), (1, 1)]
-    with pytest.raises(HistoryError, match="all 2 trials are there"):
+    with pytest.raises(HistoryError, match="the study has its 2 trials"):
         editing.insert(experiment, Memory(records), {"x": 0.3})
     assert [record.run for record in records] == [1, 1, 1, 2, 2, 2]
 

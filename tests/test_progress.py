@@ -1,6 +1,7 @@
 """What a person sees."""
 
 import io
+import math
 import os
 from dataclasses import replace
 
@@ -13,12 +14,14 @@ from metaopt.experiment import Experiment
 from metaopt.goals import Constraint, Goals
 from metaopt.limits import Limits
 from metaopt.messages import Assign, Finished, Joined, Lost, Opened, Reported, Started, Stop, Suggested
+from metaopt.metrickeys import pattern_for
 from metaopt.objective import Objective
 from metaopt.picture import Figures, busy_line, picture
 from metaopt.progress import LineView, LiveView, watcher
 from metaopt.scheduler import Scheduler
 from metaopt.stopping.never import Never
 from metaopt.study import Study
+from metaopt.tail import Patterns
 
 
 @pytest.fixture
@@ -179,7 +182,7 @@ def test_the_picture_has_all_that_there_is_to_see(study, width, encoding, bars):
     for part in (
         "digits 3/6 trials done, 1 running, 1 waiting, 1 failed 0:00:10",
         *("left, allocation 0:01:30", "best loss 0.2, trial 2: x=3", bars, "1 to 0.2"),
-        *("1 of 1 workers busy, 100% of the time, 6 trials/min", "optimizer gp: idle"),
+        *("1 of 1 worker busy, 100% of the time, 6 trials/min", "optimizer gp: idle"),
         *("1 trial 3 0:00:02 loss=0.5 at 7"[: width - 12], "[3/6] trial 2 completed loss=0.2"[: width - 8]),
     ):
         assert part in text
@@ -251,3 +254,22 @@ def test_with_best_model_the_end_names_the_trial_that_a_model_takes_for_the_best
     (named,) = [line for line in text.splitlines() if line.startswith("best by the model: trial ")]
     assert int(named.split()[5].strip(",")) in {4, 5}
     assert "--x 2." in text
+
+
+@pytest.mark.parametrize(
+    ("output", "pattern"),
+    [
+        ("epoch 1\nloss 0.4\n", r"loss (\S+)"),
+        ("Loss is -0.4\nend", r"Loss is (\S+)"),
+        ("{'loss': 0.4}", r"loss': (\S+)"),
+        ("loss (.5)", r"loss \((\S+)"),
+        ("loss after epoch 3", ""),
+        ("val_loss=3\nlosses 4\nloss unknown", ""),
+    ],
+)
+def test_a_pattern_is_found_for_what_was_printed(output, pattern):
+    found = pattern_for("loss", output)
+    assert found == pattern
+    if found:
+        (point,) = [point for line in output.splitlines() for point in Patterns({"loss": found}).points(line.encode())]
+        assert math.isfinite(point[1]["loss"])

@@ -327,6 +327,17 @@ def test_an_interruption_stops_the_running_and_starts_nothing_more(talk):
     assert not talk.scheduler.complete
 
 
+@pytest.mark.parametrize(("lengths", "last"), [((3, 3), 3), ((3, 2), None), ((1, 1), None), ((), None)])
+def test_who_is_stopped_is_told_where_the_others_have_completed(lengths, last):
+    talk = Talk(trials=5, workers=1)
+    talk.say(joined(1))
+    for trial, length in enumerate(lengths):
+        talk.say(Suggested(({"x": trial},)))
+        talk.say(*(reported(1, trial, 0.1, step=step) for step in range(1, length + 1)), completed(1, trial))
+    talk.say(Suggested(({"x": 9},)))
+    assert talk.say(Interrupted("SIGINT")) == [Stop(1, len(lengths), 1, "interrupted", "SIGINT", last)]
+
+
 def test_a_resumed_run_runs_the_interrupted_again_and_tells_the_optimizer_of_the_others(talk):
     talk.say(joined(2))
     talk.say(Suggested(({"x": 1},)))

@@ -85,6 +85,8 @@ def test_a_program_is_started_as_it_must_be(here):
         ("metaopt.report(loss=x, acc=1)", "loss"),
         ("from orion.client import report_objective", "objective"),
         ("report(a=1, b=2)", ""),
+        ("metaopt.report(step=3, val_loss=float(x.item()))  # report(acc=1)", "val_loss"),
+        ("echo report(val_loss=1)", "val_loss"),
         ("print(1)", ""),
     ],
 )
@@ -99,6 +101,8 @@ def test_what_a_script_reports_is_seen_in_it(here, text, metric):
         (r"val_loss=(\S+)", "val_loss"),
         (r"acc\s*=\s*(\S+)", "acc"),
         (r"Validation loss: (\S+)", "loss"),
+        (r"Loss is (\S+)", "Loss"),
+        (r"the accuracy was:\s*(\S+)", "accuracy"),
         (r"(\d+)", "objective"),
     ],
 )
@@ -150,6 +154,16 @@ def test_a_metric_must_be_known(here, capsys):
     script(here)
     assert main(["train.py", LR]) == 2
     assert r"--metric 'loss=(\S+)'    if it prints loss=0.7" in capsys.readouterr().err
+    script(here, text="metaopt.report(step=1, val_loss=f(x), val_acc=y)")
+    assert main(["train.py", LR]) == 2
+    said = "is judged by: it reports val_loss and val_acc\n  Say it before the script:  --metric val_loss\n"
+    assert said in capsys.readouterr().err
+    assert main(["--metric", r"loss=\S+", "train.py", LR]) == 2
+    assert r"--metric 'loss=\S+' is a pattern without a group" in capsys.readouterr().err
+
+
+def test_our_options_are_known_by_their_names():
+    assert {flag for flag in run.parser().flags if flag != "--help"} == scriptline.OURS
 
 
 @pytest.mark.parametrize(

@@ -87,12 +87,12 @@ def test_the_verb_goes_by_the_history_and_says_what_is_left(experiment, capsys):
     said = capsys.readouterr().out
     assert "16 workers for 1:00:00, trials of 0:01:30 to 0:01:30, median 0:01:30, as the 30 that have run" in said
     assert "stopped by asha" in said
-    assert "270 trials are left to do" in said
+    assert "270 trials left to do" in said
     assert main(["simulate", "exp.yaml", "-w", "1", "--hours", "0.5", "--trial", "10m"]) == 0
     said = capsys.readouterr().out
     assert "trials of 0:10:00 each, as you say" in said
     assert "room for  2 trials: 2 completed" in said
-    assert "done      not with this: 270 trials are left to do" in said
+    assert "done      not with this: 270 trials left to do" in said
 
 
 @pytest.mark.parametrize(

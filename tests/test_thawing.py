@@ -104,7 +104,7 @@ def test_where_scripts_cannot_resume_nothing_is_paused():
     talk = Talk(about={**RESUMES, "resumes": False})
     talk.play(3.0, 2.0, 4.0)
     assert talk.states() == ["completed", "completed", "stopped"]
-    assert Stop(1, 2, 1, "pruned", WHY) in talk.scheduler.facts
+    assert Stop(1, 2, 1, "pruned", WHY, 3) in talk.scheduler.facts
 
 
 def test_a_rule_that_promotes_nobody_ends_trials():
@@ -160,7 +160,7 @@ def test_whatever_becomes_of_its_worker_a_trial_that_was_being_paused_is(end):
     talk = Talk()
     talk.play(3.0, 2.0)
     talk.say(Suggested(({"x": 2},)))
-    assert talk.tell(2, 4.0) == [Stop(1, 2, 1, "paused", WHY)]
+    assert talk.tell(2, 4.0) == [Stop(1, 2, 1, "paused", WHY, 3)]
     assert talk.states()[2] == "stopping"
     talk.say(end)
     assert talk.states()[2] == "paused"

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from metaopt.argv import fill
 from metaopt.errors import HistoryError, HistoryMissing, LaunchError
 from metaopt.hosts import made_up
-from metaopt.location import Location, locate
+from metaopt.location import Location, locate, named_here
 from metaopt.stores.urls import PASSWORD, shown
 from metaopt.studies import below
 from metaopt.trial import State, Trial
@@ -25,6 +25,7 @@ from metaopt.trial import State, Trial
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from metaopt.history import History
     from metaopt.messages import Params
 
 WIDE = 10_000
@@ -37,6 +38,11 @@ def history_at(where: str) -> Location:
     return locate(where)
 
 
+def history_named(where: str) -> Location:
+    """The same, also by the name of a study here."""
+    return history_at(next(iter(named_here(where)), where))
+
+
 def chosen(where: str | None) -> Location:
     """The history that was meant: ``where``, also the name of a study here, or else the only one that is here.
 
@@ -46,12 +52,14 @@ def chosen(where: str | None) -> Location:
         return history_at(where)
     here = list(below(Path(), depth=1))
     if where:
-        if named := _named(where):
+        if named := named_here(where):
             return history_at(named[0])
-        names = [*(each.url for each in here), *(str(path) for path in Path().glob("*.y*ml"))]
-        near = get_close_matches(where, names, n=1, cutoff=0.4)
+        names = [*(str(path) for path in Path().glob("*.y*ml")), *(each.url for each in here)]
+        stems = {Path(name).stem: name for name in names}
+        near = get_close_matches(Path(where).stem, stems, n=1)
         problem = f"there is no history {where}"
-        raise HistoryMissing(problem, f"Did you mean {near[0]}?" if near else "metaopt list  tells which there are.")
+        hint = f"Did you mean {stems[near[0]]}?" if near else "metaopt list  tells which there are."
+        raise HistoryMissing(problem, hint)
     if len(here) == 1:
         return here[0]
     problem = f"there are {len(here)} histories here" if here else "there is no history here"
@@ -59,14 +67,14 @@ def chosen(where: str | None) -> Location:
     raise HistoryMissing(problem, f"Say which one: {example}")
 
 
-def _named(study: str) -> list[str]:
-    """What there is here of the name of a study."""
-    return [each for each in (f"{study}.yaml", f"{study}.history") if os.path.lexists(each)]
+def file_of(word: str) -> str:
+    """The experiment file that was meant: ``word``, or that of the study of that name here."""
+    return next((each for each in named_here(word) if each.endswith(".yaml")), word)
 
 
 def is_here(where: str) -> bool:
     """Whether ``where`` is a history for ``chosen``, and not a mistyped word."""
-    return ":" in where or os.path.lexists(where) or bool(_named(where))
+    return ":" in where or os.path.lexists(where) or bool(named_here(where))
 
 
 def unless_there(file: Path, *, force: bool) -> None:
@@ -110,14 +118,28 @@ def files_of(location: Location, about: Mapping[str, Any], trial: int) -> Path:
 
 
 def line_of(location: Location, about: Mapping[str, Any], trial: Trial) -> str:
-    """What to type, anywhere, to run the point of ``trial`` by hand."""
+    """What to type, anywhere, to run the point of ``trial`` by hand; its arguments alone where it was imported."""
     seed, number = int(about.get("seed", 0)), trial.number
     where = str(files_of(location, about, number))
     known: Params = {"trial": number, "trial_dir": where, "attempt": 1, "seed": seed + number}
     hosts = made_up(int(about.get("nodes_per_trial", 1)), where)
     line = shlex.join(fill(about.get("command", ()), {**trial.params, **known, **hosts}))
     directory = str(about.get("directory", "."))
-    return line if Path(directory).resolve() == Path.cwd() else f"cd {shlex.quote(directory)} && {line}"
+    here = "imported" in about or Path(directory).resolve() == Path.cwd()
+    return line if here else f"cd {shlex.quote(directory)} && {line}"
+
+
+def best_of(history: "History") -> tuple[Trial | None, str]:
+    """The best trial, as the end of a run has it, and what is said before its number: that it is by the model, if so.
+
+    numpy is loaded only where the experiment says ``best: model``.
+    """
+    if history.best is None or history.experiment.get("best") != "model":
+        return history.best, ""
+    from metaopt.devices.cpu import one_thread  # noqa: PLC0415 - only for numpy
+
+    one_thread()
+    return history.best_by_model(), "by the model's mean: "
 
 
 def as_json(document: object) -> str:

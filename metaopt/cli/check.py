@@ -20,7 +20,7 @@ goes on with others.  Exit status: 0 it can be run, 2 it cannot, and why."""
 def parser() -> Parser:
     """Its command line."""
     made = Parser("check", __doc__, EPILOG)
-    made.add_argument("experiment", help="the experiment file, YAML")
+    made.add_argument("experiment", help="the experiment file, YAML, or the study's name")
     made.add_argument("-n", type=natural, default=3, metavar="N", help="of how many trials; default: 3")
     return made
 
@@ -28,10 +28,10 @@ def parser() -> Parser:
 def main(argv: Sequence[str]) -> int:
     """The verb; gives the exit status."""
     options = parser().parse_args(argv)
-    from metaopt.cli.base import output, say  # noqa: PLC0415 - help needs nothing of this
+    from metaopt.cli.base import file_of, output, say  # noqa: PLC0415 - help needs nothing of this
     from metaopt.experiment import Experiment  # noqa: PLC0415 - the same
 
-    experiment = Experiment.load(options.experiment)
+    experiment = Experiment.load(file_of(options.experiment))
     with output():
         for line in _account(experiment, options.n):
             say(line)
@@ -42,20 +42,23 @@ def _account(experiment: "Experiment", count: int) -> Iterator[str]:
     from metaopt.devices.cpu import usable_cores  # noqa: PLC0415 - help needs nothing of this
     from metaopt.devices.gpu import usable_gpus  # noqa: PLC0415 - the same
     from metaopt.plugins import load  # noqa: PLC0415 - the same
+    from metaopt.scalars import counted  # noqa: PLC0415 - the same
+    from metaopt.warmstart import learn  # noqa: PLC0415 - the same
 
-    size = "no end of points" if experiment.space.size is None else f"{experiment.space.size} points"
-    yield f"{experiment.name}: {experiment.trials} trials, {size}, optimizer {experiment.optimizer.rule}"
+    size = "no end of points" if experiment.space.size is None else f"{counted(experiment.space.size, 'point')}"
+    yield f"{experiment.name}: {counted(experiment.trials, 'trial')}, {size}, optimizer {experiment.optimizer.rule}"
     goals = ", ".join(f"{each.goal} {each.metric} ({each.of})" for each in experiment.goals.objectives)
     yield f"objective   {goals}{''.join(f'; {each}' for each in experiment.goals.constraints)}"
     yield f"history     {experiment.location}: {_standing(experiment)}"
     gpus, cores = usable_gpus(), len(usable_cores())
     several = experiment.resources.nodes > 1
     each = "" if several else f", {experiment.resources.cores or 1} for each trial"
-    yield f"this host   {len(gpus)} GPUs" if gpus else f"this host   {cores} cores{each}"
+    yield f"this host   {counted(len(gpus), 'GPU')}" if gpus else f"this host   {counted(cores, 'core')}{each}"
     if several:
         yield f"nodes       {experiment.resources.nodes} for each trial, all of each: {_groups(experiment)}"
     yield f"ends        {_deadline(experiment)}"
     yield from (f"warning: {doubt}" for doubt in experiment.doubts())
+    yield from learn(experiment).notes
     yield f"\nin {experiment.directory}:"
     optimizer = load("optimizer", experiment.optimizer)(
         experiment.space, experiment.seed, **experiment.optimizer.settings
@@ -99,6 +102,7 @@ def _standing(experiment: "Experiment") -> str:
     """How the study stands; raises HistoryError when the history is another one's, or cannot be read."""
     from metaopt.errors import HistoryMissing  # noqa: PLC0415 - help needs nothing of this
     from metaopt.history import check_same, skimmed  # noqa: PLC0415 - the same
+    from metaopt.scalars import counted  # noqa: PLC0415 - the same
 
     if experiment.history == "memory:":
         return "kept nowhere"
@@ -110,7 +114,7 @@ def _standing(experiment: "Experiment") -> str:
     if study is None:
         return "it would be begun"
     check_same(study, experiment.describe(), str(experiment.location))
-    return f"gone on with: {len(study.ended)} trials have ended, {len(study.open)} have not"
+    return f"gone on with: {counted(len(study.ended), 'trial')} ended, {len(study.open)} not"
 
 
 def _deadline(experiment: "Experiment") -> str:

@@ -66,10 +66,11 @@ def _lead(
     from metaopt.cli.base import say  # noqa: PLC0415 - workers need nothing of this
     from metaopt.daemon import Habits, lead_queue  # noqa: PLC0415 - the same
     from metaopt.progress import prefixed  # noqa: PLC0415 - the same
+    from metaopt.scalars import counted  # noqa: PLC0415 - the same
     from metaopt.spool import Spool, place  # noqa: PLC0415 - the same
 
     spool = Spool(place(options.queue, os.environ))
-    say(f"metaoptd: {workers} workers, queue {spool.path}")
+    say(f"metaoptd: {counted(workers, 'worker')}, queue {spool.path}")
     for doubt in doubts:
         say(f"warning: {doubt}")
     habits = Habits(options.at_once, time.time() + (options.walltime or math.inf), options.drain)

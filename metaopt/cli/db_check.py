@@ -4,14 +4,15 @@ import argparse
 from collections.abc import Iterator
 
 from metaopt.checkup import Checkup, examine
-from metaopt.cli.base import clock, history_at, say, tally
+from metaopt.cli.base import clock, history_named, say, tally
 from metaopt.errors import HistoryError
+from metaopt.scalars import counted
 from metaopt.study import Study
 
 
 def run(options: argparse.Namespace) -> int:
     """The verb; gives the exit status."""
-    location = history_at(options.history)
+    location = history_named(options.history)
     found = examine(location)
     if not found.records and not found.problems:
         problem = f"{location}: this history is empty"
@@ -50,4 +51,4 @@ def _of_study(study: Study) -> Iterator[tuple[str, str]]:
     if best is not None:
         yield "best", f"trial {best.number}, {study.goals.said(best.objectives)}"
     if study.goals.several:
-        yield "pareto", f"{len(study.pareto)} trials that no other one dominates"
+        yield "pareto", f"{counted(len(study.pareto), 'trial')} that no other one dominates"

@@ -3,14 +3,15 @@
 import argparse
 import sys
 
-from metaopt.cli.base import history_at, say, spinner
+from metaopt.cli.base import history_at, history_named, say, spinner
 from metaopt.errors import Interruption
+from metaopt.scalars import counted
 from metaopt.transfer import transfer
 
 
 def run(options: argparse.Namespace) -> int:
     """The verb; gives the exit status."""
-    source, target = history_at(options.source), history_at(options.target)
+    source, target = history_named(options.source), history_at(options.target)
     try:
         with spinner() as told:
             done = transfer(source, target, told)
@@ -20,5 +21,5 @@ def run(options: argparse.Namespace) -> int:
     if 0 < done.before < done.records:
         print(f"went on with a copy that was cut off after {done.before:,} records", file=sys.stderr)  # noqa: T201 - news
     did = "was a copy already of" if done.before == done.records else "is now a copy of"
-    say(f"{done.target} {did} {source}: {done.records:,} records of study {done.study}, read back equal")
+    say(f"{done.target} {did} {source}: {counted(done.records, 'record')} of study {done.study}, read back equal")
     return 0

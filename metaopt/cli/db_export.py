@@ -4,7 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from metaopt.cli.base import history_at, unless_there, whole
+from metaopt.cli.base import history_named, unless_there, whole
 from metaopt.errors import LaunchError
 from metaopt.history import history_of
 from metaopt.rows import FORMATS, Table, curves, trials, write_parquet
@@ -19,7 +19,7 @@ def run(options: argparse.Namespace) -> int:
         raise LaunchError(problem, "Say where it goes: -o FILE.parquet")
     if file is not None:
         unless_there(file, force=options.force)
-    history = history_of(history_at(options.history))
+    history = history_of(history_named(options.history))
     table = curves(history) if options.curves else trials(history)
     if file is None:
         FORMATS[kind](table, sys.stdout)

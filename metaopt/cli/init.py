@@ -50,7 +50,7 @@ def _text(script: str) -> str:
     """The file; raises LaunchError when the script cannot be read, or has nothing to search."""
     from metaopt.errors import LaunchError  # noqa: PLC0415 - help needs nothing of this
     from metaopt.options import options, printed  # noqa: PLC0415 - the same
-    from metaopt.scriptline import metric  # noqa: PLC0415 - the same
+    from metaopt.scriptline import metric, reported  # noqa: PLC0415 - the same
 
     try:
         source = Path(script).read_text(encoding="utf-8")
@@ -65,8 +65,8 @@ def _text(script: str) -> str:
     if not searched:
         problem = f"{script} declares no option with a number or choices that could be searched"
         raise LaunchError(problem, f"Type it yourself:  metaopt {script} --lr~'loguniform(1e-5, 1.0)'")
-    reported, said = metric(script), printed(source)
-    return "".join(f"{line}\n" for line in _lines(script, searched, found, reported, "" if reported else said))
+    says = metric(script) or next(iter(reported(script)), "")
+    return "".join(f"{line}\n" for line in _lines(script, searched, found, says, "" if says else printed(source)))
 
 
 def _lines(

@@ -46,7 +46,7 @@ def main(argv: Sequence[str]) -> int:
 
     with styled():  # or there is no matplotlib: that is said before a long history is read
         account = account_of(chosen(where))
-    made = drawings(account, kinds)
+    made, missing = drawings(account, kinds)
     with whole(file) as part:
         if kind == "html":
             part.write_bytes(page(str(account.history.experiment.get("name")), "", figures(made)))
@@ -54,6 +54,8 @@ def main(argv: Sequence[str]) -> int:
             save(made, part, kind)
     with output():
         say(f"{file}: {', '.join(each.title for each in made)}")
+        for why, left_out in missing.items():
+            say(f"no {', '.join(left_out)}: {why}")
     return 0
 
 

@@ -2,14 +2,18 @@
 
 import argparse
 import math
+import shutil
 import time
 from collections.abc import Callable, Collection, Sequence
+from itertools import takewhile
 from typing import TYPE_CHECKING, Any
 
 from metaopt.cli.parser import Parser, natural, positive, seconds
 
 if TYPE_CHECKING:
     from metaopt.devices.base import Node
+    from metaopt.experiment import Experiment
+    from metaopt.study import Study
     from metaopt.transports.base import Greeter
 
 USAGE = """metaopt [run] [-w N] exp.yaml [more.yaml ...]
@@ -100,6 +104,8 @@ def understood(argv: Sequence[str], made: Parser) -> tuple[argparse.Namespace, F
     Raises MetaoptError for options that do not go with a file.
     """
     ours, theirs = split(argv, made.valued)
+    if theirs and (named := _named(theirs)):
+        argv, theirs = [*ours, *named], named
     if not theirs or is_file_of_ours(theirs[0]):
         options = made.parse_args(argv)
         _refuse_those_of_a_study(options)
@@ -121,6 +127,16 @@ def split(argv: Sequence[str], valued: Collection[str]) -> tuple[list[str], list
     return list(argv[:at]), list(argv[at + 1 :] if argv[at : at + 1] == ["--"] else argv[at:])
 
 
+def _named(words: Sequence[str]) -> list[str]:
+    """``words`` with experiment files for the names of studies; nothing where a script or a program is meant."""
+    from metaopt.cli.base import file_of  # noqa: PLC0415 - help needs nothing of this
+
+    if shutil.which(words[0]) or any("~" in word for word in words):
+        return []
+    names = [*takewhile(lambda word: not word.startswith("-"), words)]
+    return [*map(file_of, names), *words[len(names) :]]
+
+
 def is_file_of_ours(word: str) -> bool:
     """Whether it is an experiment file, by its name."""
     return word.endswith((".yaml", ".yml"))
@@ -134,8 +150,45 @@ def _search(options: argparse.Namespace, files: Files) -> int:
         return launch.rank(lambda *there: _lead(options, files(), *there))
     from metaopt import mpirun  # noqa: PLC0415 - a rank needs nothing of this
 
-    keep = options.space_changed == "keep"
-    return mpirun.run(files(), options.workers, options.walltime, keep=keep, allow_cpu=options.allow_cpu)
+    keep, named = options.space_changed == "keep", files()
+    ended = [] if keep else [_ended(file, script=not is_file_of_ours(options.experiment[0])) for file in named]
+    if ended and all(ended):
+        for said in ended:
+            print(said)  # noqa: T201 - as a run says how it ended
+        return 0
+    return mpirun.run(named, options.workers, options.walltime, keep=keep, allow_cpu=options.allow_cpu)
+
+
+def _ended(file: str, *, script: bool) -> str:
+    """What there is to say of a study that has all its trials, and a result; empty of any other, for rank 0 to judge.
+
+    One on a server is not looked at, since the server may be slow to answer.
+    """
+    from metaopt.cli.base import best_of  # noqa: PLC0415 - help needs nothing of this
+    from metaopt.errors import MetaoptError  # noqa: PLC0415 - the same
+    from metaopt.experiment import Experiment  # noqa: PLC0415 - the same
+    from metaopt.history import History, check_same, skimmed  # noqa: PLC0415 - the same
+    from metaopt.scalars import counted  # noqa: PLC0415 - the same
+
+    try:
+        experiment = Experiment.load(file)
+        if experiment.location.on_server:
+            return ""
+        with experiment.location.opened() as store:
+            study = skimmed(store).study
+        if study is None or study.open or study.counted < experiment.trials:
+            return ""
+        check_same(study, experiment.describe(), str(experiment.location))
+    except MetaoptError:
+        return ""
+    best, by = best_of(History(study))
+    if best is None or study.experiment.get("best", experiment.best) != experiment.best:  # the run writes it down
+        return ""
+    more = study.counted + max(experiment.trials, 10)
+    how = f"--trials {more}, before the script" if script else f"trials: {more}, in {file}"
+    done = f"{experiment.name}: finished already, with {counted(study.counted, 'trial')}: nothing was started"
+    said = f"best: {by}trial {best.number}, {study.goals.said(best.objectives)}"
+    return f"{done}\n{said}; metaopt best  tells more\nfor more trials:  {how}"
 
 
 def _lead(  # noqa: PLR0917 - as rank 0 is called
@@ -148,7 +201,7 @@ def _lead(  # noqa: PLR0917 - as rank 0 is called
 ) -> int:
     """What rank 0 does."""
     from metaopt.master import Terms, lead  # noqa: PLC0415 - workers need nothing of this
-    from metaopt.progress import prefixed, watcher  # noqa: PLC0415 - they draw nothing
+    from metaopt.progress import LineView, prefixed, watcher  # noqa: PLC0415 - they draw nothing
 
     deadline = time.time() + (options.walltime or math.inf)
     several = len(files) > 1
@@ -161,7 +214,16 @@ def _lead(  # noqa: PLR0917 - as rank 0 is called
 
     for doubt in doubts:  # of all of them, whichever may be refused
         say(f"warning: {doubt}")
-    return lead_all(hub, workers, files, prefixed, terms, complain=complain)
+    views: list[LineView] = []
+
+    def watch(experiment: "Experiment", study: "Study") -> LineView:
+        views.append(prefixed(experiment, study))
+        return views[-1]
+
+    status = lead_all(hub, workers, files, watch, terms, complain=complain)
+    for view in views:  # how each has ended, once more
+        say(view.outcome)
+    return status
 
 
 def _refuse_those_of_a_study(options: argparse.Namespace) -> None:

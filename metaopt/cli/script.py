@@ -40,14 +40,17 @@ def _goal(options: argparse.Namespace, line: scriptline.ScriptLine) -> dict[str,
     names = []
     for said in options.metric or []:
         if "\\" in said and "(" not in said:
-            problem = f"--metric {said!r} is a pattern without a group"
+            problem = f"--metric '{said}' is a pattern without a group"
             raise LaunchError(problem, "Put ( ) around the number: --metric 'loss=(\\S+)'")
         names.append(scriptline.named(said) if "(" in said else said)
         patterns |= {names[-1]: said} if "(" in said else {}
     objective = names[0] if names else scriptline.metric(line.script)
     if not objective:
+        several = scriptline.reported(line.script)
         problem = f"nothing says which number {line.script} is judged by"
-        raise LaunchError(problem, NO_METRIC)
+        if several:
+            problem += f": it reports {', '.join(several[:-1])} and {several[-1]}"
+        raise LaunchError(problem, f"Say it before the script:  --metric {several[0]}" if several else NO_METRIC)
     goal = {"objective": {"metric": objective, "goal": "maximize"} if options.maximize else objective}
     return goal | ({"metrics": patterns} if patterns else {})
 

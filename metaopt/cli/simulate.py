@@ -21,10 +21,10 @@ def main(argv: Sequence[str]) -> int:
     """The verb; gives the exit status."""
     options = parser().parse_args(argv)
 
-    from metaopt.cli.base import output, say  # noqa: PLC0415 - help needs nothing of this
+    from metaopt.cli.base import file_of, output, say  # noqa: PLC0415 - help needs nothing of this
     from metaopt.experiment import Experiment  # noqa: PLC0415 - the same
 
-    experiment = Experiment.load(options.experiment)
+    experiment = Experiment.load(file_of(options.experiment))
     told = _past(experiment, options.trial)
     with output():
         for line in _lines(experiment, told, options.workers, options.hours):
@@ -35,7 +35,7 @@ def main(argv: Sequence[str]) -> int:
 def parser() -> Parser:
     """Its command line."""
     made = Parser("simulate", __doc__, EPILOG)
-    made.add_argument("experiment", help="the experiment file, YAML")
+    made.add_argument("experiment", help="the experiment file, YAML, or the study's name")
     made.add_argument("-w", "--workers", type=positive, required=True, metavar="N", help="how many trials at once")
     made.add_argument("--hours", type=hours, required=True, metavar="H", help="the length of the allocation")
     made.add_argument("--trial", type=seconds, metavar="TIME", help="how long a trial takes; default: as so far")
@@ -76,25 +76,23 @@ def _lines(
     experiment: "Experiment", told: tuple[Sequence["Past"], str, int], workers: int, seconds: float
 ) -> Sequence[str]:
     from metaopt.forecast import forecast  # noqa: PLC0415 - help needs nothing of this
-    from metaopt.scalars import write_duration  # noqa: PLC0415 - the same
+    from metaopt.scalars import counted, write_duration  # noqa: PLC0415 - the same
 
     past, source, left = told
     found = forecast(experiment, past, workers, seconds)
     part = "" if found.simulated == workers else f"; {found.simulated} workers simulated for all"
     lines = [
-        f"{experiment.name}: {workers} workers for {write_duration(seconds)}, trials of {source}{part}",
-        f"room for  {found.ended:,} trials: {_states(experiment, found)}",
+        f"{experiment.name}: {counted(workers, 'worker')} for {write_duration(seconds)}, trials of {source}{part}",
+        f"room for  {counted(found.ended, 'trial')}: {_states(experiment, found)}",
         f"busy      {found.busy:.1%} of the workers' time; {found.useful:.1%} in trials that ended",
     ]
     if left <= 0:
-        return [*lines, f"done      already: the study has its {experiment.trials} trials"]
+        return [*lines, f"done      already: the study has its {counted(experiment.trials, 'trial')}"]
     if left > found.ended:
-        return [*lines, f"done      not with this: {left} trials are left to do"]
+        return [*lines, f"done      not with this: {counted(left, 'trial')} left to do"]
     with_end = forecast(experiment, past, workers, seconds, left)
-    return [
-        *lines,
-        f"done      after {write_duration(with_end.took)}: {left} trials are left to do, {with_end.busy:.1%} busy",
-    ]
+    rest = f"{counted(left, 'trial')} left to do, {with_end.busy:.1%} busy"
+    return [*lines, f"done      after {write_duration(with_end.took)}: {rest}"]
 
 
 def _states(experiment: "Experiment", found: "Forecast") -> str:

@@ -41,17 +41,25 @@ def main(argv: Sequence[str]) -> int:
 
 
 def _document(location: "Location", history: "History") -> dict[str, Any]:
+    from metaopt.cli.base import best_of  # noqa: PLC0415 - help needs nothing of this
+
     states: dict[str, int] = defaultdict(int)
     for trial in history.trials.values():
         states[str(trial.state)] += not trial.outside
-    best = history.best
+    best, by = best_of(history)
     return {
         "study": history.experiment.get("name"),
         "history": str(location),
         "trials": history.experiment.get("trials"),
         "states": dict(states),
         "outside": sum(trial.outside for trial in history.trials.values()),
-        "best": best and {"trial": best.number, "objectives": best.objectives, "params": best.params},
+        "best": best
+        and {
+            "trial": best.number,
+            "by": "model" if by else "observed",
+            "objectives": best.objectives,
+            "params": best.params,
+        },
         "failures": _failures(history),
         "writer": dict(_writer(location)),
     }
@@ -74,12 +82,13 @@ def _account(location: "Location", history: "History") -> Iterator[tuple[str, st
         yield "run", f"process {who.get('pid')} on {who.get('host')} since {who.get('since')}"
     elif claim_of(location) is not None and (states.get(State.RUNNING) or states.get(State.WAITING)):
         yield "run", "none is at it; the command that began it goes on"
-    best = history.best
+    best = said["best"]
     if best is None:
         yield "best", "no result yet"
     else:
-        params = "  ".join(f"{n}={v:.6g}" if isinstance(v, float) else f"{n}={v}" for n, v in best.params.items())
-        yield "best", f"trial {best.number}, {history.goals.said(best.objectives)}:  {params}"
+        params = "  ".join(f"{n}={v:.6g}" if isinstance(v, float) else f"{n}={v}" for n, v in best["params"].items())
+        by = "by the model's mean: " * (best["by"] == "model")
+        yield "best", f"{by}trial {best['trial']}, {history.goals.said(best['objectives'])}:  {params}"
     for line, numbers in said["failures"].items():
         some = ", ".join(map(str, numbers[:NAMED])) + ", ..." * (len(numbers) > NAMED)
         yield "failed", f"{len(numbers)}: {line}  (trial{'s' * (len(numbers) > 1)} {some})"

@@ -28,7 +28,7 @@ def parser() -> Parser:
 def main(argv: Sequence[str]) -> int:
     """The verb; gives the exit status."""
     options = parser().parse_args(argv)
-    from metaopt.cli.base import chosen, claim_of, output  # noqa: PLC0415 - help needs nothing of this
+    from metaopt.cli.base import chosen, claim_of, output, say  # noqa: PLC0415 - help needs nothing of this
     from metaopt.errors import HistoryError  # noqa: PLC0415 - the same
     from metaopt.history import Fold  # noqa: PLC0415 - the same
     from metaopt.skim import Skim  # noqa: PLC0415 - the same
@@ -36,7 +36,7 @@ def main(argv: Sequence[str]) -> int:
 
     location, fold = chosen(options.history), Fold()
     skim = Skim(fold)
-    claim = claim_of(location)
+    claim, left = claim_of(location), 0
     with output(), _View() as view:
         while True:
             at_it = claim is None or bool(holder(claim))  # before it is read: all that it has said is there then
@@ -47,10 +47,13 @@ def main(argv: Sequence[str]) -> int:
                 raise HistoryError(problem, location.beginning)
             fold.study.run = max(fold.heard)
             view.show(fold.study, time.time() if at_it else fold.heard[fold.study.run])
-            if not at_it or len(fold.study.ended) >= int(fold.study.experiment.get("trials") or sys.maxsize):
-                return 0
+            left = int(fold.study.experiment.get("trials") or sys.maxsize) - len(fold.study.ended)
+            if not at_it or left <= 0:
+                break
             time.sleep(options.every)
-    return 0  # whoever reads it has seen enough
+    with output():
+        say(f"{location}: {'no run is at it; the command that began it goes on' if left > 0 else 'it is finished'}")
+    return 0
 
 
 class _View:

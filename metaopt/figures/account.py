@@ -1,6 +1,7 @@
 """A study as its plots see it: what became of its trials, and the story of its workers."""
 
 import math
+import re
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from metaopt.space import Space
 from metaopt.trial import ENDED, State, Trial
 
 WORDS = 200
+_VARIES = re.compile(r"[^\s'\"]*/[^\s'\"]*\d[^\s'\"]*|0[xX][0-9a-fA-F]+|\d+(?:\.\d+)?(?:[eE][-+]?\d+)?")
 
 
 @dataclass
@@ -88,10 +90,15 @@ def account_of(location: Location) -> Account:
 
 
 def failures(trials: Iterable[Trial]) -> dict[str, list[Trial]]:
-    """The failed ones of ``trials`` by the last line that each has left, the most frequent first."""
+    """The failed ones of ``trials`` by the last line that each has left, the most frequent first.
+
+    Lines that differ in numbers, or in addresses or paths with digits in them, are one, the first of them.
+    """
     found: dict[str, list[Trial]] = defaultdict(list)
+    names: dict[str, str] = {}
     for trial in trials:
         if trial.state is State.FAILED and not trial.outside:
             lines = [line.strip() for line in trial.error.splitlines() if line.strip()]
-            found[lines[-1][:WORDS] if lines else "no reason is known"].append(trial)
+            line = lines[-1][:WORDS] if lines else "no reason is known"
+            found[names.setdefault(_VARIES.sub("#", line), line)].append(trial)
     return dict(sorted(found.items(), key=lambda item: -len(item[1])))

@@ -30,17 +30,17 @@ _MAKE: Mapping[str, Callable[[Account], Drawing]] = {
 }
 
 
-def drawings(account: Account, kinds: Sequence[str]) -> list[Drawing]:
-    """Those ``kinds``, or else all for which there is something to be seen.
+def drawings(account: Account, kinds: Sequence[str]) -> tuple[list[Drawing], dict[str, list[str]]]:
+    """Those ``kinds``, or else all for which there is something to be seen; and which are missing, by the reason.
 
     Raises NoResult when there is nothing to be seen in one that was asked for, or in all.
     """
     if kinds:
-        return [_MAKE[kind](account) for kind in kinds]
+        return [_MAKE[kind](account) for kind in kinds], {}
     made, missing = attempted(account)
     if not made:
         raise account.nothing(next(iter(missing)))
-    return made
+    return made, missing
 
 
 def attempted(account: Account) -> tuple[list[Drawing], dict[str, list[str]]]:

@@ -11,6 +11,7 @@ from metaopt.optimizers.sensitivity import Sensitivity, sensitivity
 from metaopt.optimizers.tried import centre
 from metaopt.plots.search import KEPT, dots, named
 from metaopt.plots.style import LIGHT, Canvas, Drawing, label, legend, limit, whole_numbers
+from metaopt.scalars import counted
 from metaopt.space import Categorical, Integer, Normal, Parameter, Real
 from metaopt.trial import Trial
 
@@ -34,7 +35,7 @@ def shares(account: Account, index: int = 0) -> Sensitivity:
     tried = [(trial.params, goal.sign * trial.objectives[index]) for trial in account.completed]
     found = sensitivity(account.space, tried) if len(tried) >= FEWEST else None
     if found is None:
-        few = f"{len(tried)} trials have completed, and {FEWEST} are needed" if len(tried) < FEWEST else "all are alike"
+        few = f"{counted(len(tried), 'trial')}, and {FEWEST} are needed" if len(tried) < FEWEST else "all are alike"
         problem = f"nobody can say which parameters matter: {few}"
         raise account.nothing(problem)
     return found

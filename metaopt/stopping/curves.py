@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from typing import Self
 
 from metaopt.errors import PluginError
+from metaopt.scalars import counted
 from metaopt.stopping.ladder import Climb, Ladder
 from metaopt.stopping.settings import check_least
 
@@ -93,7 +94,7 @@ class Curves:
         chance = model.chance(*told)
         if not chance < self._chance:
             return ""
-        step, others = self._ladder.steps[rung], f"by {model.count} others that went to step {self._end:g}"
+        step, others = self._ladder.steps[rung], f"by {counted(model.count, 'other')} that went to step {self._end:g}"
         hope = f"has a chance of {chance:.2g} to become better than {model.best:.6g}"
         return f"curves: {told[0]:.6g} at step {step:g} {hope}, {others}"
 

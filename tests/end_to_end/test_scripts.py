@@ -13,7 +13,7 @@ KINDS = {
     "exception": ("raise KeyError('width')", "KeyError: 'width'"),
     "segfault": ("os.kill(os.getpid(), signal.SIGSEGV)", "killed by SIGSEGV"),
     "no_metric": ("print('done'); sys.exit()", "is on no line of its output; the last line is 'done'"),
-    "no_number": ("print('loss=much'); sys.exit()", r"'loss=(\\S+)', found 'much', which is no number"),
+    "no_number": ("print('loss=much'); sys.exit()", r"'loss=(\S+)', found 'much', which is no number"),
     "another_metric": ("metaopt.report(accuracy=1); sys.exit()", "it reported only accuracy"),
     "nan": ("print('loss=nan'); sys.exit()", "its loss is nan"),
     "infinite": ("print('loss=inf'); sys.exit()", "its loss is inf"),

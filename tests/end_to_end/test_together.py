@@ -1,5 +1,6 @@
 """Several experiments in one allocation."""
 
+import re
 import signal
 import sys
 
@@ -44,6 +45,8 @@ def test_two_share_the_workers_and_others_that_are_refused_do_not_end_them(site)
     for name in "ab":
         assert {state for _, state in ended(site, name)} == {State.COMPLETED}
         assert f"{name}: [6/6] trial " in output
+    found = re.findall(r"^(.): 6 completed; best loss = [0-9.]+, trial \d$", output, re.MULTILINE)
+    assert found == ["a", "b"]
     assert max(opened(site, name) for name in "ab") < min(ended(site, name)[0][0] for name in "ab")  # at once
 
 

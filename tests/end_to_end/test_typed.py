@@ -36,8 +36,18 @@ def test_a_search_of_a_scripts_arguments(site, ranks):
     assert "going on with 4 trials" in output
     status, output = site.run("hunt", *words[:4], "--trials", "6", *words[6:])
     assert (status, len(site.load().trials)) == (0, 6), output
-    status, output = site.run("run", "-w", "2", "quadratic.yaml")
-    assert (status, len(site.load().trials)) == (0, 6), output
+    records = len(site.records())
+    for typed, more in (
+        (["quadratic.yaml"], "trials: 16, in quadratic.yaml"),
+        ([*words[:4], "--trials", "6", *words[6:]], "--trials 16, before the script"),
+    ):
+        status, output = site.run("run", "-w", "64", *typed)
+        assert (status, len(site.records())) == (0, records), output
+        assert output.startswith("quadratic: finished already, with 6 trials: nothing was started\nbest: trial ")
+        assert more in output
+    (site.directory / "quadratic.yaml").open("a").write("best: model\n")
+    assert "best by the model: trial " in site.run("run", "-w", "1", "quadratic.yaml")[1]
+    assert "best: by the model's mean: trial " in site.run("run", "-w", "1", "quadratic.yaml")[1]
 
 
 def test_what_is_wrong_is_told_once_under_mpirun(site):
@@ -82,3 +92,22 @@ def test_each_trial_has_its_own_copy_of_a_configuration_file(site):
         assert said == {"model": {"x": trial.params["x"], "kind": trial.params["kind"]}, "n": 3}
         assert (site.history / "trials" / str(number) / "stdout.txt").read_text().startswith("model:")
     assert site.run("run", "quadratic.yaml")[0] == 0
+
+
+def test_a_metric_that_is_printed_otherwise_is_told_with_a_pattern_to_paste(site):
+    site.write("script.py", "print('the loss is 0.4')")
+    words = ["-w", "2", *OURS[:4], "--trials", "2", "--metric"]
+    status, output = site.run(*words, "loss", "script.py", X)
+    assert status == 1, output
+    assert "it ended without reporting loss" in output
+    assert r"metrics: {loss: 'loss is (\S+)'}  in quadratic.yaml" in output
+    assert r"before the script:  --metric 'loss is (\S+)'" in output
+    status, output = site.run(*words, r"loss is (\S+)", "--name", "other", "script.py", X)
+    assert status == 0, output
+    assert "best: trial 0, loss = 0.4" in output
+
+
+def test_an_option_of_ours_that_the_script_refuses_is_told(site):
+    status, output = site.run("-w", "2", *OURS[:4], *REPORTS, "script.py", X, "--trials", "4")
+    assert status == 1, output
+    assert "unrecognized arguments: --trials 4\n--trials was given to the script, which does not know it" in output
