@@ -34,15 +34,20 @@ _WRITTEN = re.compile(r"([\w.:-]+)(?:\{([^{}]*)\})?")
 
 def contestants(text: str) -> list[str]:
     """The names, with their settings, between the commas of ``text``; raises SystemExit or PluginError."""
-    names = re.findall(r"(?:[^,{]|\{[^}]*\})+", text)
+    names = listed(text)
     for name in names:
         if name not in OPPONENTS:
-            load("optimizer", _choice(name))
+            load("optimizer", choice(name))
     return names
 
 
-def _choice(name: str) -> Choice:
-    """``gp{start=20}``, taken apart."""
+def listed(text: str) -> list[str]:
+    """What stands between the commas of ``text`` that are in no braces."""
+    return re.findall(r"(?:[^,{]|\{[^}]*\})+", text)
+
+
+def choice(name: str) -> Choice:
+    """``gp{start=20}``, taken apart; raises SystemExit."""
     written = _WRITTEN.fullmatch(name)
     if not written:
         problem = f"{name!r} is no optimizer: write it like gp, gp{{start=20}}, {', '.join(OPPONENTS)}"
@@ -66,8 +71,8 @@ def contestant(
         with Peer(name, parsed, seed, python=python, trials=trials, workers=workers) as peer:
             yield peer
     else:
-        choice = _choice(name)
-        yield metaopt.optimizers.make(choice.rule, parsed, seed, **choice.settings)
+        chosen = choice(name)
+        yield metaopt.optimizers.make(chosen.rule, parsed, seed, **chosen.settings)
 
 
 class Peer:
