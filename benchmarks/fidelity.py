@@ -14,17 +14,20 @@ is among the best 1 %, stopped for good, or paused when the search is over.
 import argparse
 import json
 import math
+import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from statistics import fmean, median, quantiles
 
 from contest import Contest
 from contestants import choice, listed
+from crew import Crew, Scheduler, Trained
 from curvetables import EPOCHS, MINUTE, TABLES, CurveTable
 from measure import progress
+from schedulers import SCHEDULERS
 from scores import lay_out
 from stopping import NEAR, simulated
 
@@ -41,7 +44,7 @@ OURS = (
 )
 BASELINE = "random/never"
 BASELINE_SEEDS, BASELINE_BUDGET = 20, 3000
-BUDGETS = {1: 40, 8: 160, 32: 384}
+BUDGETS = {1: 40, 8: 120, 32: 256}
 """Full trainings, by the number of workers."""
 PAUSING = "+pausing"
 PATIENCE, ENDLESS = 1_000_000, 1e100
@@ -137,6 +140,16 @@ class Finish:
         for trial in map(study.trials.__getitem__, new):
             if trial.state is State.COMPLETED:
                 self.see(trial.ended or now, trial.objectives[0])
+        return self.reached(now)
+
+    def over_for(self, now: float, completed: Iterable[Trained]) -> bool:
+        """The same of a peer's."""
+        for trial in completed:
+            self.see(now, trial.curve[0][-1])
+        return self.reached(now)
+
+    def reached(self, now: float) -> bool:
+        """Whether nothing is left to be seen."""
         return now >= self._end or max(self.near) < math.inf
 
 
@@ -161,24 +174,43 @@ def play(run: Run) -> Outcome:
         optimizer=metaopt.optimizers.make(pair.optimizer.rule, table.space, run.seed, **pair.optimizer.settings),
         over=finish.over,
     )
+    took = time.process_time() - began
     trials = [trial for trial in study.trials.values() if trial.attempts]
-    good = {trial.number for trial in trials if table.regret(table.curve(trial.params)[0][-1]) <= table.good}
-    stopped = [trial.number for trial in trials if trial.state in {State.STOPPED, State.PAUSED}]
-    return Outcome(
-        run,
-        finish.near,
-        study.tally[State.COMPLETED],
-        len(stopped),
-        len(good.intersection(stopped)),
-        len(good),
-        round(time.process_time() - began, 3),
+    stopped = [trial.params for trial in trials if trial.state in {State.STOPPED, State.PAUSED}]
+    return counted(
+        run, finish, study.tally[State.COMPLETED], stopped, begun=[trial.params for trial in trials], took=took
     )
 
 
-def attempt(run: Run) -> Outcome:
+def play_peer(run: Run, python: str) -> Outcome:
+    """One of a peer's; its seconds are not those of its own process."""
+    table, began = table_named(run.table), time.process_time()
+    finish, trials = Finish(table, run.end), math.ceil(run.until)
+    with Scheduler(run.pair, table.space, run.seed, python=python, trials=trials, workers=run.workers) as scheduler:
+        crew = Crew(scheduler, table.curve, run.workers)
+        crew.work(finish.over_for)
+    every = crew.trials.values()
+    stopped = [each.params for each in every if not (each.runs or each.completed)]
+    completed = sum(each.completed for each in every)
+    took = time.process_time() - began
+    return counted(run, finish, completed, stopped, begun=[each.params for each in every], took=took)
+
+
+def counted(
+    run: Run, finish: Finish, completed: int, stopped: Sequence[Params], *, begun: Sequence[Params], took: float
+) -> Outcome:
+    """The counts of trials, by their points."""
+    table = table_named(run.table)
+    false, good = (
+        sum(table.regret(table.curve(params)[0][-1]) <= table.good for params in each) for each in (stopped, begun)
+    )
+    return Outcome(run, finish.near, completed, len(stopped), false, good, round(took, 3))
+
+
+def attempt(run: Run, python: str) -> Outcome:
     """Run it, and give what went wrong if something does."""
     try:
-        return play(run)
+        return play_peer(run, python) if run.pair in SCHEDULERS else play(run)
     except Exception as error:  # noqa: BLE001 - whatever it is, it counts against the search
         return Outcome(run, failed=f"{type(error).__name__}: {error}")
 
@@ -274,6 +306,8 @@ def main() -> None:
     """Run it."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--ours", default=OURS, help="optimizer/stopper, +pausing where scripts can resume")
+    parser.add_argument("--peers", default="", help=f"of {', '.join(SCHEDULERS)}; all")
+    parser.add_argument("--python", default=sys.executable, help="that of an environment with the peers")
     parser.add_argument("--tables", default=",".join(TABLES))
     parser.add_argument("--workers", default="8", help="1,8,32")
     parser.add_argument("--seeds", type=int, default=5)
@@ -282,17 +316,26 @@ def main() -> None:
     parser.add_argument("--keep", type=Path, help="where runs are kept, a line each; what is there is not run again")
     parser.add_argument("--report", action="store_true", help="run nothing: only what is kept")
     given = parser.parse_args()
-    pairs, tables, crews = listed(given.ours), given.tables.split(","), [*map(int, given.workers.split(","))]
+    pairs, tables, crews = (
+        listed(given.ours) if given.ours else [],
+        given.tables.split(","),
+        [*map(int, given.workers.split(","))],
+    )
     for pair in pairs:
         Pair.parse(pair)
+    peers = [*SCHEDULERS] if given.peers == "all" else [each for each in given.peers.split(",") if each]
+    if unknown := [each for each in peers if each not in SCHEDULERS]:
+        problem = f"there is no peer {unknown[0]!r}: {', '.join(SCHEDULERS)}"
+        raise SystemExit(problem)
+    pairs += peers
     for table in tables:
         table_named(table)
-    contest = Contest(given.keep, given.jobs, attempt, Outcome.parse, said)
+    contest = Contest(given.keep, given.jobs, partial(attempt, python=given.python), Outcome.parse, said)
     baseline = [
         Run(BASELINE, t, seed, w, BASELINE_BUDGET) for t in tables for w in crews for seed in range(BASELINE_SEEDS)
     ]
     runs = [
-        Run(pair, table, seed, workers, given.budget * BUDGETS.get(workers, 12 * workers))
+        Run(pair, table, seed, workers, given.budget * BUDGETS.get(workers, 8 * workers))
         for seed in range(given.seeds)
         for workers in crews
         for table in tables
