@@ -12,12 +12,14 @@ import os
 import random
 import sys
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
+from functools import partial
 from itertools import count
 from multiprocessing import get_context
 from pathlib import Path
+from typing import Any, Generic, Protocol, TypeVar
 
 from contestants import ONE_THREAD, Contestant, contestant, contestants
 from measure import progress
@@ -29,6 +31,36 @@ BASELINE = 20
 """Seeds of random search."""
 SPREAD = 0.5
 """Of the logarithm of a trial's duration, with several workers."""
+
+
+class AnyRun(Protocol):
+    """What a contest has runs of, each up to a time; equal ones have equal hashes."""
+
+    @property
+    def key(self) -> tuple[object, ...]:
+        """What makes two runs the same, however long they are."""
+        ...
+
+    @property
+    def until(self) -> float:
+        """How long it is."""
+        ...
+
+
+class AnyResult(Protocol):
+    """What came of one."""
+
+    @property
+    def run(self) -> AnyRun:
+        """Of which run."""
+        ...
+
+    def line(self) -> str:
+        """As JSON."""
+        ...
+
+
+R = TypeVar("R", bound=AnyResult)
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,40 +189,49 @@ def attempt(run: Run, python: str) -> Result:
         return Result(run, failed=f"{type(error).__name__}: {error}")
 
 
-class Contest:
-    """Runs, in ``jobs`` processes, and the file in which they are kept; what is there is not run again."""
+class Contest(Generic[R]):
+    """Runs, in ``jobs`` processes, and the file in which they are kept; what is there is not run again.
 
-    def __init__(self, keep: Path | None, python: str, jobs: int) -> None:
-        self._keep, self._python, self._jobs = keep, python, jobs
-        self._kept: dict[tuple[object, ...], Result] = {}
+    ``attempt`` runs one, ``parse`` is the inverse of a result's ``line``, ``said`` tells people of it.
+    """
+
+    def __init__(
+        self,
+        keep: Path | None,
+        jobs: int,
+        attempt: Callable[[Any], R],
+        parse: Callable[[str], R],
+        said: Callable[[R], str],
+    ) -> None:
+        self._keep, self._jobs, self._attempt, self._said = keep, jobs, attempt, said
+        self._kept: dict[tuple[object, ...], R] = {}
         lines = keep.read_text(encoding="utf-8").splitlines() if keep and keep.exists() else []
         for line in lines:
-            self._take(Result.parse(line))
+            self._take(parse(line))
 
-    def of(self, runs: Iterable[Run]) -> list[Result]:
+    def of(self, runs: Iterable[AnyRun]) -> list[R]:
         """What is known of these runs, perhaps from longer or shorter ones."""
         return [self._kept[run.key] for run in runs if run.key in self._kept]
 
-    def hold(self, runs: Iterable[Run]) -> None:
-        """Run those of which too little is kept, the slow problems last."""
+    def hold(self, runs: Iterable[AnyRun]) -> None:
+        """Run those of which too little is kept."""
         missing = [run for run in dict.fromkeys(runs) if self._until(run) < run.until]
-        missing.sort(key=lambda run: (run.problem in SLOW, run.seed))
         os.environ.update(ONE_THREAD)
         with ProcessPoolExecutor(self._jobs, get_context("spawn")) as pool:
-            futures = [pool.submit(attempt, run, self._python) for run in missing]
+            futures = [pool.submit(self._attempt, run) for run in missing]
             for done, future in enumerate(as_completed(futures), start=1):
                 result = future.result()
                 self._take(result)
                 if self._keep:
                     with self._keep.open("a", encoding="utf-8") as file:
                         file.write(result.line() + "\n")
-                progress(f"{done}/{len(missing)} {said(result)}")
+                progress(f"{done}/{len(missing)} {self._said(result)}")
 
-    def _take(self, result: Result) -> None:
+    def _take(self, result: R) -> None:
         if self._until(result.run) < result.run.until:
             self._kept[result.run.key] = result
 
-    def _until(self, run: Run) -> int:
+    def _until(self, run: AnyRun) -> float:
         return self._kept[run.key].run.until if run.key in self._kept else 0
 
 
@@ -235,9 +276,10 @@ def hold(given: argparse.Namespace, until: int, workers: int = 1) -> tuple[list[
         for problem in problems
         for name in names
     ]
-    contest = Contest(given.keep, given.python, given.jobs)
+    contest = Contest(given.keep, given.jobs, partial(attempt, python=given.python), Result.parse, said)
+    every: list[Run] = sorted([*baseline, *runs], key=lambda run: (run.problem in SLOW, run.seed))
     if not given.report:
-        contest.hold([*baseline, *runs])
+        contest.hold(every)
     if not (contest.of(baseline) and contest.of(runs)):
         problem = "nothing is kept that could be reported, or no random search beside it: leave --report out"
         raise SystemExit(problem)

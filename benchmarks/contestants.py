@@ -34,15 +34,20 @@ _WRITTEN = re.compile(r"([\w.:-]+)(?:\{([^{}]*)\})?")
 
 def contestants(text: str) -> list[str]:
     """The names, with their settings, between the commas of ``text``; raises SystemExit or PluginError."""
-    names = re.findall(r"(?:[^,{]|\{[^}]*\})+", text)
+    names = listed(text)
     for name in names:
         if name not in OPPONENTS:
-            load("optimizer", _choice(name))
+            load("optimizer", choice(name))
     return names
 
 
-def _choice(name: str) -> Choice:
-    """``gp{start=20}``, taken apart."""
+def listed(text: str) -> list[str]:
+    """What stands between the commas of ``text`` that are in no braces."""
+    return re.findall(r"(?:[^,{]|\{[^}]*\})+", text)
+
+
+def choice(name: str) -> Choice:
+    """``gp{start=20}``, taken apart; raises SystemExit."""
     written = _WRITTEN.fullmatch(name)
     if not written:
         problem = f"{name!r} is no optimizer: write it like gp, gp{{start=20}}, {', '.join(OPPONENTS)}"
@@ -66,8 +71,8 @@ def contestant(
         with Peer(name, parsed, seed, python=python, trials=trials, workers=workers) as peer:
             yield peer
     else:
-        choice = _choice(name)
-        yield metaopt.optimizers.make(choice.rule, parsed, seed, **choice.settings)
+        chosen = choice(name)
+        yield metaopt.optimizers.make(chosen.rule, parsed, seed, **chosen.settings)
 
 
 class Peer:
@@ -76,19 +81,30 @@ class Peer:
     It sees numbers, integers and labels; an ordinal value is an integer to it, and what is fixed it does not see.
     """
 
-    def __init__(self, name: str, space: Space, seed: int, *, python: str, trials: int, workers: int) -> None:
+    def __init__(
+        self,
+        name: str,
+        space: Space,
+        seed: int,
+        *,
+        python: str,
+        trials: int,
+        workers: int,
+        program: Path = PROGRAM,
+        **more: object,
+    ) -> None:
         self._space = space
         self._name = name
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - it is closed with the peer
         self.process = subprocess.Popen(
-            [python, str(PROGRAM)],
+            [python, str(program)],
             env={**os.environ, **ONE_THREAD},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._errors,
             text=True,
         )
-        settings = {"seed": seed, "trials": trials, "workers": workers}
+        settings = {"seed": seed, "trials": trials, "workers": workers, **more}
         self._say({"optimizer": name, "space": described(space), **settings})
 
     def __enter__(self) -> Self:
@@ -101,7 +117,11 @@ class Peer:
 
     def ask(self, count: int, pending: Sequence[Params]) -> list[Params]:  # noqa: ARG002 - it knows what is open
         """So many points; those that were asked for and not told are under way."""
-        self._say({"ask": count})
+        return [self.decoded(point) for point in self.reply({"ask": count})]
+
+    def reply(self, word: object) -> Any:  # noqa: ANN401 - whatever is said
+        """What it says to this."""
+        self._say(word)
         if self.process.stdout is None:
             raise ValueError
         if not select.select([self.process.stdout], [], [], PATIENCE)[0]:
@@ -109,7 +129,7 @@ class Peer:
             raise TimeoutError(problem)
         if not (said := self.process.stdout.readline()):
             self._fail()
-        return [self._decoded(point) for point in json.loads(said)]
+        return json.loads(said)
 
     def tell(self, params: Params, value: float) -> None:
         """A trial has ended, without a value when that is not finite."""
@@ -119,7 +139,7 @@ class Peer:
         """One that it was not asked for is under way."""
         self._say({"begin": self._coded(params)})
 
-    def _say(self, word: Mapping[str, object]) -> None:
+    def _say(self, word: object) -> None:
         try:
             print(json.dumps(word), file=self.process.stdin, flush=True)
         except BrokenPipeError:
@@ -135,7 +155,8 @@ class Peer:
     def _coded(self, params: Params) -> dict[str, Any]:
         return {each.name: coded(each, params[each.name]) for each in self._space.searched if each.name in params}
 
-    def _decoded(self, point: Mapping[str, Any]) -> dict[str, Scalar]:
+    def decoded(self, point: Mapping[str, Any]) -> dict[str, Scalar]:
+        """A point of theirs as one of the space."""
         given = {each.name: decoded(each, point[each.name]) for each in self._space.searched if each.name in point}
         return self._space.filled(given, self._space.defaults)
 

@@ -72,12 +72,12 @@ class Opponent:
         raise NotImplementedError
 
 
-def converse(opponents: Mapping[str, Callable[[Setup], Opponent]]) -> None:
-    """Be the one that the first line names, until there are no more lines.  What libraries print goes to stderr."""
+def converse(obey: Callable[[TextIO, TextIO], None]) -> None:
+    """Obey the words on stdin, and answer on stdout, until there are no more.  What libraries print goes to stderr."""
     answers = os.fdopen(os.dup(1), "w", encoding="ascii")
     os.dup2(2, 1)
     try:
-        obey(opponents, sys.stdin, answers)
+        obey(sys.stdin, answers)
     except Exception:  # noqa: BLE001 - whatever it is, whoever asks is to know
         traceback.print_exc()
         sys.stderr.flush()
@@ -85,7 +85,7 @@ def converse(opponents: Mapping[str, Callable[[Setup], Opponent]]) -> None:
 
 
 def obey(opponents: Mapping[str, Callable[[Setup], Opponent]], words: TextIO, answers: TextIO) -> None:
-    """Do what the lines say."""
+    """Be the one that the first line names, and do what the others say."""
     first = json.loads(words.readline())
     space = [Dimension(**each) for each in first["space"]]
     setup = Setup(space, first["seed"], first["trials"], first["workers"])

@@ -18,13 +18,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from opponent import Dimension, Opponent, Point, Setup, converse
+from opponent import Dimension, Opponent, Point, Setup, converse, obey
 
 
 class Optuna(Opponent):
     """Define-by-run: a parameter is asked for once its condition holds.  Trials that are open are running ones."""
 
-    def __init__(self, setup: Setup, sampler: str) -> None:
+    def __init__(self, setup: Setup, sampler: str, pruner: Any = None) -> None:  # noqa: ANN401 - the library's own
         super().__init__(setup)
         import optuna  # noqa: PLC0415 - one of many
 
@@ -35,7 +35,7 @@ class Optuna(Opponent):
             "cmaes": optuna.samplers.CmaEsSampler,
         }
         self._optuna = optuna
-        self._study = optuna.create_study(sampler=samplers[sampler](seed=setup.seed))
+        self._study = optuna.create_study(sampler=samplers[sampler](seed=setup.seed), pruner=pruner)
 
     def suggest(self) -> tuple[Any, Point]:
         """A running trial."""
@@ -316,5 +316,5 @@ OPPONENTS: dict[str, Callable[[Setup], Opponent]] = {
 
 if __name__ == "__main__":
     warnings.simplefilter("ignore")
-    converse(OPPONENTS)
+    converse(partial(obey, OPPONENTS))
     os._exit(0)  # the threads of some of them would never end

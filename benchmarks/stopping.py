@@ -16,7 +16,7 @@ import math
 import random
 import subprocess
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean, median
@@ -30,6 +30,7 @@ from metaopt.goals import Goals
 from metaopt.limits import Limits
 from metaopt.messages import Opened, Params
 from metaopt.objective import Objective
+from metaopt.optimizers import Optimizer
 from metaopt.plugins import Choice, load_stopper
 from metaopt.proposer import InlineProposer
 from metaopt.recorder import Recorder
@@ -195,15 +196,26 @@ def stopper(rule: str, python: str = "") -> Stopper:
 
 
 def simulated(
-    script: Script, workers: int, stopper: Stopper, limits: Limits, *, resumes: bool = False
+    script: Script,
+    workers: int,
+    stopper: Stopper,
+    limits: Limits,
+    *,
+    resumes: bool = False,
+    optimizer: Optimizer | None = None,
+    over: Callable[[Study, float], bool] = lambda *_: False,
 ) -> tuple[Study, SimulatedHub]:
-    """A whole run; what is known afterwards, and the hub with its clock."""
+    """A whole run, or as far as it is not ``over``, (study, now); what is known then, and the hub with its clock."""
     study = Study(Goals((Objective("loss"),)))
     hub = SimulatedHub(script, workers, leap=limits.end, resumes=resumes)
     study.run = 1
     scheduler = Scheduler(study, limits, stopper)
-    driver = Driver(scheduler, hub, InlineProposer(Anything()), Recorder(Memory(), 1, background=False), Silence())
-    driver.run(Opened("1", 1, {"name": "simulated", "objective": {"metric": "loss"}, "resumes": resumes}))
+    proposer = InlineProposer(optimizer or Anything())
+    driver = Driver(scheduler, hub, proposer, Recorder(Memory(), 1, background=False), Silence())
+    opened = Opened("1", 1, {"name": "simulated", "objective": {"metric": "loss"}, "resumes": resumes})
+    for _ in driver.turns(opened):
+        if over(study, hub.now()):
+            break
     return study, hub
 
 
