@@ -209,7 +209,7 @@ def simulated(
     study = Study(Goals((Objective("loss"),)))
     hub = SimulatedHub(script, workers, leap=limits.end, resumes=resumes)
     study.run = 1
-    scheduler = Scheduler(study, limits, stopper)
+    scheduler = Scheduler(study, limits, stopper, watching=optimizer is not None)
     proposer = InlineProposer(optimizer or Anything())
     driver = Driver(scheduler, hub, proposer, Recorder(Memory(), 1, background=False), Silence())
     opened = Opened("1", 1, {"name": "simulated", "objective": {"metric": "loss"}, "resumes": resumes})

@@ -19,12 +19,14 @@ class Variant(GaussianProcess):
 
     constants: ClassVar[dict[str, Any]] = {}
 
-    def ask(self, count: int, pending: Sequence[Params]) -> list[Params]:
+    def plan(
+        self, count: int, pending: Sequence[Params], paused: Sequence[int]
+    ) -> tuple[list[Params], list[tuple[int, str]]]:
         """As gp would with these constants."""
         with ExitStack() as stack:
             for name, value in self.constants.items():
                 stack.enter_context(patch(f"metaopt.optimizers.{name}", value))
-            return super().ask(count, pending)
+            return super().plan(count, pending, paused)
 
 
 class NoLeastTried(Variant):
@@ -61,3 +63,16 @@ class NoBelief(Variant):
     """What is under way is not thought of, except that it is not proposed again."""
 
     constants: ClassVar = {"answer.BELIEVED": 0}
+
+
+class NoThaw(GaussianProcess):
+    """What is paused goes on by the stopper alone."""
+
+    def plan(
+        self,
+        count: int,
+        pending: Sequence[Params],
+        paused: Sequence[int],  # noqa: ARG002 - the interface
+    ) -> tuple[list[Params], list[tuple[int, str]]]:
+        """New points, as if there were none."""
+        return super().plan(count, pending, ())

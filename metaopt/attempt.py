@@ -17,7 +17,7 @@ from metaopt.argv import fill
 from metaopt.devices.base import Device
 from metaopt.errors import WireError
 from metaopt.faults import blames_gpu
-from metaopt.messages import Assign, Event, Finished, Point, Reported, Scalar, Welcome
+from metaopt.messages import Assign, Event, Finished, Point, Reported, Scalar
 from metaopt.metricsfile import MetricsFile
 from metaopt.process import LEFT_BEHIND, Guard, environment, tail_of
 from metaopt.reporting import FILE, SIGNAL, TRIAL_DIR
@@ -27,6 +27,7 @@ from metaopt.shortage import GPU_MEMORY, lacks_gpu_memory
 from metaopt.tail import Lines, Patterns, Reports, Tail, points_in
 from metaopt.templates import filled
 from metaopt.trial import extends
+from metaopt.welcome import Welcome
 from metaopt.wire import reported_fields, to_plain
 
 OUTCOME, PARAMS, REPORTS, STDOUT, STDERR = "outcome.json", "params.json", "reports.jsonl", "stdout.txt", "stderr.txt"

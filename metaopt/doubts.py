@@ -1,13 +1,27 @@
-"""What the first trial that completes shows to be otherwise than the experiment file has it."""
+"""What is told when a script has ended; of the first one that completes, what is otherwise than its file has it."""
 
 from collections.abc import Iterator
 
+from metaopt.messages import Finished
 from metaopt.metricsfile import UNHEARD
 from metaopt.study import Study
-from metaopt.trial import Trial
+from metaopt.trial import State, Trial
 
 FROM = ("first", "warmup", "start")
 """Settings of stoppers: the first step at which they judge."""
+
+
+def of_end(study: Study, event: Finished, *, judged: bool) -> tuple[list[str], list[str]]:
+    """What is to be told, and what to be warned of, now that ``event`` is known; a stopper may have ``judged`` it."""
+    trial = study.trials[event.trial]
+    if trial.state is State.COMPLETED and study.tally[State.COMPLETED] == 1:
+        return [], [*doubts(study, trial, judged=judged, words=event.error)]
+    if trial.state is State.PAUSED:
+        return [f"trial {event.trial} is paused: {trial.why}"], []
+    if event.outcome == "killed" and trial.state is State.WAITING and not trial.stop:
+        why = event.error.partition("\n")[0]
+        return [], [f"trial {event.trial} was killed, and is run again: {why}"]
+    return [], []
 
 
 def doubts(study: Study, trial: Trial, *, judged: bool, words: str = "") -> Iterator[str]:

@@ -1,30 +1,38 @@
-"""What the trials that have ended tell: the optimizer, of GPUs, and whether there is any hope.  Pure."""
+"""What trials tell: the optimizer, when they have ended and before, of GPUs, and whether there is any hope.  Pure."""
 
 import math
+from collections.abc import Iterable, Iterator
 
 from metaopt.evidence import Evidence
-from metaopt.messages import Observe
+from metaopt.messages import Observe, Watch
+from metaopt.objective import curve
 from metaopt.shortage import wants_memory
 from metaopt.study import Study
-from metaopt.trial import State, Trial
+from metaopt.trial import ACTIVE, State, Trial
+
+LATER, APART = 2.0, 1.2
+"""The optimizer is told of a trial that runs when its step is so many times that of the last time; and of its curve
+only points whose steps are so many times the one before, and the last."""
 
 
 class Endings:
-    """Looks at each trial of ``study`` that has ended once, in that order.
+    """Looks at each trial of ``study`` that has ended once, in that order; if ``watching``, at curves before that.
 
     ``suspects`` are the GPUs that this proves to be ill, and why.  What earlier runs have found out proves nothing: a
     GPU may have been mended since.
     """
 
-    def __init__(self, study: Study) -> None:
-        self._study, self._evidence = study, Evidence()
+    def __init__(self, study: Study, *, watching: bool = False) -> None:
+        self._study, self._evidence, self._watching = study, Evidence(), watching
         self._past, self._seen = len(study.ended), 0
         self._hopeful = False
+        self._watched: dict[int, float] = {}
+        self._unseen = [*study.open]
         self._lasts: set[float | None] = set()
         self.suspects: dict[str, str] = {}
 
-    def observations(self) -> list[Observe]:
-        """What the optimizer is to be told of those that have ended since."""
+    def observations(self, now: float, reported: Iterable[int] = ()) -> list[Observe | Watch]:
+        """What the optimizer is to be told: of those that have ended since, and of those that have ``reported``."""
         study = self._study
         for number in study.ended[max(self._seen, self._past) :]:
             for gpu, why in self._evidence.weigh(study.trials[number]).items():
@@ -33,7 +41,11 @@ class Endings:
         self._seen += len(ended)
         self._lasts |= {_last(trial) for trial in ended if trial.state is State.COMPLETED}
         self._hopeful = self._hopeful or any(trial.state is not State.FAILED for trial in ended)
-        return [Observe(trial.number, trial.params, self._value_of(trial)) for trial in ended]
+        standing, self._unseen = [*self._unseen, *reported], []
+        told: list[Observe | Watch] = [*self._watches(now, (study.trials[n] for n in standing if n in study.open))]
+        for trial in ended:
+            told += [*self._watches(now, [trial]), Observe(trial.number, trial.params, self._value_of(trial))]
+        return told
 
     @property
     def last(self) -> float | None:
@@ -51,6 +63,33 @@ class Endings:
         if trial.state is State.COMPLETED:
             return self._study.goals.told(trial.objectives, trial.excess)
         return math.inf if trial.state is State.FAILED and wants_memory(trial.error) else math.nan
+
+    def _watches(self, now: float, trials: Iterable[Trial]) -> Iterator[Watch]:
+        """How ``trials`` stand, where that is worth a word."""
+        for trial in trials if self._watching else ():
+            last = self._watched.get(trial.number)
+            if trial.state is State.FAILED:
+                if self._watched.pop(trial.number, None) is not None:
+                    yield Watch(trial.number, trial.params, (), 0.0)
+            elif trial.points:
+                step = trial.points[-1][0]
+                if trial.state in ACTIVE and last is not None and last <= step < LATER * last:
+                    continue
+                if points := self._thinned(trial):
+                    self._watched[trial.number] = step
+                    begun = now if trial.started is None else trial.started
+                    took = now - begun if trial.state in ACTIVE else trial.duration or 0.0
+                    yield Watch(trial.number, trial.params, points, trial.saved + took)
+
+    def _thinned(self, trial: Trial) -> tuple[tuple[float, float], ...]:
+        """Some of its curve: what the objective would be if it ended there, to be minimised."""
+        objective = self._study.objective
+        told, thinned = curve(trial.points, objective.metric), list[tuple[float, float]]()
+        for count, (step, _) in enumerate(told, start=1):
+            if not thinned or count == len(told) or not thinned[-1][0] <= step < APART * thinned[-1][0]:
+                value = objective.value(told[:count])
+                thinned.append((step, math.nan if value is None else objective.sign * value))
+        return tuple(thinned)
 
 
 def _last(trial: Trial) -> float | None:

@@ -17,11 +17,12 @@ from metaopt.goals import Goals
 from metaopt.hosts import made_up
 from metaopt.keys import KEYS, REQUIRED
 from metaopt.location import Location, written_history, written_name
-from metaopt.messages import Params, Welcome
+from metaopt.messages import Params
 from metaopt.metrickeys import read_metrics, read_metrics_file
 from metaopt.resources import Resources, read_resources
 from metaopt.scalars import duration
 from metaopt.space import ITSELF, Space
+from metaopt.welcome import Welcome
 from metaopt.yamlfile import YamlFile, shown
 
 SIGNALS = ("SIGTERM", "SIGINT", "SIGHUP", "SIGUSR1", "SIGUSR2")

@@ -6,8 +6,9 @@ from dataclasses import replace
 
 from metaopt.devices.base import Node
 from metaopt.errors import DeviceError, LaunchError
-from metaopt.messages import Event, Joined, Lost, StoodDown, Welcome
+from metaopt.messages import Event, Joined, Lost, StoodDown
 from metaopt.resources import Resources
+from metaopt.welcome import Welcome
 
 Group = tuple[Node, ...]
 DIFFER = "its nodes show different GPUs: what a process sees on each is left to what the trial starts it with"

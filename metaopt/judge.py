@@ -22,6 +22,7 @@ class Judge:
         self._seen: dict[int, int] = {}
         self._reached: dict[int, float] = {}
         self._paused: set[int] = set()
+        self._resumed: set[int] = set()
         self._failures = list[str]()
         for number in [*study.open, *study.ended]:
             self.verdict(number)
@@ -56,6 +57,11 @@ class Judge:
         why = self._ask(number, [point for point in told if not point[0] <= reached])
         return f"{why}{NEGATED}" if why and objective.sign < 0 else why
 
+    def resumed(self, number: int) -> None:
+        """A trial that was paused goes on, as somebody else has found."""
+        self._paused.discard(number)
+        self._resumed.add(number)
+
     def thawed(self, *, last: bool) -> Thawed | None:
         """Which paused trial should go on now, if any should, and there is a worker without one to go on with.
 
@@ -87,7 +93,8 @@ class Judge:
         for number in reversed(new):
             promoter.pause(number)
         self._paused.update(new)
-        found = promoter.promote()
+        while (found := promoter.promote()) and found[0] in self._resumed and found[0] not in paused:
+            self._resumed.discard(found[0])
         if found is None:
             return None
         number, why = found

@@ -23,10 +23,10 @@ from metaopt.messages import (
     Started,
     StoodDown,
     Stop,
-    Welcome,
 )
 from metaopt.scheduler import Scheduler
 from metaopt.transports.base import Greeter, Hub
+from metaopt.welcome import Welcome
 
 STALL = 5.0
 """Seconds after which the idle workers of an experiment that begins nothing are lent to others."""

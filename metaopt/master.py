@@ -122,7 +122,8 @@ def search(
         with _reached(experiment):
             study, recorder, first = _open(experiment, store, study, past, deadline)
         limits = Limits(experiment.trials, workers, experiment.give_up_after, now, end)
-        scheduler = Scheduler(study, limits, stopper, shared=store.shared, given=_given(experiment, study))
+        given, watching = _given(experiment, study), experiment.stopper.rule != "never"
+        scheduler = Scheduler(study, limits, stopper, shared=store.shared, given=given, watching=watching)
         doubts = [*terms.doubts, *filter(None, [allocation.doubt])]
         scheduler.warnings, scheduler.news = doubts, [*notes, *lessons.notes]
         watcher = watch(experiment, study)

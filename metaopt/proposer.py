@@ -5,10 +5,10 @@ from collections.abc import Mapping
 from typing import Any, Protocol
 
 from metaopt.errors import OptimizerGone
-from metaopt.messages import Command, Event, Observe, Suggest, Suggested
+from metaopt.messages import Command, Event, Suggest
 from metaopt.optimizers.base import Optimizer
 from metaopt.plugins import Choice
-from metaopt.thinker import Thinker
+from metaopt.thinker import Thinker, respond
 
 SPARE = Choice("random")
 PATIENCE = 60.0
@@ -26,7 +26,7 @@ class Proposer(Protocol):
         ...
 
     def send(self, command: Command) -> None:
-        """Pass on Suggest or Observe; never blocks."""
+        """Pass on Suggest, Observe or Watch; never blocks."""
         ...
 
     def receive(self) -> list[Event]:
@@ -53,11 +53,7 @@ class InlineProposer:
 
     def send(self, command: Command) -> None:
         """Ask or tell at once."""
-        match command:
-            case Observe(_, params, value):
-                self._optimizer.tell(params, value)
-            case Suggest(count, pending):
-                self._suggested.append(Suggested(tuple(self._optimizer.ask(count, pending))))
+        self._suggested += respond(self._optimizer, command)
 
     def receive(self) -> list[Event]:
         """The answers."""
@@ -102,7 +98,7 @@ class ProcessProposer:
         return self._chosen.pid
 
     def send(self, command: Command) -> None:
-        """Pass on Suggest or Observe."""
+        """Pass on Suggest, Observe or Watch."""
         if isinstance(command, Suggest):
             self._question, self._asked_at = command, time.monotonic()
             self._ask(self._stand_in() if self._late else self._chosen)

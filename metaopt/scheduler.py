@@ -4,9 +4,10 @@
 applied stands in ``facts`` until the driver takes it away to be journalled.
 """
 
+from collections.abc import Iterable
 from typing import assert_never
 
-from metaopt.doubts import doubts
+from metaopt.doubts import of_end
 from metaopt.durations import Durations
 from metaopt.endings import Endings
 from metaopt.given import Given
@@ -34,6 +35,7 @@ from metaopt.messages import (
     Stop,
     Suggest,
     Suggested,
+    Thawed,
 )
 from metaopt.placement import begun_anew, hungry, in_words, next_pair, on_ill_gpus, run_again
 from metaopt.stopping.base import Stopper
@@ -51,26 +53,31 @@ class Scheduler:
     """
 
     def __init__(
-        self, study: Study, limits: Limits, stopper: Stopper, *, shared: bool = False, given: Given | None = None
+        self,
+        study: Study,
+        limits: Limits,
+        stopper: Stopper,
+        *,
+        shared: bool = False,
+        given: Given | None = None,
+        watching: bool = False,
     ) -> None:
-        """Go on from ``study``, which may have a past; the stopper and the optimizer are told of it."""
+        """Go on from ``study``, which may have a past; the stopper and the optimizer are told of it.
+
+        An optimizer that is ``watching`` is told of curves too, and may say which paused trials go on.
+        """
         self.shared = shared
         self.study, self.limits, self.stopper = study, limits, stopper
         self._judge = Judge(study, stopper)
         self.durations = Durations(study)
-        self.facts: list[Fact] = []
-        self.warnings, self.news, self.draining = list[str](), list[str](), ""
-        self._adopting: set[int] = set()
-        self.interrupted = False
-        self.exhausted = False
+        self.facts, self.warnings, self.news, self.draining = list[Fact](), list[str](), list[str](), ""
+        self._said, self._gone, self._adopting = set[str](), set[int](), set[int]()
+        self.interrupted = self.exhausted = False
         self._given = given or Given(study)
         self.asked_at: float | None = None
         self._ahead = 0
-        self._endings = Endings(study)
-        self._said = set[str]()
-        self._gone: set[int] = set()
-        self._standing_by: dict[int, str] = {}
-        self._claims: list[Claim] = []
+        self._watching, self._endings = watching, Endings(study, watching=watching)
+        self._standing_by, self._claims = dict[int, str](), list[Claim]()
 
     @property
     def complete(self) -> bool:
@@ -109,14 +116,13 @@ class Scheduler:
         reported: dict[int, None] = {}
         for event in events:
             self._take(now, event, reported)
-        decided = [*self._observations(), *self._stops(now, reported)]
+        decided = [*self._observations(now, reported), *self._stops(now, reported)]
         for ill in on_ill_gpus(self.study, self._endings.suspects):
             self._stood_down(now, ill)
         self._thaw(now)
         self._begin(now)
-        decided += [*self._observations(), *self._assignments(now), *self._what_next(now)]
-        claims, self._claims = self._claims, []
-        self.warnings += self._judge.failures()
+        decided += [*self._observations(now), *self._assignments(now), *self._what_next(now)]
+        claims, self._claims, self.warnings = self._claims, [], [*self.warnings, *self._judge.failures()]
         return [*decided, *claims]
 
     def _apply(self, now: float, fact: Fact) -> bool:
@@ -145,8 +151,11 @@ class Scheduler:
                 self._joined(now, event)
             case StoodDown():
                 self._stood_down(now, event)
-            case Finished():
-                self._finished(now, event)
+            case Finished(_, trial, _, _):
+                if self._apply(now, event):
+                    reported[trial] = None
+                    news, warnings = of_end(self.study, event, judged=not isinstance(self.stopper, Never))
+                    self.news, self.warnings = [*self.news, *news], [*self.warnings, *warnings]
             case Started() | Opened():
                 self._apply(now, event)
             case Heard():
@@ -217,24 +226,15 @@ class Scheduler:
             self._adopting.update(new)
             self._claims.append(Claim(Adopted(new)))
 
-    def _finished(self, now: float, event: Finished) -> None:
-        if not self._apply(now, event):
-            return
-        trial = self.study.trials[event.trial]
-        if trial.state is State.COMPLETED and self.study.tally[State.COMPLETED] == 1:
-            judged = not isinstance(self.stopper, Never)
-            self.warnings += doubts(self.study, trial, judged=judged, words=event.error)
-        if trial.state is State.PAUSED:
-            self.news.append(f"trial {event.trial} is paused: {trial.why}")
-        if event.outcome == "killed" and trial.state is State.WAITING and not trial.stop:
-            why = event.error.partition("\n")[0]
-            self.warnings.append(f"trial {event.trial} was killed, and is run again: {why}")
-
     def _suggested(self, now: float, event: Suggested) -> None:
         """Take points in, and see how many to keep ahead from now on."""
         if self.asked_at is not None:
             self._ahead = self.durations.ahead(now - self.asked_at, now)
-        self.exhausted = self.exhausted or not event.params
+        self.exhausted = self.exhausted or not (event.params or event.thawed)
+        for number, why in event.thawed:
+            if (trial := self.study.trials.get(number)) and self._apply(now, Thawed(number, trial.attempts, why)):
+                self._judge.resumed(number)
+                self.news.append(f"trial {number} goes on: {why}")
         wanted = event.params[: max(self._missing, 0)]
         if wanted and self.shared:
             self._claims.append(Claim(Suggested(wanted)))
@@ -251,9 +251,9 @@ class Scheduler:
             self._suggested(now, Suggested(points))
             self.asked_at = now if self._claims else None
 
-    def _observations(self) -> list[Command]:
+    def _observations(self, now: float, reported: Iterable[int] = ()) -> list[Command]:
         """Tell the optimizer of each trial that has ended; end the run when there is no hope."""
-        observed = self._endings.observations()
+        observed = self._endings.observations(now, reported)
         if hopeless := self._endings.hopeless(self.limits.give_up_after):
             self._drain(hopeless)
         return [*observed]
@@ -318,7 +318,8 @@ class Scheduler:
         if missing <= 0 or self.asked_at is not None or self.draining or self.exhausted:
             return []
         self.asked_at = now
-        return [Suggest(missing, tuple(self.study.trials[number].params for number in self.study.open))]
+        paused = tuple(sorted(self.study.paused)) if self._watching and self._judge.pauses and self._fits(now) else ()
+        return [Suggest(missing, tuple(self.study.trials[number].params for number in self.study.open), paused)]
 
     def _leave(self) -> list[int]:
         leaving = [worker for worker in (*self.study.workers, *self._standing_by) if worker not in self._gone]

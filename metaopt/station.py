@@ -12,9 +12,9 @@ from metaopt.devices.base import Device, Gpu, Offer
 from metaopt.devices.claim import Claims
 from metaopt.devices.cpu import share_near, usable_cores
 from metaopt.devices.gpu import give, give_all
-from metaopt.messages import Welcome
 from metaopt.reporting import TRIAL_DIR
 from metaopt.scalars import counted
+from metaopt.welcome import Welcome
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

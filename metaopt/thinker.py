@@ -15,7 +15,8 @@ from contextlib import suppress
 from typing import IO, Any
 
 from metaopt.errors import WireError
-from metaopt.messages import Command, Event, Observe, Params, Suggest, Suggested
+from metaopt.messages import Command, Event, Observe, Params, Suggest, Suggested, Watch
+from metaopt.optimizers.base import Optimizer, Watcher
 from metaopt.plugins import Choice, load
 from metaopt.process import environment
 from metaopt.space import Space
@@ -128,12 +129,25 @@ def serve(lines: IO[bytes], answer: Callable[[bytes], None]) -> None:
             match decode(line):
                 case Observe(number, params, value) if number < 0:
                     optimizer.learn(number, params, value)
-                case Observe(_, params, value):
-                    optimizer.tell(params, value)
-                case Suggest(count, pending):
-                    answer(encode(Suggested(_plain(optimizer.ask(count, pending)))))
+                case command:
+                    for said in respond(optimizer, command):
+                        answer(encode(said))
     except Exception:  # noqa: BLE001 - whatever an optimizer does, rank 0 shall know and go on
         answer(b"!" + json.dumps(traceback.format_exc()).encode())
+
+
+def respond(optimizer: Optimizer, command: Command) -> Iterator[Suggested]:
+    """Pass ``command`` on to ``optimizer``, and its answer if there is one; what it does not care for is left out."""
+    match command:
+        case Observe(_, params, value):
+            optimizer.tell(params, value)
+        case Watch(trial, params, points, seconds) if isinstance(optimizer, Watcher):
+            optimizer.watch(trial, params, points, seconds)
+        case Suggest(count, pending, paused) if paused and isinstance(optimizer, Watcher):
+            new, thawed = optimizer.plan(count, pending, paused)
+            yield Suggested(_plain(new), tuple(thawed))
+        case Suggest(count, pending):
+            yield Suggested(_plain(optimizer.ask(count, pending)))
 
 
 def _plain(points: Sequence[Params]) -> tuple[Params, ...]:

@@ -32,15 +32,16 @@ from metaopt.messages import (
     Suggest,
     Suggested,
     Thawed,
-    Welcome,
+    Watch,
 )
+from metaopt.welcome import Welcome
 
 KINDS: dict[str, type[Any]] = {
     kind.__name__: kind
     for kind in (
         *(Opened, Joined, Started, Reported, Finished, Lost, Suggested, Interrupted, Renewed, Closed, Adopted, Revised),
         *(StoodDown, Thawed, Abandoned),
-        *(Welcome, Assign, Stop, Fence, Release, Suggest, Observe),
+        *(Welcome, Assign, Stop, Fence, Release, Suggest, Observe, Watch),
     )
 }
 _JSON = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False)
@@ -51,6 +52,7 @@ _TUPLES = {
     Revised: "dropped",
     Suggested: "params",
     Suggest: "pending",
+    Watch: "points",
     Welcome: "command",
     Joined: "gpus",
     StoodDown: "gpus",
@@ -64,6 +66,8 @@ def to_plain(message: Message) -> dict[str, Any]:
     plain = {name: getattr(message, name) for name in _NAMES[type(message)]}
     if isinstance(message, Reported):
         plain["points"] = [(step, {k: _speakable(v) for k, v in values.items()}) for step, values in message.points]
+    elif isinstance(message, Suggested) and not message.thawed:  # a journal has none
+        del plain["thawed"]
     return plain
 
 

@@ -27,11 +27,11 @@ from metaopt.messages import (
     Started,
     StoodDown,
     Stop,
-    Welcome,
 )
 from metaopt.process import CannotStart, Guard
 from metaopt.station import Station, Unfit
 from metaopt.transports.base import Link, MasterLost
+from metaopt.welcome import Welcome
 
 PAUSE = 0.05  # seconds between two looks at rank 0 while a child trains
 SHARE, SHORTEST, LONGEST = 0.01, 0.001, 0.2  # the same without a child: this share of the time since the last word

@@ -10,12 +10,12 @@ from metaopt.errors import ExperimentError
 from metaopt.experiment import Experiment
 from metaopt.goals import Constraint, Goals
 from metaopt.keys import KEYS, REQUIRED
-from metaopt.messages import Welcome
 from metaopt.objective import Objective
 from metaopt.plugins import Choice
 from metaopt.resources import Resources
 from metaopt.scalars import duration
 from metaopt.space import Categorical, Integer, Real
+from metaopt.welcome import Welcome
 from metaopt.wire import decode, encode
 
 BAD = Path(__file__).parent / "data" / "bad"

@@ -22,8 +22,8 @@ from metaopt.devices.monitor import Meter, Monitor, within
 from metaopt.devices.nvml import Nvml, Reading, opened
 from metaopt.devices.visible import visible
 from metaopt.errors import DeviceError
-from metaopt.messages import Welcome
 from metaopt.station import Station, Unfit, kill_leftovers
+from metaopt.welcome import Welcome
 
 NODE = [[Gpu(uuid)] for uuid in ("GPU-aaaa1111", "GPU-aaaa2222", "GPU-bbbb3333", "GPU-cccc4444")]
 DIVIDED = [[Gpu("MIG-1", whole="GPU-aa"), Gpu("MIG-2", whole="GPU-aa")], [Gpu("GPU-bb")]]

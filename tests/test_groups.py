@@ -30,13 +30,13 @@ from metaopt.messages import (
     StoodDown,
     Stop,
     Suggested,
-    Welcome,
 )
 from metaopt.process import Guard
 from metaopt.resources import Resources
 from metaopt.station import HIDDEN, Station, Unfit
 from metaopt.transports.grouped import GroupedHub, grouped
 from metaopt.trial import State
+from metaopt.welcome import Welcome
 from metaopt.wire import decode, encode
 
 USAGE = {"gpu_utilisation": 0.5, "gpu_memory": 8, "gpu_memory_total": 80, "gpu_joules": 3.0}

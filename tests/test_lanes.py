@@ -12,7 +12,7 @@ from metaopt.goals import Goals
 from metaopt.history import replay
 from metaopt.lanes import STALL, Pool
 from metaopt.limits import Limits
-from metaopt.messages import Joined, Lost, Observe, Opened, StoodDown, Welcome
+from metaopt.messages import Joined, Lost, Observe, Opened, StoodDown
 from metaopt.objective import Objective
 from metaopt.optimizers import make
 from metaopt.proposer import InlineProposer
@@ -23,6 +23,7 @@ from metaopt.stores.memory import Memory
 from metaopt.study import Study
 from metaopt.transports.simulated import SimulatedHub
 from metaopt.trial import State
+from metaopt.welcome import Welcome
 
 
 def steady(seconds):

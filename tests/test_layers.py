@@ -7,7 +7,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1] / "metaopt"
 LAYERS = [
-    ["errors", "sparkline", ""],
+    ["errors", "sparkline", "welcome", ""],
     ["messages"],
     [
         "wire",

@@ -14,9 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from metaopt.attempt import _files
-from metaopt.messages import Welcome
 from metaopt.metricsfile import MetricsFile, Rows
 from metaopt.tail import Lines, points_in
+from metaopt.welcome import Welcome
 
 TABLE = "epoch,loss,acc\n1,0.5,0.7\n2,0.4,0.8\n"
 POINTS = [(1, {"loss": 0.5, "acc": 0.7}), (2, {"loss": 0.4, "acc": 0.8})]

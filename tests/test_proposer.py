@@ -8,7 +8,7 @@ import pytest
 from running import until
 
 from metaopt.errors import OptimizerGone
-from metaopt.messages import Observe, Suggest
+from metaopt.messages import Observe, Suggest, Watch
 from metaopt.optimizers import make
 from metaopt.plugins import Choice
 from metaopt.proposer import InlineProposer, ProcessProposer
@@ -55,6 +55,24 @@ def test_a_process_suggests_what_the_optimizer_does(started, rule):
     assert process.thinking
     assert list(answer(process)) == list(inline.receive()[0].params)
     assert process.warnings() == []
+
+
+@pytest.mark.parametrize("rule", ["random", "gp"])
+def test_a_process_hears_of_curves_and_may_name_paused_trials(started, rule):
+    settings = {"curves": True} if rule == "gp" else {}
+    inline, process = InlineProposer(make(rule, SPACE, seed=3, **settings)), started(Choice(rule, settings), SPACE, 3)
+    points = [{"lr": 10.0 ** -(1 + trial / 5), "width": 8 + trial} for trial in range(15)]
+    for proposer in (inline, process):
+        for trial, params in enumerate(points):
+            loss = abs(trial - 7.0)
+            proposer.send(Watch(trial, params, ((1, loss + 2.0), (2, loss + 1.0)), 20.0))
+            if trial != 7:
+                proposer.send(Observe(trial, params, float("nan")))
+        proposer.send(Suggest(2, (points[7],), (7,)))
+    (ours,), (theirs,) = inline.receive(), until(process.receive, "an answer")
+    assert (list(ours.params), [*map(tuple, theirs.thawed)]) == (list(theirs.params), list(ours.thawed))
+    assert [number for number, _ in ours.thawed] == ([7] if rule == "gp" else [])
+    assert len(ours.params) + len(ours.thawed) == 2
 
 
 def test_a_failed_trial_is_told_as_nan(started):

@@ -15,7 +15,7 @@ from metaopt.experiment import Experiment
 from metaopt.goals import Goals
 from metaopt.history import check_same, replay
 from metaopt.limits import Limits
-from metaopt.messages import Adopted, Assign, Closed, Finished, Joined, Opened, Reported, Revised, Suggested, Welcome
+from metaopt.messages import Adopted, Assign, Closed, Finished, Joined, Opened, Reported, Revised, Suggested
 from metaopt.objective import Objective
 from metaopt.revision import revise
 from metaopt.scheduler import Scheduler
@@ -27,6 +27,7 @@ from metaopt.stores.journal import Journal
 from metaopt.stores.memory import Memory
 from metaopt.study import Study
 from metaopt.trial import OUTSIDE, State, extends
+from metaopt.welcome import Welcome
 from metaopt.wire import decode, encode, to_plain
 
 OBJECTIVE = {"metric": "loss", "goal": "minimize", "of": "last"}

@@ -87,3 +87,12 @@ def log_probability_below(bound: float) -> Acquisition:
         return log, -slope / deviation, -slope * z / (2.0 * variance)
 
     return value
+
+
+def in_proportion(factor: float) -> Acquisition:
+    """``factor`` mu: as a term, it weighs others by the exponential of something that is expected."""
+
+    def value(mean: Array, _: Array) -> tuple[Array, Array, Array]:
+        return factor * mean, np.full_like(mean, factor), np.zeros_like(mean)
+
+    return value

@@ -13,7 +13,7 @@ import numpy as np
 from scipy.spatial import KDTree
 
 from metaopt.messages import Params
-from metaopt.optimizers.base import Optimizer
+from metaopt.optimizers.base import Optimizer, Watcher
 from metaopt.optimizers.kernels import Array
 from metaopt.space import Space
 
@@ -68,6 +68,7 @@ class Advised:
         self._optimizer = make()
         self._sources: dict[int, Source] = {}
         self._told: list[tuple[Params, float | Sequence[float]]] = []
+        self._watched: dict[int, tuple[Params, Sequence[tuple[float, float]], float]] = {}
         self._judged = 0
 
     def learn(self, source: int, params: Params, value: float | Sequence[float]) -> None:
@@ -82,13 +83,32 @@ class Advised:
         self._told.append((params, value))
         self._optimizer.tell(params, value)
 
+    def watch(self, trial: int, params: Params, points: Sequence[tuple[float, float]], seconds: float) -> None:
+        """A trial of this study has come so far."""
+        self._watched[trial] = params, points, seconds
+        if isinstance(self._optimizer, Watcher):
+            self._optimizer.watch(trial, params, points, seconds)
+
     def ask(self, count: int, pending: Sequence[Params]) -> list[Params]:
         """Up to ``count`` points, by what is believed now."""
+        self._doubt()
+        return self._optimizer.ask(count, pending)
+
+    def plan(
+        self, count: int, pending: Sequence[Params], paused: Sequence[int]
+    ) -> tuple[list[Params], list[tuple[int, str]]]:
+        """The same, or paused trials that go on, if the optimizer knows of such."""
+        self._doubt()
+        if isinstance(self._optimizer, Watcher):
+            return self._optimizer.plan(count, pending, paused)
+        return self._optimizer.ask(count, pending), []
+
+    def _doubt(self) -> None:
+        """See whether something else is to be believed than before."""
         if self._sources and (step := self._last_step()) > self._judged:
             self._judged = step
             with np.errstate(all="ignore"):
                 self._begin_anew(step)
-        return self._optimizer.ask(count, pending)
 
     def _known(self) -> list[tuple[Params, float | Sequence[float]]]:
         """What came out in this study, without what failed."""
@@ -114,6 +134,9 @@ class Advised:
         believed = [each for source in self._sources.values() for each in source.believed(self._space, points, values)]
         for params, value in (*believed, *self._told):
             self._optimizer.tell(params, value)
+        if isinstance(self._optimizer, Watcher):
+            for trial, watched in self._watched.items():
+                self._optimizer.watch(trial, *watched)
 
 
 def _predictions(points: Array, known: Array, values: Array) -> Array:

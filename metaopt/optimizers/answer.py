@@ -30,7 +30,8 @@ BELIEVED = 256
 class View:
     """What an answer goes by: the points that were ``told`` (n, d), which of them are ``feasible`` (n,), and models.
 
-    ``objective`` is that of what is to be small; ``terms`` say how likely it is that all that must hold does.  ``box``
+    ``objective`` is that of what is to be small; ``terms`` say how likely it is that all that must hold does, ``price``
+    what a trial costs, if they differ: both are logarithms, which are summed.  ``box``
     (2, d) are the lowest and the highest point to be looked at, as far as numbers go.  If there is a ``column``, only
     points are looked for that have the value with the number ``cell`` there.
     """
@@ -43,6 +44,7 @@ class View:
     box: Array
     column: int | None = None
     cell: int = 0
+    price: Sequence[Term] = ()
 
 
 class Answer:
@@ -54,12 +56,13 @@ class Answer:
         posterior, known = view.objective.posterior()
         features = _most_promising(posterior, view.encoding.features(pending))
         self._hopeful = bool(view.feasible[known].any())
-        possible = [posterior.inputs[view.feasible[known]], *([] if view.terms else [features])]
+        done = view.encoding.features(view.told[known][view.feasible[known]])
+        possible = [done, *([] if view.terms else [features])]
         self._target = float(posterior.mean(np.concatenate(possible)).min()) if self._hopeful else 0.0
         posterior = posterior.believe(features)
         points = self._candidates(posterior, chance(view.objective.seed, tried.trials))
         self._field = Field(posterior, view.encoding, points, min(count, BELIEVED))
-        self._limits = score(view.terms, view.encoding.features(points))
+        self._limits = score([*view.terms, *view.price], view.encoding.features(points))
         unseen = np.array([not tried.has(point) for point in points], dtype=np.bool_)
         self._allowed = unseen & view.encoding.there(points, view.column, view.cell)
         self._polished = min(POLISHED, POLISH_WORK // len(posterior.inputs) + 1)
@@ -77,6 +80,10 @@ class Answer:
                 return point
         return list(self._field.points[np.argmax(scores)].tolist())
 
+    def promise(self, points: Array) -> Array:
+        """The acquisition (m,) of ``points`` (m, d)."""
+        return score(self._terms(), self._view.encoding.features(points))
+
     def pick(self, point: Array) -> None:
         """Believe that ``point`` (d,) is under way."""
         self._allowed &= ~(self._field.points == point).all(axis=1)
@@ -88,7 +95,7 @@ class Answer:
     def _terms(self) -> list[Term]:
         """As long as nothing is feasible, only that counts."""
         improvement = (self._field.posterior, log_expected_improvement(self._target))
-        return [*([improvement] if self._hopeful else []), *self._view.terms]
+        return [*([improvement] if self._hopeful else []), *self._view.terms, *self._view.price]
 
     def _scores(self) -> Array:
         """The sum of all terms at the candidates, (m,)."""
@@ -109,7 +116,7 @@ class Answer:
             return encoding.every_point
         shift = rng.random(encoding.dimension)
         best = np.repeat(self._incumbents(), PERTURBED, axis=0)
-        reach = 0.1 * np.minimum(posterior.kernel.inverse_squares**-0.5, 1.0)
+        reach = 0.1 * np.minimum(posterior.kernel.inverse_squares[: encoding.dimension] ** -0.5, 1.0)
         moved = best + reach * rng.standard_normal(best.shape)
         jump = rng.random(best.shape) < 1.0 / encoding.dimension
         jump[:, encoding.continuous] = False

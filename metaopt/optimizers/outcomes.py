@@ -43,6 +43,11 @@ def only(values: Array) -> Array:
     return standardise(values[:, 0])
 
 
+def in_deviations(values: Array) -> Array:
+    """One thing that is no objective, (n, 1): its standard deviations from the mean."""
+    return np.asarray((values[:, 0] - values.mean()) / values.std())
+
+
 def weighted(weights: Array) -> Scale:
     """The scale of several objectives (k,): the largest weighted one, augmented (Chebyshev; Knowles 2006, equation 2).
 

@@ -4,6 +4,7 @@ Everything is a function of what was told, in its order: what is kept here is ke
 """
 
 from collections.abc import Sequence
+from typing import Protocol
 
 import numpy as np
 
@@ -19,11 +20,26 @@ EAGER = 100
 REFIT = 1.05
 ITERATIONS = 60
 """Of a fit; half of them after that, when it starts near its end."""
-FITTED_BEST, FITTED_OTHERS = 150, 250
-"""More than 500 observations: the kernel is fitted to the best ones and some others."""
-SUBSET = 500
-KEPT_BEST, KEPT_LATEST, KEPT_OTHERS = 400, 300, 300
-"""More observations than these together: the model knows the best, the latest and some others."""
+SUBSET = 1.25
+"""So many times as many observations as a kernel is fitted to are no more, but all used."""
+
+
+class Rows(Protocol):
+    """What a model may know."""
+
+    @property
+    def points(self) -> Array:
+        """Points (n, d)."""
+        ...
+
+    @property
+    def values(self) -> Array:
+        """Of each a row of values (n, width; outcomes.py)."""
+        ...
+
+    def __len__(self) -> int:
+        """How many."""
+        ...
 
 
 class Told:
@@ -31,7 +47,7 @@ class Told:
 
     def __init__(self, dimension: int, width: int) -> None:
         """Nothing yet."""
-        self._dimension, self._width = dimension, width
+        self._dimension, self.width = dimension, width
         self._points: list[Array] = []
         self._rows: list[Array] = []
 
@@ -40,7 +56,7 @@ class Told:
 
     def add(self, point: Array, value: float | Sequence[float]) -> None:
         """``value`` was told of ``point`` (d,)."""
-        self._rows.append(as_row(value, self._width))
+        self._rows.append(as_row(value, self.width))
         self._points.append(point)
 
     @property
@@ -51,22 +67,29 @@ class Told:
     @property
     def values(self) -> Array:
         """All values (n, width)."""
-        return np.array(self._rows).reshape(len(self), self._width)
+        return np.array(self._rows).reshape(len(self), self.width)
 
     @property
-    def succeeded(self) -> Mask:
+    def final(self) -> Mask:
         """Whether each trial has values, (n,)."""
         return np.asarray(np.isfinite(self.values).all(axis=1))
 
 
 class Surrogate:
-    """A Gaussian process over the points that were told, fitted to what ``scale`` makes of their values."""
+    """A Gaussian process over the points that were told, fitted to what ``scale`` makes of their values.
 
-    def __init__(self, encoding: Encoding, seed: int, told: Told, scale: Scale, *, sparse: bool = False) -> None:
+    Of many of them, it knows the best, the latest and some others (``known``); and its kernel is fitted to the best and
+    some others (``fitted``).
+    """
+
+    known = 400, 300, 300
+    fitted = 150, 250
+
+    def __init__(self, encoding: Encoding, seed: int, told: Rows, scale: Scale, *, sparse: bool = False) -> None:
         """``told`` may grow; a ``sparse`` model expects that few coordinates matter (likelihood.py)."""
         self._encoding, self.seed, self._told, self._scale, self._sparse = encoding, seed, told, scale, sparse
         self._kernels: dict[int, Kernel] = {}
-        self._known = -1
+        self._seen = -1
         self._modelled: tuple[Posterior, Indices] | None = None
 
     def best_points(self, count: int, among: Mask) -> Array:
@@ -76,9 +99,9 @@ class Surrogate:
 
     def posterior(self) -> tuple[Posterior, Indices]:
         """After everything that was told, and which of that it knows: of more than 1,000 observations, a part."""
-        if self._modelled is None or self._known != len(self._told):
-            self._known = len(self._told)
-            kernel = self._kernel(_last_step(self._known))
+        if self._modelled is None or self._seen != len(self._told):
+            self._seen = len(self._told)
+            kernel = self._kernel(_last_step(self._seen))
             values = self._scale(self._told.values)
             kept = self._kept(values)
             self._modelled = condition(kernel, self._features(kept), values[kept]), kept
@@ -89,11 +112,11 @@ class Surrogate:
 
     def _kept(self, values: Array) -> Indices:
         order = np.argsort(values, kind="stable")[: np.isfinite(values).sum()]
-        if len(order) <= KEPT_BEST + KEPT_LATEST + KEPT_OTHERS:
+        if len(order) <= sum(self.known):
             return np.sort(order)
-        best, latest = order[:KEPT_BEST], np.sort(order)[-KEPT_LATEST:]
+        best, latest = order[: self.known[0]], np.sort(order)[-self.known[1] :]
         others = np.setdiff1d(order, np.concatenate([best, latest]))
-        drawn = chance(self.seed, len(values)).permutation(others)[:KEPT_OTHERS]
+        drawn = chance(self.seed, len(values)).permutation(others)[: self.known[2]]
         return np.unique(np.concatenate([best, latest, drawn]))
 
     def _kernel(self, count: int) -> Kernel:
@@ -115,10 +138,11 @@ class Surrogate:
 
     def _fitted(self, values: Array) -> Indices:
         order = np.argsort(values, kind="stable")[: np.isfinite(values).sum()]
-        if len(order) <= SUBSET:
+        best, others = self.fitted
+        if len(order) <= SUBSET * (best + others):
             return np.sort(order)
-        others = chance(self.seed, len(values)).permutation(order[FITTED_BEST:])[:FITTED_OTHERS]
-        return np.concatenate([order[:FITTED_BEST], others])
+        drawn = chance(self.seed, len(values)).permutation(order[best:])[:others]
+        return np.concatenate([order[:best], drawn])
 
     def _starts(self, count: int) -> list[Kernel]:
         dimension = self._encoding.dimension

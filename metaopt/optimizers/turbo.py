@@ -78,7 +78,7 @@ class TrustRegion:
         tried = self._tried.beside(pending)
         answer: Answer | None = None
         box = self._encoding.box
-        if self._encoding.dimension and len(self._told) >= self._start and self._told.succeeded.any():
+        if self._encoding.dimension and len(self._told) >= self._start and self._told.final.any():
             under_way = self._encoding.points([each for each in pending if self._space.contains(each)])
             with suppress(np.linalg.LinAlgError), np.errstate(all="ignore"):
                 box = self._box()
@@ -100,13 +100,13 @@ class TrustRegion:
 
     def _view(self, box: Array) -> View:
         """What an answer goes by."""
-        told, feasible = self._told.points, self._told.succeeded
+        told, feasible = self._told.points, self._told.final
         return View(self._encoding, told, feasible, objective=self._surrogate, terms=(), box=box)
 
     def _box(self) -> Array:
         """The trust region (2, d): its volume is that of a cube with its side, where the unit cube does not cut it."""
         lengths = self._surrogate.posterior()[0].kernel.inverse_squares ** -0.5
         sides = self._side * lengths / np.exp(np.log(lengths).mean())
-        centre = self._surrogate.best_points(1, self._told.succeeded)[0]
+        centre = self._surrogate.best_points(1, self._told.final)[0]
         sides[self._encoding.categories] = 2.0  # which have no neighbours
         return np.asarray(np.clip([centre - sides / 2.0, centre + sides / 2.0], 0.0, 1.0))

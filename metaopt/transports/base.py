@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from typing import Protocol
 
 from metaopt.errors import MetaoptError
-from metaopt.messages import Command, Event, Welcome
+from metaopt.messages import Command, Event
+from metaopt.welcome import Welcome
 
 
 class MasterLost(MetaoptError):

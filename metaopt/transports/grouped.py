@@ -10,10 +10,11 @@ from dataclasses import dataclass, field, replace
 
 from metaopt.devices.base import Node
 from metaopt.groups import Roster
-from metaopt.messages import Assign, Command, Event, Finished, Joined, Lost, Started, StoodDown, Stop, Welcome
+from metaopt.messages import Assign, Command, Event, Finished, Joined, Lost, Started, StoodDown, Stop
 from metaopt.resources import Resources
 from metaopt.transports.base import Greeter
 from metaopt.usage import summed_up
+from metaopt.welcome import Welcome
 
 FAILURES = {"failed", "killed"}
 

@@ -29,12 +29,13 @@ from metaopt.messages import (
     Started,
     StoodDown,
     Suggest,
-    Welcome,
+    Watch,
 )
 from metaopt.transports.base import MasterLost
 from metaopt.transports.heart import Heart
 from metaopt.transports.mail import FAILED, MPI, Beats, Mail
 from metaopt.transports.pulse import Pulse
+from metaopt.welcome import Welcome
 from metaopt.wire import decode, encode
 
 TO_MASTER, TO_WORKER, BYE = 1, 2, 3
@@ -180,7 +181,7 @@ class MpiHub:
 
     def send(self, command: Command) -> None:
         """Say ``command`` to its worker, unless that is silent: it shall but leave, or join anew."""
-        if isinstance(command, Welcome | Suggest | Observe | Claim):
+        if isinstance(command, Welcome | Suggest | Observe | Watch | Claim):
             return
         if command.worker not in self._silent or isinstance(command, Release):
             self._mail.send(encode(command), command.worker, TO_WORKER)

@@ -22,8 +22,8 @@ from metaopt.messages import (
     Reported,
     Started,
     Stop,
-    Welcome,
 )
+from metaopt.welcome import Welcome
 from metaopt.wire import decode, encode
 
 Script = Callable[[Params, int], Iterator[tuple[float, Mapping[str, float]]]]

@@ -6,10 +6,10 @@ import sys
 
 from metaopt import launch
 from metaopt.devices.base import Offer
-from metaopt.messages import Welcome
 from metaopt.testing.transports import check_hub
 from metaopt.transports import mpi
 from metaopt.transports.neighbours import neighbours
+from metaopt.welcome import Welcome
 from metaopt.worker import serve
 
 SCRIPT = "import time\nfor _ in range(10):\n    print('loss=1', flush=True); time.sleep(0.03)"

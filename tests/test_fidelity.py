@@ -1,0 +1,186 @@
+"""What an optimizer makes of trials that have no value, but a curve."""
+
+import math
+import random
+import warnings
+from statistics import median
+
+import numpy as np
+import pytest
+
+from metaopt import optimizers
+from metaopt.optimizers.advised import Advised
+from metaopt.optimizers.base import Watcher
+from metaopt.optimizers.fidelity import Curve, Levels
+from metaopt.optimizers.surrogate import Told
+from metaopt.space import Space
+
+SPACE = {"x": "uniform(0, 1)", "y": "uniform(0, 1)", "kind": "choice(a, b)"}
+END = 27
+
+
+def loss(params, step=END):
+    """It falls with each step, to a bowl; who has a small x falls sooner."""
+    bowl = (params["x"] - 0.3) ** 2 + (params["y"] - 0.7) ** 2 + 0.1 * (params["kind"] == "b")
+    return bowl + (2.0 + params["x"]) * (step**-0.7 - END**-0.7)
+
+
+def curve(params, last):
+    return [(step, loss(params, step)) for step in range(1, last + 1)]
+
+
+def searched(seed, trials=30, *, look=True):
+    """A gp whose trials are stopped after 1, 3, 9 steps, or not, whatever they are worth; and its points."""
+    optimizer, chance = optimizers.make("gp", SPACE, seed, curves=look), random.Random(seed)
+    points = []
+    for trial in range(trials):
+        (params,) = optimizer.ask(1, [])
+        last = chance.choices([1, 3, 9, END], [18, 6, 2, 1])[0]
+        optimizer.watch(trial, params, curve(params, last), 1.0 * last)
+        optimizer.tell(params, loss(params) if last == END else math.nan)
+        points.append(params)
+    return optimizer, points
+
+
+def test_curves_show_the_way_where_next_to_no_trial_has_a_value():
+    best = {look: [min(map(loss, searched(seed, look=look)[1])) for seed in range(3)] for look in (True, False)}
+    assert median(best[True]) < 0.4 * median(best[False])
+
+
+def test_a_value_of_long_before_the_end_is_brought_to_the_scale_of_the_end():
+    told, curves = Told(1, 1), {}
+    for trial in range(20):
+        early = float(trial)
+        done = trial < 12
+        values = np.array([early, 3.0 + 2.0 * early] if done else [early])
+        curves[trial] = Curve(np.array([trial / 20]), np.array([3.0, 27.0][: len(values)]), values, 1.0)
+        told.add(curves[trial].point, values[-1] if done else math.nan)
+    levels = Levels(told, curves)
+    assert (levels.longest, levels.standing, levels.final.sum()) == (27.0, 8, 12)
+    stopped = [
+        value
+        for point, value, budget in zip(levels.points, levels.values[:, 0], levels.budgets, strict=True)
+        if point[0] >= 0.6 and budget < 1
+    ]
+    assert stopped == sorted(stopped)
+    assert stopped[0] == pytest.approx(3.0 + 2.0 * 12, rel=0.1)
+
+
+def test_the_order_in_which_curves_are_seen_does_not_matter():
+    curves = {trial: {"x": trial / 30, "y": (trial * 7 % 30) / 30, "kind": "ab"[trial % 2]} for trial in range(30)}
+    answers = []
+    for order in (range(30), reversed(range(30))):
+        optimizer = optimizers.make("gp", SPACE, 1, curves=True)
+        for trial in order:
+            optimizer.watch(trial, curves[trial], curve(curves[trial], 1), 0.5)
+            optimizer.watch(trial, curves[trial], curve(curves[trial], 3), 1.0)
+        for params in curves.values():
+            optimizer.tell(params, math.nan)
+        answers.append(optimizer.ask(3, []))
+    assert answers[0] == answers[1]
+
+
+def test_a_trial_that_was_seen_and_then_failed_has_failed():
+    one, other = searched(3, 20)[0], searched(3, 20)[0]
+    params = {"x": 0.31, "y": 0.69, "kind": "a"}
+    one.watch(20, params, curve(params, 9), 9.0)
+    one.watch(20, params, (), 0.0)
+    one.tell(params, math.nan)
+    other.tell(params, math.nan)
+    assert one.ask(2, []) == other.ask(2, [])
+
+
+def test_a_paused_trial_goes_on_where_it_promises_more_than_a_new_one():
+    optimizer, points = searched(1, 30)
+    good, bad = {"x": 0.3001, "y": 0.7001, "kind": "a"}, {"x": 0.95, "y": 0.05, "kind": "b"}
+    for trial, params in ((30, good), (31, bad)):
+        optimizer.watch(trial, params, curve(params, 9), 9.0)
+    pending = [good, bad]
+    new, thawed = optimizer.plan(2, pending, [30, 31])
+    assert [trial for trial, _ in thawed] == [30]
+    assert "times as much a second as a new one" in thawed[0][1]
+    assert len(new) == 1
+    assert new[0] not in points
+    new, thawed = optimizer.plan(1, pending, [31])
+    assert (len(new), thawed) == (1, [])
+    assert optimizer.plan(2, pending, []) == (optimizer.ask(2, pending), [])
+
+
+def test_curves_are_not_looked_at_unless_that_is_wanted():
+    blind, told = (optimizers.make("gp", SPACE, 4) for _ in range(2))
+    for trial in range(14):
+        (params,) = told.ask(1, [])
+        blind.watch(trial, params, curve(params, 9), 9.0)
+        for each in (blind, told):
+            each.tell(params, loss(params) if trial % 4 else math.nan)
+    assert blind.ask(2, []) == told.ask(2, [])
+
+
+def test_per_second_a_cheap_point_may_promise_less():
+    chosen = {}
+    for per_second in (False, True):
+        optimizer = optimizers.make(
+            "gp", {"x": "uniform(0, 1)", "size": "uniform(0, 1)"}, 5, curves=True, per_second=per_second
+        )
+        chance = random.Random(5)
+        for trial in range(24):
+            params = {"x": chance.random(), "size": chance.random()}
+            last = 3 if trial % 2 else END
+            value = (params["x"] - 0.5) ** 2
+            points = [(step, value + 1 / step) for step in range(1, last + 1)]
+            optimizer.watch(trial, params, points, last * math.exp(6.0 * params["size"]))
+            optimizer.tell(params, points[-1][1] if last == END else math.nan)
+        chosen[per_second] = np.mean([params["size"] for params in optimizer.ask(6, [])])
+    assert chosen[True] < 0.3 < chosen[False]
+
+
+def test_of_several_objectives_no_curve_is_looked_at():
+    optimizer, blind = (optimizers.make("gp", SPACE, 1, objectives=2, curves=True) for _ in range(2))
+    for trial in range(12):
+        (params,) = blind.ask(1, [])
+        optimizer.watch(trial, params, curve(params, 9), 9.0)
+        for each in (optimizer, blind):
+            each.tell(params, (loss(params), params["x"]))
+    assert optimizer.ask(2, []) == blind.ask(2, [])
+
+
+@pytest.mark.parametrize(
+    "points",
+    [
+        [(0, 1.0)],
+        [(-3, 1.0), (-1, 2.0)],
+        [(1, math.nan)],
+        [(1, math.inf), (2, -math.inf)],
+        [(1, 1e300), (2, -1e300)],
+        [(1, 1.0), (1, 2.0), (1, 3.0)],
+        [(1e-300, 1.0), (1e300, 2.0)],
+    ],
+)
+def test_no_curve_does_any_harm(points):
+    optimizer, _ = searched(2, 15)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for trial in range(15, 25):
+            (params,) = optimizer.ask(1, [])
+            assert Space.parse(SPACE).contains(params)
+            optimizer.watch(trial, params, points, 1.0)
+            new, thawed = optimizer.plan(1, [params], [trial])
+            assert len(new) + len(thawed) == 1
+            optimizer.tell(params, math.nan)
+
+
+def test_one_that_is_advised_sees_curves_too_and_again_when_it_begins_anew():
+    space = Space.parse(SPACE)
+    advised = Advised(lambda: optimizers.make("gp", space, 1, curves=True), space)
+    assert isinstance(advised, Watcher)
+    for number in range(10):
+        params = {"x": number / 10, "y": 0.5, "kind": "a"}
+        advised.learn(-1, params, 5.0 - loss(params))  # it is upside down, and will not be believed
+    alone = optimizers.make("gp", space, 1, curves=True)
+    for trial in range(12):
+        params = {"x": trial / 12, "y": (trial * 5 % 12) / 12, "kind": "ab"[trial % 2]}
+        for each in (advised, alone):
+            each.watch(trial, params, curve(params, 9 if trial % 2 else END), 1.0)
+            each.tell(params, math.nan if trial % 2 else loss(params))
+    assert advised.plan(1, [], [])[1] == []
+    assert advised._optimizer._knowledge().known == alone._knowledge().known
