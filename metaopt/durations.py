@@ -37,11 +37,13 @@ class Durations:
         Trials that still run count too: else only short ones would, at first.
         """
         study = self._study
+        if thinking <= 0 or len(study.workers) <= 1:
+            return 0
         running = [worker.trial for worker in study.workers.values() if worker.trial is not None]
         begun = [started for each in running if (started := study.trials[each].started) is not None]
         exposed = study.spent + now * len(begun) - sum(begun)
         expected = thinking * len(study.workers) * study.tries / max(exposed, 1e-6)
-        return math.ceil(2 * expected) if expected > WORTHWHILE and len(study.workers) > 1 else 0
+        return math.ceil(2 * expected) if expected > WORTHWHILE else 0
 
     def fits(self, left: float, span: float) -> bool:
         """Whether a trial has a fair chance to complete in the ``left`` of ``span`` seconds, or can go on later.
