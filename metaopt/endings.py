@@ -34,12 +34,13 @@ class Endings:
     def observations(self, now: float, reported: Iterable[int] = ()) -> list[Observe | Watch]:
         """What the optimizer is to be told: of those that have ended since, and of those that have ``reported``."""
         study = self._study
-        for number in study.ended[max(self._seen, self._past) :]:
-            for gpu, why in self._evidence.weigh(study.trials[number]).items():
+        fresh = [study.trials[number] for number in study.ended[max(self._seen, self._past) :]]
+        for trial in fresh:
+            for gpu, why in self._evidence.weigh(trial).items():
                 self.suspects.setdefault(gpu, why)
         ended = [study.trials[number] for number in study.ended[self._seen :]]
         self._seen += len(ended)
-        self._lasts |= {_last(trial) for trial in ended if trial.state is State.COMPLETED}
+        self._lasts |= {_last(trial) for trial in fresh if trial.state is State.COMPLETED}
         self._hopeful = self._hopeful or any(trial.state is not State.FAILED for trial in ended)
         standing, self._unseen = [*self._unseen, *reported], []
         told: list[Observe | Watch] = [*self._watches(now, (study.trials[n] for n in standing if n in study.open))]
@@ -49,7 +50,7 @@ class Endings:
 
     @property
     def last(self) -> float | None:
-        """The step at which all trials have completed, if it is one and the same, and not the only one of a curve."""
+        """The step at which all trials of this run have completed, if it is one and the same, and a curve's second."""
         return next(iter(self._lasts)) if len(self._lasts) == 1 else None
 
     def hopeless(self, patience: int) -> str:
@@ -73,7 +74,7 @@ class Endings:
                     yield Watch(trial.number, trial.params, (), 0.0)
             elif trial.points:
                 step = trial.points[-1][0]
-                if trial.state in ACTIVE and last is not None and last <= step < LATER * last:
+                if trial.state in ACTIVE and last is not None and last <= step < max(LATER * last, last + 1):
                     continue
                 if points := self._thinned(trial):
                     self._watched[trial.number] = step
@@ -86,10 +87,15 @@ class Endings:
         objective = self._study.objective
         told, thinned = curve(trial.points, objective.metric), list[tuple[float, float]]()
         for count, (step, _) in enumerate(told, start=1):
-            if not thinned or count == len(told) or not thinned[-1][0] <= step < APART * thinned[-1][0]:
+            if not thinned or count == len(told) or _apart(thinned[-1][0], step):
                 value = objective.value(told[:count])
                 thinned.append((step, math.nan if value is None else objective.sign * value))
         return tuple(thinned)
+
+
+def _apart(before: float, step: float) -> bool:
+    """Whether a point of a curve is worth keeping after the one before."""
+    return not before <= step < APART * before if before > 0 else step > 0
 
 
 def _last(trial: Trial) -> float | None:

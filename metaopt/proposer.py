@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any, Protocol
 
 from metaopt.errors import OptimizerGone
-from metaopt.messages import Command, Event, Suggest
+from metaopt.messages import Command, Event, Suggest, Watch
 from metaopt.optimizers.base import Optimizer
 from metaopt.plugins import Choice
 from metaopt.thinker import Thinker, respond
@@ -78,6 +78,7 @@ class ProcessProposer:
     def __init__(self, choice: Choice, space: Mapping[str, Any], seed: int, patience: float = PATIENCE) -> None:
         self._space, self._seed, self._patience = space, seed, patience
         self._told: list[Command] = []
+        self._watched: dict[int, Watch] = {}
         self._question: Suggest | None = None
         self._asked: Thinker | None = None  # owes the answer
         self._asked_at = 0.0
@@ -102,10 +103,13 @@ class ProcessProposer:
         if isinstance(command, Suggest):
             self._question, self._asked_at = command, time.monotonic()
             self._ask(self._stand_in() if self._late else self._chosen)
+            return
+        if isinstance(command, Watch):
+            self._watched[command.trial] = command
         else:
             self._told.append(command)
-            for thinker in self._thinkers():
-                thinker.tell(command)
+        for thinker in self._thinkers():
+            thinker.tell(command)
 
     def receive(self) -> list[Event]:
         """What was suggested since; raises OptimizerGone when not even random points can be had."""
@@ -137,7 +141,7 @@ class ProcessProposer:
     def _start(self, choice: Choice) -> Thinker:
         """One that knows what has been told so far."""
         thinker = Thinker(choice, self._space, self._seed)
-        for command in self._told:
+        for command in (*self._watched.values(), *self._told):
             thinker.tell(command)
         return thinker
 

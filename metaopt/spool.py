@@ -177,7 +177,10 @@ class Spool:
         self._write(f"{number}.standing", {"standing": standing, "why": why, "since": time.time()})
         if standing in OPEN:
             return
-        ended = sorted((e for e in self.entries() if not e.open), key=lambda entry: (entry.since or 0, entry.number))
+        ended = sorted(
+            (e for e in self.entries() if not e.open and e.what is not None),
+            key=lambda entry: (entry.since or 0, entry.number),
+        )
         for entry in ended:
             self._forget(entry)
         if gone := [entry.number for entry in ended[:-KEPT]]:

@@ -145,7 +145,8 @@ def respond(optimizer: Optimizer, command: Command) -> Iterator[Suggested]:
             optimizer.watch(trial, params, points, seconds)
         case Suggest(count, pending, paused) if paused and isinstance(optimizer, Watcher):
             new, thawed = optimizer.plan(count, pending, paused)
-            yield Suggested(_plain(new), tuple(thawed))
+            named = [(int(number), str(why)) for number, why in thawed if number in paused]
+            yield Suggested(_plain(new), tuple(named))
         case Suggest(count, pending):
             yield Suggested(_plain(optimizer.ask(count, pending)))
 

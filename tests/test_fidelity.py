@@ -106,6 +106,15 @@ def test_a_paused_trial_goes_on_where_it_promises_more_than_a_new_one():
     assert optimizer.plan(2, pending, []) == (optimizer.ask(2, pending), [])
 
 
+def test_where_no_point_is_left_nobody_is_named():
+    optimizer = optimizers.make("gp", {"n": "integer(1, 12)"}, 1, curves=True)
+    for trial in range(12):
+        optimizer.watch(trial, {"n": trial + 1}, [(1, float(trial))], 1.0)
+        if trial < 9:
+            optimizer.tell({"n": trial + 1}, float(trial))
+    assert optimizer.plan(2, [{"n": number} for number in (10, 11, 12)], [9, 10, 11]) == ([], [])
+
+
 def test_curves_are_not_looked_at_unless_that_is_wanted():
     blind, told = (optimizers.make("gp", SPACE, 4) for _ in range(2))
     for trial in range(14):

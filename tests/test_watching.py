@@ -7,7 +7,7 @@ from test_thawing import RESUMES, Talk
 
 from metaopt.goals import Goals
 from metaopt.limits import Limits
-from metaopt.messages import Assign, Finished, Joined, Observe, Opened, Suggest, Suggested, Thawed, Watch
+from metaopt.messages import Assign, Finished, Joined, Observe, Opened, Reported, Suggest, Suggested, Thawed, Watch
 from metaopt.objective import Objective
 from metaopt.scheduler import Scheduler
 from metaopt.stopping.asha import Asha
@@ -51,6 +51,17 @@ def test_a_trial_that_runs_is_told_of_whenever_it_has_come_twice_as_far():
         talk.tell(trial, 1.0 / step, first=step)
     assert told(talk) == [(0, 1), (0, 1, 2), (0, 1, 2, 3, 4), (0, 1, 2, 3, 4, 5, 6, 8)]
     assert talk.watched[1] == Watch(0, {"x": 0}, ((1, 1.0), (2, 0.5)), 20.0)
+
+
+@pytest.mark.parametrize(
+    ("steps", "kept"),
+    [((-2, -1, 0, 1, 2), (-2, 1, 2)), ((0, 0.25, 0.5, 0.55, 1), (0, 0.25, 0.5, 1)), ((5, 1, 2), (5, 1, 2))],
+)
+def test_of_a_curve_only_points_are_told_that_are_apart(steps, kept):
+    talk = Watched(stopper=Asha(first=100))
+    trial = talk.begin()
+    talk.say(Reported(1, trial, 1, tuple((step, {"loss": 1.0}) for step in steps)))
+    assert told(talk)[-1] == (0, *kept)
 
 
 def test_its_curve_is_told_before_its_value():

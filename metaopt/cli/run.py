@@ -131,7 +131,7 @@ def _named(words: Sequence[str]) -> list[str]:
     """``words`` with experiment files for the names of studies; nothing where a script or a program is meant."""
     from metaopt.cli.base import file_of  # noqa: PLC0415 - help needs nothing of this
 
-    if shutil.which(words[0]) or any("~" in word for word in words):
+    if shutil.which(words[0]) or any("~" in word for word in words) or not is_file_of_ours(file_of(words[0])):
         return []
     names = [*takewhile(lambda word: not word.startswith("-"), words)]
     return [*map(file_of, names), *words[len(names) :]]

@@ -112,9 +112,11 @@ class GaussianProcess:
         models, trials = self._knowledge(), [*curves]
         answer = Answer(models.view(Side(0)), tried, under_way, count)
         fresh = answer.best_point(chance(self._seed, tried.trials))
+        if fresh is None:  # nothing to compare with: the stopper decides
+            return {}
         points = np.array([curve.point for curve in curves.values()])
         left = np.log([models.left(curve) for curve in curves.values()])
-        new = -np.inf if fresh is None else float(answer.promise(np.array([fresh]))[0])
+        new = float(answer.promise(np.array([fresh]))[0])
         thawed: dict[int, float] = {}
         while len(thawed) < min(count, len(trials)):
             promises = np.where(np.isin(trials, [*thawed]), -np.inf, answer.promise(points) - left)
