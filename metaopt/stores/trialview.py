@@ -177,7 +177,7 @@ def _outcome() -> Expression:
     """How the attempt ``a`` has ended, given what is known of its ``end``, and when its run was ``over``."""
     node = at({"$split": ["$$a.host", "."]}, 0)
     lost = {"$and": ["$$a.gone", {"$or": [{"$not": "$$over"}, {"$lt": ["$$a.gone.order", "$$over.order"]}]}]}
-    unbegun = {"$and": [lost, equal("$$a.gone.kind", "StoodDown"), {"$not": "$$start"}]}
+    unbegun = {"$and": [lost, {"$in": ["$$a.gone.kind", ["StoodDown", "Joined"]]}, {"$not": "$$start"}]}
     how = [
         ("$$end", {"how": "$$end.outcome", **{n: f"$$end.{n}" for n in ("time", "error", "ended", "usage")}}),
         (unbegun, {"how": "cut", "time": "$$a.gone.time", "error": ""}),

@@ -48,9 +48,9 @@ def test_more_trials_and_other_settings_are_taken_over(site):
     assert {number: trial.state for number, trial in site.load().trials.items()} == dict.fromkeys(
         range(5), State.COMPLETED
     )
-    write(site, trials=2, command=[*COMMAND, "--gate", "/"])
+    write(site, trials=6, command=[*COMMAND, "--gate", "/"])
     assert "the command is another one now; the 5 trials so far had: " in done(site)
-    assert [record["kind"] for record in site.records()].count("Assign") == 5
+    assert [record["kind"] for record in site.records()].count("Assign") == 6
 
 
 def test_a_space_that_has_changed_is_refused_then_kept_and_gone_on_with(site):

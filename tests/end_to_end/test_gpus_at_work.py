@@ -75,6 +75,7 @@ def test_a_worker_can_own_two_and_more_than_there_are_is_refused(site, node):
     status, output = site.run("run", "exp.yaml", **node.environment)
     assert status == 0, output
     assert set(seen(site)) <= {",".join(node.uuids[:2]), ",".join(node.uuids[2:])}
+    site.experiment(script(0.1), trials=4, resources={"gpus_per_trial": 2, "cores_per_trial": 1})
     status, output = site.run("run", "-w", "3", "exp.yaml", **node.environment)
     assert (status, "this machine has GPUs for 2" in output) == (2, True)
     site.experiment(script(0.1), name="more", resources={"gpus_per_trial": 5})

@@ -175,7 +175,7 @@ def test_a_finished_study_is_shown_again_and_more_trials_are_added(site):
     before = site.load().trials
     status, output = site.run()
     assert status == 0
-    assert "6 completed" in output
+    assert "finished already, with 6 trials: nothing was started" in output
     site.experiment(trials=9)
     assert site.run()[0] == 0
     after = site.load().trials
