@@ -83,7 +83,7 @@ def configspace(setup: Setup) -> Any:  # noqa: ANN401 - the library's own
     """As ConfigSpace has it."""
     from ConfigSpace import Categorical, ConfigurationSpace, Float, Integer  # noqa: PLC0415 - its own
 
-    class Space(ConfigurationSpace):  # type: ignore[misc]
+    class Space(ConfigurationSpace):  # type: ignore[misc]  # its library is not followed
         """With the names that hpbandster knows of its older versions."""
 
         def get_hyperparameters(self) -> list[Any]:

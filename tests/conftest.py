@@ -2,6 +2,7 @@
 
 import itertools
 import os
+import signal
 import sys
 
 import pytest
@@ -14,6 +15,9 @@ from threadpoolctl import threadpool_limits
 numbers = itertools.count(1)
 settings.register_profile("metaopt", deadline=None)
 settings.load_profile("metaopt")
+signal.signal(
+    signal.SIGINT, signal.default_int_handler
+)  # a shell's background jobs, and all theirs, would ignore Ctrl-C
 threadpool_limits(1)  # as in the optimizer's process: tests that run at once would wait for each other's threads
 
 

@@ -22,7 +22,7 @@ import numpy as np
 from metaopt.optimizers.encoding import Encoding, Mask
 from metaopt.optimizers.kernels import Array, Indices, Kernel
 from metaopt.optimizers.likelihood import default_kernel
-from metaopt.optimizers.outcomes import TAIL, Scale
+from metaopt.optimizers.outcomes import Scale, tail
 from metaopt.optimizers.surrogate import Surrogate, Told
 from metaopt.space import Space
 
@@ -121,8 +121,8 @@ class Levels:
         lines, high = {0: (0.0, 1.0, math.inf)}, np.array([curve.values[-1] for curve in self.curves])
         for above, level in pairwise([0, *sorted(self._steps.keys() - {0}, reverse=True)]):
             low = np.array([curve.at(self._steps[level]) for curve in self.curves])
-            both, most = np.array(self._last) >= above, _tail(low)
-            a, b = _line(np.minimum(low, most)[both], np.minimum(high, _tail(high[both]))[both])
+            both, most = np.array(self._last) >= above, tail(low)
+            a, b = _line(np.minimum(low, most)[both], np.minimum(high, tail(high[both]))[both])
             lines[level] = (lines[above][0] + lines[above][1] * a, lines[above][1] * b, most)
             high = low
         return lines
@@ -170,15 +170,6 @@ class Levelled(Afresh):
         features = self._encoding.features(self._levels.points[rows])
         features[:, -1] = self._levels.budgets[rows]
         return features
-
-
-def _tail(values: Array) -> float:
-    """The value beyond which all are as bad (outcomes.py)."""
-    finite = values[np.isfinite(values)]
-    if not len(finite):
-        return 0.0
-    median = float(np.median(finite))
-    return median + TAIL * (median - float(finite.min()))
 
 
 def _line(low: Array, high: Array) -> tuple[float, float]:

@@ -94,14 +94,21 @@ def standardise(values: Array) -> Array:
     if not known.any():
         return standardised
     seen = _to_small_numbers(np.clip(values[known], -HUGE, HUGE))
-    median, best = np.median(seen), seen.min()
-    if median > best:
-        seen = np.minimum(seen, median + TAIL * (median - best))
+    seen = np.minimum(seen, tail(seen))
     deviation = seen.std()
     seen = (seen - seen.mean()) / deviation if deviation > 0 else np.zeros(len(seen))
     standardised += seen.max()
     standardised[known] = seen
     return standardised
+
+
+def tail(values: Array) -> float:
+    """From where on bad ``values`` (n,) are all as bad; infinity where that cannot be said."""
+    finite = values[np.isfinite(values)]
+    if not len(finite):
+        return np.inf
+    median, best = float(np.median(finite)), float(finite.min())
+    return median + TAIL * (median - best) if median > best else np.inf
 
 
 def _to_small_numbers(values: Array) -> Array:

@@ -32,7 +32,7 @@ def test_a_run_is_watched_and_stopped_from_elsewhere(site):
 
 
 def test_watching_in_a_terminal_ends_with_ctrl_c_and_the_run_goes_on(site):
-    site.experiment(command=[sys.executable, "script.py", "--x", "{x}", "--sleep", "0.2"], trials=150)
+    site.experiment(command=[sys.executable, "script.py", "--x", "{x}", "--sleep", "0.2"], trials=40)
     run = site.start("run", "-w", "2", "exp.yaml")
     site.wait_for("Finished")
     master, slave = pty.openpty()
