@@ -103,7 +103,8 @@ ILL = """
 if gpu == {uuid!r}:
     node = json.loads(Path(os.environ["FAKE_NVML"]).read_text())
     node["gpus"][0]["ecc"] = 1
-    Path(os.environ["FAKE_NVML"]).write_text(json.dumps(node))
+    Path("whole").write_text(json.dumps(node))  # the workers may read it at any time
+    os.replace("whole", os.environ["FAKE_NVML"])
     raise SystemExit("it crashes")
 """
 
