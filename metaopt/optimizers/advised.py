@@ -132,11 +132,11 @@ class Advised:
         values = np.array([value for _, value in known], dtype=np.float64).reshape(step, -1)
         self._optimizer = self._make()
         believed = [each for source in self._sources.values() for each in source.believed(self._space, points, values)]
-        for params, value in (*believed, *self._told):
-            self._optimizer.tell(params, value)
         if isinstance(self._optimizer, Watcher):
             for trial, watched in self._watched.items():
                 self._optimizer.watch(trial, *watched)
+        for params, value in (*believed, *self._told):
+            self._optimizer.tell(params, value)
 
 
 def _predictions(points: Array, known: Array, values: Array) -> Array:

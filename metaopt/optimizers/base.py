@@ -43,7 +43,7 @@ class Watcher(Optimizer, Protocol):
 
         Values are what it would be told with if it ended there; ``seconds`` is the work until the last step.  It is
         said again, from the first point on, as a trial goes on, and once before a value is told, or NaN since it was
-        stopped; without points, before NaN since it has failed.
+        stopped; without points, before NaN since it has failed.  So NaN of what has been watched means: it was stopped.
         """
         ...
 

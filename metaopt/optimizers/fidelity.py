@@ -89,17 +89,14 @@ class Levels:
         self._put_together(told)
 
     def _put_together(self, told: Told) -> None:
-        """The rows of what was told, but for trials that were stopped, and those of curves."""
-        standing = {curve.point.tobytes() for curve in self.curves}
-        stopped = np.array([point.tobytes() in standing for point in told.points], dtype=np.bool_)
-        kept = told.final | ~stopped
+        """The rows of what was told, and those of curves."""
         rows, lines = [*self._rows()], self._lines()
         brought = [lines[level][0] + lines[level][1] * min(value, lines[level][2]) for _, level, value in rows]
         budgets = [max(1.0 + level * math.log2(RATIO) / DOUBLINGS, 0.0) for _, level, _ in rows]
-        self.points: Array = np.concatenate([told.points[kept], *(point[None, :] for point, _, _ in rows)])
-        self.values: Array = np.concatenate([told.values[kept, 0], brought])[:, None]
-        self.budgets: Array = np.concatenate([np.ones(kept.sum()), budgets])
-        self.final: Mask = np.concatenate([told.final[kept], np.zeros(len(rows), dtype=np.bool_)])
+        self.points: Array = np.concatenate([told.points, *(point[None, :] for point, _, _ in rows)])
+        self.values: Array = np.concatenate([told.values[:, 0], brought])[:, None]
+        self.budgets: Array = np.concatenate([np.ones(len(told)), budgets])
+        self.final: Mask = np.concatenate([told.final, np.zeros(len(rows), dtype=np.bool_)])
 
     def __len__(self) -> int:
         return len(self.points)

@@ -2,7 +2,8 @@
 
 The first points are a Sobol sequence.  Then each point is the one with the highest log expected improvement under
 the posterior of a Gaussian process (surrogate.py), found by answer.py and search.py.  Points that are under way are
-believed to end at the posterior mean (gaussian.py).  Where there are categories, every fifth point is one for the value
+believed to end at the posterior mean (gaussian.py), and so are those of trials that were stopped: nobody knows how bad
+they are, and a stopper errs.  Where there are categories, every fifth point is one for the value
 that was tried least, by a model of that value's trials alone, which looks for the best of them: what a model of all
 trials thinks of a value it has given up is never put to the test.  With more than ten parameters two models take turns:
 one that expects all of them to matter, and a sparse one (likelihood.py).  With ``curves`` two do as well, since
@@ -64,22 +65,34 @@ class GaussianProcess:
         self._models = Models(self._encoding, seed, self._told, objectives)
         self._curves: dict[int, Curve] = {}
         self._levelled: Models | None = None
-        self._sees = curves
+        self._sees, self._begun = curves, set[bytes]()
+        self._stopped: list[Array] = []
 
     def tell(self, params: Params, value: float | Sequence[float]) -> None:
-        """A trial has ended with ``value``: NaN when it failed, inf when it did for what it is."""
+        """A trial has ended with ``value``: NaN when it failed or was stopped, inf when it failed for what it is."""
         self._tried.add(params)
         if self._space.contains(params):
-            self._told.add(self._encoding.points([params])[0], value)
+            point = self._encoding.points([params])[0]
+            if np.isnan(value).all() and point.tobytes() in self._begun:
+                self._stopped.append(point[None, :])
+            else:
+                self._told.add(point, value)
             self._levelled = None
 
     def watch(self, trial: int, params: Params, points: Sequence[tuple[float, float]], seconds: float) -> None:
         """A trial has come so far; without points it has failed.  Of several goals, no curve is looked at."""
         self._levelled = None
         self._curves.pop(trial, None)
-        if points and self._sees and self._told.width == 1 and self._space.contains(params):
+        if not self._space.contains(params):
+            return
+        point = self._encoding.points([params])[0]
+        if points and math.isfinite(points[-1][1]):
+            self._begun.add(point.tobytes())
+        else:
+            self._begun.discard(point.tobytes())
+        if points and self._sees and self._told.width == 1:
             steps, values = np.array(points, dtype=np.float64).T
-            self._curves[trial] = Curve(self._encoding.points([params])[0], steps, values, seconds)
+            self._curves[trial] = Curve(point, steps, values, seconds)
 
     def ask(self, count: int, pending: Sequence[Params]) -> list[Params]:
         """Up to ``count`` points; fewer only when a finite space has no more that are new."""
@@ -148,7 +161,9 @@ class GaussianProcess:
         def propose(trial: int, rng: np.random.Generator) -> list[float] | None:
             for side in self._looks(trial, rng, under_way):
                 if side not in answers and len(answers) < MODELS:
-                    answers[side] = Answer(self._knowledge(early=side.early).view(side), tried, under_way, count)
+                    view = self._knowledge(early=side.early).view(side)
+                    believed = under_way if side.early else np.concatenate([under_way, *self._stopped])
+                    answers[side] = Answer(view, tried, believed, count)
                 answer = answers.get(side, list(answers.values())[trial % len(answers)])
                 if point := answer.best_point(rng):
                     return point
@@ -171,5 +186,5 @@ class GaussianProcess:
         if not self._encoding.categories or trial % LEAST_TRIED_EVERY:
             return [turn]
         column = int(rng.choice(self._encoding.categories))
-        counts = self._encoding.counts(np.concatenate([self._told.points, under_way]), column)
+        counts = self._encoding.counts(np.concatenate([self._told.points, *self._stopped, under_way]), column)
         return [turn._replace(column=column, cell=int(np.argmin(counts))), turn]
