@@ -56,6 +56,11 @@ class Crew:
         return int(self.experiment.get("attempts", 2))
 
     @property
+    def nodes(self) -> int:
+        """How many nodes a trial of it has."""
+        return int(self.experiment.get("nodes_per_trial", 1))
+
+    @property
     def resumes(self) -> bool:
         """Whether another attempt goes on from where the last one was stopped."""
         return bool(self.experiment.get("resumes"))
@@ -99,6 +104,17 @@ class Crews:
     def paused(self) -> dict[int, None]:
         """The trials that may go on, should they turn out to be among the best, in the order in which they paused."""
         return self.crews[self.run].paused
+
+    @property
+    def nodes(self) -> int:
+        """How many nodes a trial has."""
+        return self.crews[self.run].nodes
+
+    @property
+    def left(self) -> dict[int, int]:
+        """How many trials runs that have closed have left to others, by their numbers."""
+        closed = {run: len(crew.waiting) + len(crew.paused) for run, crew in self.crews.items() if crew.closed}
+        return {run: count for run, count in closed.items() if count}
 
     @property
     def busy(self) -> int:

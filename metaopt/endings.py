@@ -36,7 +36,7 @@ class Endings:
         study = self._study
         fresh = [study.trials[number] for number in study.ended[max(self._seen, self._past) :]]
         for trial in fresh:
-            for gpu, why in self._evidence.weigh(trial).items():
+            for gpu, why in self._evidence.weigh(trial, self._study.nodes).items():
                 self.suspects.setdefault(gpu, why)
         ended = [study.trials[number] for number in study.ended[self._seen :]]
         self._seen += len(ended)

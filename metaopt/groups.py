@@ -25,6 +25,7 @@ class Roster:
         self._nodes, self._size, self._gpus = nodes, resources.nodes, resources.gpus
         self._home = {worker: node.host for node in nodes for worker in node.workers}
         self._gpus_of = {node.host: node.gpus for node in nodes}
+        self._blamed = Counter[str]()  # how many trials have blamed a GPU of a node, or of those beside it
         ill = [node for node in nodes if node.trouble and resources.gpus != 0 and not allow_cpu]
         _check(nodes, ill, self._size)
         self._ill, self.lost = {node.host: node.trouble for node in ill}, set[int]()
@@ -43,12 +44,26 @@ class Roster:
                 self.lost.discard(worker)
         if before == (len(self.lost), len(self._ill)):
             return False
-        known = list(self.leaders.values())
-        self._arrange(known)
-        for group in self.leaders.values():
-            if group not in known:
-                self._notes[group] = f"trials have {_few([node.host for node in group])} now; {self._out()}"
+        self._rearrange(list(self.leaders.values()))
         return True
+
+    def blame(self, leader: int) -> bool:
+        """A trial of ``leader`` has blamed a GPU, of any of its nodes; whether the groups are others now.
+
+        Where nodes stand by, these take the places of some: so the next trial shows which it is.
+        """
+        group = self.leaders.get(leader, ())
+        self._blamed.update(node.host for node in group)
+        groups = list(self.leaders.values())
+        if not group or len(self._fit()) == sum(map(len, groups)):
+            return False
+        self._rearrange([other for other in groups if other is not group])
+        return True
+
+    def standing_down(self, gpus: Sequence[str], why: str) -> list[StoodDown]:
+        """What one worker of each node has to say that has some of these ``gpus``."""
+        ill = {node: tuple(gpu for gpu in node.gpus if gpu in gpus) for node in self._fit()}
+        return [StoodDown(self._first(node), node.host, why, bad) for node, bad in ill.items() if bad]
 
     def roles(self, welcome: Welcome) -> dict[int, Welcome]:
         """The first word to each worker: a leader is told of its nodes, the others why they stand by.
@@ -72,18 +87,33 @@ class Roster:
 
     def gpus(self, worker: int) -> int:
         """How many GPUs its node has."""
-        return self._gpus_of[self._home[worker]]
+        return len(self._gpus_of[self._home[worker]])
+
+    def all_gpus(self, leader: int) -> tuple[str, ...]:
+        """The GPUs of all nodes that it has."""
+        return tuple(gpu for node in self.leaders[leader] for gpu in node.gpus)
+
+    def _rearrange(self, kept: Sequence[Group]) -> None:
+        """Form new groups beside those that are to be ``kept``, and have this told."""
+        known = list(self.leaders.values())
+        self._arrange(kept)
+        for group in self.leaders.values():
+            if group not in known:
+                now = f"trials have {_few([node.host for node in group])} now"
+                self._notes[group] = "; ".join(filter(None, [now, self._out()]))
 
     def _arrange(self, groups: Iterable[Group]) -> None:
-        """Keep those of ``groups`` whose nodes are all fit, and form new ones of the other nodes."""
+        """Keep those of ``groups`` whose nodes are all fit, and form new ones of the others, the least blamed first."""
         fit = {node.host: node for node in self._fit()}
         kept = [group for group in groups if all(node.host in fit for node in group)]
         for group in kept:
             for node in group:
                 del fit[node.host]
-        free, size = list(fit.values()), self._size
-        new = [tuple(free[first : first + size]) for first in range(0, len(free) - size + 1, size)]
-        self.leaders: dict[int, Group] = {self._first(group[0]): group for group in [*kept, *new]}
+        place = {host: number for number, host in enumerate(fit)}
+        free, size = sorted(fit.values(), key=lambda node: self._blamed[node.host]), self._size
+        new = [free[first : first + size] for first in range(0, len(free) - size + 1, size)]
+        in_order = [tuple(sorted(group, key=lambda node: place[node.host])) for group in new]
+        self.leaders: dict[int, Group] = {self._first(group[0]): group for group in [*kept, *in_order]}
 
     def _fit(self) -> list[Node]:
         return [n for n in self._nodes if n.host not in self._ill and not self.lost.issuperset(n.workers)]
@@ -102,7 +132,7 @@ class Roster:
         numbers = known.pop() if len(known) == 1 else None
         differ = DIFFER if numbers is None and self._gpus != 0 else ""
         note = "; ".join(filter(None, [self._notes.get(group), differ]))
-        hosts = {node.host: node.gpus if node.gpus and self._gpus != 0 else node.cores for node in group}
+        hosts = {node.host: len(node.gpus) if node.gpus and self._gpus != 0 else node.cores for node in group}
         return replace(welcome, hosts=hosts, gpu_numbers=numbers, note=note)
 
 

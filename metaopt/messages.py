@@ -236,6 +236,15 @@ class Fence:
 
 
 @dataclass(frozen=True, slots=True)
+class Quarantine:
+    """Of the nodes of ``worker``, have those stand down that have these GPUs, for this reason; none of them is busy."""
+
+    worker: int
+    why: str
+    gpus: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Release:
     """There is nothing left to do for this worker: leave."""
 
@@ -291,7 +300,7 @@ class Claim:
 Event: TypeAlias = (
     Opened | Joined | Started | Reported | Finished | Lost | StoodDown | Lent | Suggested | Interrupted | Heard | Silent
 )
-Command: TypeAlias = Welcome | Assign | Stop | Fence | Release | Suggest | Observe | Watch | Claim
+Command: TypeAlias = Welcome | Assign | Stop | Fence | Quarantine | Release | Suggest | Observe | Watch | Claim
 Fact: TypeAlias = (
     Opened
     | Joined

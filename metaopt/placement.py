@@ -1,9 +1,10 @@
 """Which trial may be run by which worker.  Pure; the scheduler acts on it."""
 
 from collections.abc import Iterator, Mapping
+from collections.abc import Set as AbstractSet
 
 from metaopt.crew import Worker
-from metaopt.messages import Joined, StoodDown
+from metaopt.messages import Joined, Quarantine, StoodDown
 from metaopt.study import Study
 from metaopt.trial import State, Trial
 
@@ -11,16 +12,18 @@ MANY = 2
 """So many trials that blame a GPU make it suspicious, until they have ended."""
 
 
-def next_pair(study: Study) -> tuple[int, Trial] | None:
-    """The first idle worker, and the first waiting trial that may be run by it."""
-    pairs = ((worker, study.trials[number]) for worker in study.idle for number in study.waiting)
+def next_pair(study: Study, without: AbstractSet[int] = frozenset()) -> tuple[int, Trial] | None:
+    """The first idle worker, ``without`` some, and the first waiting trial that may be run by it."""
+    free = (worker for worker in study.idle if worker not in without)
+    pairs = ((worker, study.trials[number]) for worker in free for number in study.waiting)
     return next((pair for pair in pairs if _may_run(study, *pair)), None)
 
 
-def hungry(study: Study) -> int:
-    """How many idle workers may be given new trials."""
-    suspicious = [worker for worker in study.crews[study.run].blamed if _is_suspicious(study, worker)]
-    return len(study.idle) - sum(worker in study.idle for worker in suspicious)
+def hungry(study: Study, without: AbstractSet[int] = frozenset()) -> int:
+    """How many new trials idle workers, ``without`` some, have use for: more than wait, unless none may run these."""
+    blamed = {worker for worker in study.crews[study.run].blamed if _is_suspicious(study, worker)}
+    free = len(study.idle) - len(study.idle.keys() & (blamed | without))
+    return free if free and next_pair(study, without) is None else free - len(study.waiting)
 
 
 def _may_run(study: Study, worker: int, trial: Trial) -> bool:
@@ -39,13 +42,17 @@ def _is_suspicious(study: Study, worker: int) -> bool:
     return len(blamed) >= MANY and sum(number in study.open for number in blamed) >= MANY
 
 
-def on_ill_gpus(study: Study, suspects: Mapping[str, str]) -> Iterator[StoodDown]:
-    """The idle workers whose GPUs are in quarantine, or among ``suspects``, which has the reasons by UUID."""
+def on_ill_gpus(study: Study, suspects: Mapping[str, str]) -> Iterator[StoodDown | Quarantine]:
+    """The idle workers whose GPUs are in quarantine, or among ``suspects``, which has the reasons by UUID.
+
+    Of several nodes, those that have them are to go: who works with the others, the hub will say.
+    """
     ill = {**suspects, **study.crews[study.run].quarantined}
     for number in list(study.idle) if ill else ():
         worker = study.workers[number]
         if bad := tuple(gpu for gpu in worker.gpus if gpu in ill):
-            yield StoodDown(number, worker.host, ill[bad[0]], bad)
+            why, several = ill[bad[0]], study.nodes > 1
+            yield Quarantine(number, why, bad) if several else StoodDown(number, worker.host, why, bad)
 
 
 def in_words(study: Study, event: StoodDown) -> str:

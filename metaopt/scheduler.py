@@ -27,6 +27,7 @@ from metaopt.messages import (
     Lent,
     Lost,
     Opened,
+    Quarantine,
     Release,
     Reported,
     Silent,
@@ -71,7 +72,7 @@ class Scheduler:
         self._judge = Judge(study, stopper)
         self.durations = Durations(study)
         self.facts, self.warnings, self.news, self.draining = list[Fact](), list[str](), list[str](), ""
-        self._said, self._gone, self._adopting = set[str](), set[int](), set[int]()
+        self._said, self._gone, self._adopting, self._leaving = set[str](), set[int](), set[int](), set[int]()
         self.interrupted = self.exhausted = False
         self._given = given or Given(study)
         self.asked_at: float | None = None
@@ -105,11 +106,10 @@ class Scheduler:
 
     def room(self, now: float) -> int:
         """How many trials could begin now, if there were workers for all of them."""
-        closed, last = [crew for crew in self.study.crews.values() if crew.closed], self._kept
+        last = self._kept
         new = (0 if self.exhausted else max(self._missing - last, 0)) + (0 if self.study.open else last)
         fits = not self.draining and self._fits(now)
-        left = sum(len(crew.waiting) + len(crew.paused) for crew in closed)
-        return len(self.study.waiting) + left + new if fits else 0
+        return len(self.study.waiting) + sum(self.study.left.values()) + new if fits else 0
 
     def handle(self, now: float, *events: Event) -> list[Command]:
         """Take in everything that has happened, then decide once."""
@@ -117,8 +117,12 @@ class Scheduler:
         for event in events:
             self._take(now, event, reported)
         decided = [*self._observations(now, reported), *self._stops(now, reported)]
-        for ill in on_ill_gpus(self.study, self._endings.suspects):
-            self._stood_down(now, ill)
+        ill = [*on_ill_gpus(self.study, self._endings.suspects)]
+        self._leaving = {each.worker for each in ill}
+        decided += [each for each in ill if isinstance(each, Quarantine)]
+        for each in ill:
+            if isinstance(each, StoodDown):
+                self._stood_down(now, each)
         self._thaw(now)
         self._begin(now)
         decided += [*self._observations(now), *self._assignments(now), *self._what_next(now)]
@@ -286,7 +290,7 @@ class Scheduler:
         """Give the waiting trials to the idle workers, first come, first served."""
         commands: list[Command] = []
         while self.study.idle and self.study.waiting and not self.draining and self._fits(now):
-            pair = next_pair(self.study)
+            pair = next_pair(self.study, self._leaving)
             if pair is None:
                 break
             worker, trial = pair
@@ -309,12 +313,8 @@ class Scheduler:
         if self.finished:
             return [Release(worker) for worker in self._leave()]
         if self.study.idle and not self.study.waiting and not self.draining:
-            self._adopt(
-                *(run for run, crew in self.study.crews.items() if crew.closed and (crew.waiting or crew.paused))
-            )
-        free = hungry(self.study)
-        waiting = len(self.study.waiting) if not free or next_pair(self.study) is not None else 0
-        missing = min(free + self._ahead - waiting, self._missing - self._kept)
+            self._adopt(*self.study.left)
+        missing = min(hungry(self.study, self._leaving) + self._ahead, self._missing - self._kept)
         if missing <= 0 or self.asked_at is not None or self.draining or self.exhausted:
             return []
         self.asked_at = now

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from test_quarantine import FAULT
 from test_scheduler import Talk
 
 from metaopt import hosts
@@ -24,6 +25,8 @@ from metaopt.messages import (
     Interrupted,
     Joined,
     Lost,
+    Opened,
+    Quarantine,
     Release,
     Reported,
     Started,
@@ -62,6 +65,7 @@ class Workers:
 
     def __init__(self, nodes):
         self.home = {worker: each.host for each in nodes for worker in each.workers}
+        self.gpus = {each.host: each.gpus for each in nodes}
         self.lost, self.roles, self.said = set(), {}, []
         self.ill, self.slow, self.sent = {}, set(), []
 
@@ -100,7 +104,8 @@ class Workers:
     def answer(self, worker):
         role, host = self.roles[worker], self.home[worker]
         stands = StoodDown(worker, host, role.spare, spare=True)
-        self.said.append(stands if role.spare else Joined(worker, host, "all", doubt=role.note))
+        joins = Joined(worker, host, "all", gpus=self.gpus[host], doubt=role.note)
+        self.said.append(stands if role.spare else joins)
 
     def receive(self, until):
         said, self.said = self.said, []
@@ -121,11 +126,12 @@ class Run:
     """A run of ``count`` nodes, two workers on each, and two nodes to a trial; trial 0 is begun by worker 1."""
 
     def __init__(self, count, size=2, slow=()):
-        self.nodes = [node(n, gpus=2, numbers="0,1") for n in range(count)]
+        self.nodes = [node(n, gpus=(f"GPU-{n}a", f"GPU-{n}b"), numbers="0,1") for n in range(count)]
         self.workers = Workers(self.nodes)
         self.hub = GroupedHub(self.workers, self.nodes, Resources(nodes=size), allow_cpu=False)
         self.hub.greet(WELCOME)
         self.talk = Talk(trials=9, workers=2 * count)
+        self.say(Opened("1", 1, {"nodes_per_trial": size}))
         self.settle()
         self.workers.slow.update(slow)
         self.say(Suggested(({"x": 0},)))
@@ -133,12 +139,23 @@ class Run:
 
     def say(self, *events):
         for command in self.talk.say(*events):
-            if isinstance(command, Assign | Stop | Release):
+            if isinstance(command, Assign | Stop | Quarantine | Release):
                 self.hub.send(command)
 
     def settle(self):
-        while self.workers.said:
-            self.say(*self.hub.receive(0))
+        going = True
+        while going:
+            before, heard = self.workers.said, self.hub.receive(0)
+            self.say(*heard)
+            going = bool(before or heard)
+
+    def end(self, trial, error=""):
+        """It ends where it runs: it has completed, or blames a GPU."""
+        attempt, worker = self.talk.study.trials[trial].attempts, self.talk.study.trials[trial].worker
+        reported = [] if error else [Reported(worker, trial, attempt, ((1, {"loss": 1.0}),))]
+        finished = Finished(worker, trial, attempt, "killed" if error else "completed", error)
+        self.workers.said += [*reported, finished]
+        self.settle()
 
     @property
     def groups(self):
@@ -280,6 +297,69 @@ def test_a_trial_that_failed_where_another_nodes_gpu_is_ill_is_run_elsewhere():
     assert run.groups == {1: ["node0", "node2"]}
 
 
+def test_the_gpus_of_a_leader_are_those_of_all_its_nodes():
+    assert Run(2).talk.study.workers[1].gpus == ("GPU-0a", "GPU-0b", "GPU-1a", "GPU-1b")
+
+
+def test_a_trial_that_blames_a_gpu_is_run_again_with_a_spare_node():
+    run = Run(3)
+    run.end(0, FAULT)
+    assert run.groups == {1: ["node0", "node2"]}
+    assert "node0: trials have node0, node2 now" in run.told
+    assert run.talk.study.workers[1].trial == 0
+    run.end(0)
+    run.say(Suggested(({"x": 1},)))
+    run.end(1, FAULT)
+    assert run.groups == {3: ["node1", "node2"]}  # node0 has been blamed twice, and node1 only once
+    assert not run.talk.study.crews[0].quarantined
+
+
+def test_what_is_given_to_a_leader_that_leads_no_more_is_not_said():
+    run = Run(3)
+    run.end(0, FAULT)
+    run.workers.said.append(Finished(1, 0, run.talk.study.trials[0].attempts, "killed", FAULT))
+    assert [type(event) for event in (*run.hub.receive(0), *run.hub.receive(0))] == [Finished]
+    assert {type(event): event.worker for event in run.hub.receive(0)} == {Joined: 3, StoodDown: 1}
+    run.workers.sent.clear()
+    run.hub.send(Assign(1, 0, 9, {"x": 0}))
+    assert run.workers.sent == []
+
+
+def test_a_node_that_is_there_whenever_a_gpu_is_blamed_is_put_out_and_the_others_go_on():
+    run = Run(5)
+    run.end(0, FAULT)
+    assert run.groups == {1: ["node0", "node4"], 5: ["node2", "node3"]}
+    assert run.talk.study.trials[0].worker == 5
+    run.end(0)
+    run.say(Suggested(({"x": 1}, {"x": 2})))
+    trial = run.talk.study.workers[1].trial
+    run.end(trial, FAULT)
+    assert run.groups == {3: ["node1", "node4"], 5: ["node2", "node3"]}
+    run.end(3 - trial)
+    run.end(trial)
+    run.workers.lose("node1")
+    run.settle()
+    assert run.groups == {5: ["node2", "node3"]}
+    assert list(run.talk.study.crews[0].quarantined) == ["GPU-0a", "GPU-0b"]
+    assert f"node0: GPU-0a, GPU-0b is in quarantine: trials 0, {trial} failed here" in run.told
+    assert "worker 1 stands by" in run.told
+
+
+def test_where_no_node_is_spare_all_that_are_blamed_twice_are_put_out():
+    run = Run(4)
+    run.end(0, FAULT)
+    run.end(0)
+    assert run.groups == {1: ["node0", "node1"], 5: ["node2", "node3"]}
+    run.say(Suggested(({"x": 1}, {"x": 2})))
+    trial = run.talk.study.workers[1].trial
+    run.end(trial, FAULT)
+    run.end(3 - trial)
+    run.end(trial)
+    assert run.groups == {5: ["node2", "node3"]}
+    assert list(run.talk.study.crews[0].quarantined) == ["GPU-0a", "GPU-0b", "GPU-1a", "GPU-1b"]
+    assert not run.talk.scheduler.draining
+
+
 def test_what_all_nodes_did_is_summed_up():
     run = Run(3, size=3)
     leaders = {"gpu_utilisation": 0.2, "gpu_memory": 4, "gpu_memory_total": 40, "gpu_joules": 1.5}
@@ -348,13 +428,14 @@ def test_the_run_ends_when_too_few_nodes_are_left():
     assert run.talk.scheduler.interrupted
 
 
-HAPPENS = st.tuples(st.sampled_from(["lost", "back", "ill"]), st.integers(0, 8), st.booleans())
+HAPPENS = st.tuples(st.sampled_from(["lost", "back", "ill", "blamed"]), st.integers(0, 8), st.booleans())
 
 
 @given(st.integers(2, 4), st.lists(HAPPENS, max_size=25))
 def test_there_are_always_as_many_groups_as_the_nodes_that_are_there_are_enough_for(size, happens):
-    """Nodes are lost and come back, and GPUs are found to be ill, also while others have yet to answer."""
+    """Nodes are lost and come back, GPUs are found to be ill or blamed, also while others have yet to answer."""
     run, there, away = Run(9, size), set(range(9)), set()
+    trial = run.talk.study.trials[0]
     for what, number, settled in happens:
         there_for = [w for w, role in run.workers.roles.items() if role.hosts and (role.spare or w in run.groups)]
         busy = next(
@@ -367,6 +448,8 @@ def test_there_are_always_as_many_groups_as_the_nodes_that_are_there_are_enough_
         elif what == "ill" and len(there) > size and number in there and busy is not None:
             run.workers.said.append(StoodDown(busy, f"node{number}", "Xid 79", ("GPU-a",)))
             there.discard(number)
+        elif what == "blamed" and (begun := (trial.worker, 0, trial.attempts)) in run.begun:
+            run.workers.said += [] if trial.worker in run.workers.lost else [Finished(*begun, "killed", FAULT)]
         elif what == "back" and number in away:
             run.workers.give_back(f"node{number}")
             away.discard(number)
@@ -385,9 +468,10 @@ def offer(*numbers, **about):
 
 
 def test_a_node_is_summed_up_by_what_all_its_workers_may_use():
-    assert summed_up("n", {4: offer(0, 1), 9: offer(1, 2)}, 8) == Node("n", (4, 9), 8, 3, "0,1,2")
+    three = ("GPU-0", "GPU-1", "GPU-2")
+    assert summed_up("n", {4: offer(0, 1), 9: offer(1, 2)}, 8) == Node("n", (4, 9), 8, three, "0,1,2")
     assert summed_up("n", {4: Offer()}, 8) == Node("n", (4,), 8)
-    assert summed_up("n", {4: Offer((), "no driver", "hint")}, 8) == Node("n", (4,), 8, 0, "", "no driver", "hint")
+    assert summed_up("n", {4: Offer((), "no driver", "hint")}, 8) == Node("n", (4,), 8, (), "", "no driver", "hint")
     assert summed_up("n", {4: offer(0, whole="GPU-w")}, 8).numbers is None
 
 
@@ -404,7 +488,7 @@ def test_a_leader_has_all_gpus_of_its_node():
     [(("0,1", "0,1"), "0,1", ""), (("0,1", "0,2"), None, DIFFER), ((None, None), None, DIFFER), (("", ""), "", "")],
 )
 def test_gpus_are_named_by_numbers_that_hold_on_all_nodes_of_a_group(numbers, told, note):
-    nodes = [node(n, gpus=2 * bool(each != ""), numbers=each) for n, each in enumerate(numbers)]
+    nodes = [node(n, gpus=("a", "b") if each != "" else (), numbers=each) for n, each in enumerate(numbers)]
     role = Roster(nodes, Resources(nodes=2), allow_cpu=False).roles(WELCOME)[1]
     assert (role.gpu_numbers, role.note) == (told, note)
     assert set(role.hosts.values()) == {2 if numbers[0] != "" else 8}

@@ -25,6 +25,11 @@ def weigh(*trials):
     return [evidence.weigh(each) for each in trials]
 
 
+def weigh_together(*trials):
+    evidence = Evidence()
+    return [evidence.weigh(each, nodes=2) for each in trials]
+
+
 def on(worker, gpu):
     return Joined(worker, "host", gpu, gpus=(gpu,))
 
@@ -46,6 +51,22 @@ def test_a_gpu_is_ill_when_the_same_points_fail_there_and_are_completed_elsewher
     *before, last = weigh(*ended[::order])
     assert before == [{}, {}, {}]
     assert last == {"a": "trials 0, 1 failed here, and the same parameters were completed elsewhere"}
+
+
+def test_of_a_trials_several_nodes_a_gpu_is_ill_when_others_accuse_it_too():
+    there = {"state": State.COMPLETED, "gpus": ("e", "f")}
+    first, second = Trial(0, {}, shunned=("a", "b"), **there), Trial(1, {}, shunned=("c", "b"), **there)
+    why = "trials 0, 1 failed here, and the same parameters were completed elsewhere"
+    assert weigh_together(first, second) == [{}, {"b": why}]
+    assert weigh_together(Trial(0, {}, shunned=("a", "b", "a", "b"), **there)) == [{}]  # of which one, nobody knows
+    with_b = Trial(1, {}, shunned=("c", "b"), state=State.COMPLETED, gpus=("b", "e"))
+    assert weigh_together(first, with_b) == [{}, {}]
+
+
+def test_what_failed_on_several_nodes_accuses_those_that_it_was_completed_without():
+    failed = [Trial(n, {"x": n}, state=State.FAILED, gpus=("a", "b"), error=FAULT) for n in range(2)]
+    done = [Trial(n + 2, {"x": n}, state=State.COMPLETED, gpus=("a", "c")) for n in range(2)]
+    assert [list(found) for found in weigh_together(*failed, *done)] == [[], [], [], ["b"]]
 
 
 @pytest.mark.parametrize(

@@ -77,7 +77,7 @@ def summed_up(host: str, offers: Mapping[int, Offer], cores: int) -> Node:
     except DeviceError as error:
         return Node(host, tuple(offers), cores, trouble=error.problem, hint=error.hint)
     numbers = None if any(gpu.mig for gpu in gpus) else ",".join(str(gpu.number) for gpu in gpus)
-    return Node(host, tuple(offers), cores, len(gpus), numbers)
+    return Node(host, tuple(offers), cores, tuple(gpu.uuid for gpu in gpus), numbers)
 
 
 def _allot(offers: Sequence[Offer], place: int, wanted: float | None) -> Allotted:

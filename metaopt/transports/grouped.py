@@ -9,8 +9,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from metaopt.devices.base import Node
+from metaopt.faults import blames_gpu
 from metaopt.groups import Roster
-from metaopt.messages import Assign, Command, Event, Finished, Joined, Lost, Started, StoodDown, Stop
+from metaopt.messages import Assign, Command, Event, Finished, Joined, Lost, Quarantine, Started, StoodDown, Stop
 from metaopt.resources import Resources
 from metaopt.transports.base import Greeter
 from metaopt.usage import summed_up
@@ -54,6 +55,7 @@ class GroupedHub:
         self._held: list[tuple[Event, set[int]]] = []  # until these workers have answered, or are lost
         self._joints: dict[int, Joint] = {}  # by their leaders
         self._ready: list[Event] = []
+        self._stood_down: list[Event] = []  # what ill nodes would say, did they know
 
     def now(self) -> float:
         """As the hub."""
@@ -62,10 +64,12 @@ class GroupedHub:
     def send(self, command: Command) -> None:
         """As the hub; but a leader hears of a trial only when its other nodes have been found to be in order."""
         match command:
-            case Assign(worker) if worker in self._due:
-                pass  # it begins anew, and what it was given before is given anew then
-            case Assign(worker) if worker in self._roster.leaders:
+            case Assign(worker) if worker in self._due or worker not in self._roster.leaders:
+                pass  # it begins anew, or leads nobody any more: what it was given before is given anew then
+            case Assign():
                 self._prepare(command)
+            case Quarantine(_, why, gpus):
+                self._stood_down = [*self._roster.standing_down(gpus, why)]
             case Stop(worker, trial, attempt) if self._has_not_heard(command):
                 self._part(self._joints.pop(worker), command.reason)
                 self._ready.append(Finished(worker, trial, attempt, "stopped"))
@@ -89,16 +93,27 @@ class GroupedHub:
         """What is said; but two things are said only when those have answered on whom it depends.
 
         A leader is gone when they are there who take its place; a trial has ended when all of its nodes have told what
-        they did, or that a GPU of theirs is ill.
+        they did, or that a GPU of theirs is ill.  Once it is told that one has blamed a GPU, its nodes go with others.
         """
-        events = self._hub.receive(self.now() if self._ready else until)
+        said, self._stood_down = self._stood_down, []
+        events = [*said, *self._hub.receive(self.now() if self._ready or said else until)]
         if any([self._roster.take(event) for event in events]):  # noqa: C419 - all of them
             self._change_roles()
-        heard = [event for event in events if self._is_heard(event)]
+        heard = [self._in_full(event) for event in events if self._is_heard(event)]
         ended, self._ready = self._ready, []
         ready = [event for event, missing in self._held if not missing]
         self._held = [(event, missing) for event, missing in self._held if missing]
-        return [*ended, *heard, *ready]
+        told = [*ended, *heard, *ready]
+        killed = [event for event in told if isinstance(event, Finished) and event.outcome == "killed"]
+        if any([self._roster.blame(each.worker) for each in killed if blames_gpu(each.error)]):  # noqa: C419 - all of them
+            self._change_roles()
+        return told
+
+    def _in_full(self, event: Event) -> Event:
+        """A leader knows the GPUs of its own node alone, and has those of all."""
+        if isinstance(event, Joined) and event.gpus:
+            return replace(event, gpus=self._roster.all_gpus(event.worker))
+        return event
 
     def _change_roles(self) -> None:
         """Tell those who have another role now; a failure that one of them has told of is none any more."""

@@ -169,6 +169,22 @@ def test_the_gpus_of_all_nodes_are_looked_at_and_an_ill_one_has_its_trial_run_el
 
 
 @with_hosts
+def test_a_trial_that_blames_a_gpu_of_any_of_its_nodes_is_run_again_with_a_spare_one(site, with_gpus):
+    three, gpus, environment = with_gpus
+    first, ill, spare = three.names
+    fails = f"case $METAOPT_HOSTS in *{ill}*) echo CUDA error: unspecified launch failure >&2; exit 1;; esac"
+    site.experiment(command=["sh", "-c", f"{fails}; echo loss=1", "{x}"], trials=2, resources={"nodes_per_trial": 2})
+    status, output = ended(site, start(site, three, *three.names, ranks=4, **environment))
+    wait_for_the_end_on(three, *three.names)
+    assert status == "0\n", output
+    assert f"{first}: trials have {first}, {spare} now" in output
+    held = [record["body"]["gpus"] for record in site.records() if record["kind"] == "Joined"]
+    assert held == [gpus[first].uuids + gpus[ill].uuids, gpus[first].uuids + gpus[spare].uuids]
+    trials = site.load().trials
+    assert [(str(each.state), each.losses) for each in trials.values()] == [("completed", 1), ("completed", 0)]
+
+
+@with_hosts
 def test_a_gpu_of_another_node_that_somebody_has_is_waited_for(site, with_gpus):
     three, gpus, environment = with_gpus
     holder = site.start(command=["sleep", "60"])
