@@ -102,29 +102,40 @@ def test_a_group_that_loses_a_node_goes_on_with_a_spare_one(site):
     assert said(site, 1)[2][1].split()[2] == spare
 
 
+def recipe(name, **changes):
+    """The experiment file of this name on the page of recipes, for two processes a node."""
+    text = (TESTS.parent / "docs" / "recipes.md").read_text()
+    said = yaml.safe_load(text.partition(f"<!-- file: {name}.yaml -->\n```yaml\n")[2].partition("```")[0])
+    command = said["command"].replace("--nproc-per-node=4", "--nproc-per-node=2")
+    return {**said, "command": command, "name": "quadratic", "optimizer": "random", **changes}
+
+
+def check_ranks(site, trial, names):
+    """It was two agents of torchrun, on two of these nodes, with two processes each, which had found each other."""
+    lines = (site.history / "trials" / str(trial) / "stdout.txt").read_text().splitlines()
+    ranks = sorted(line.split()[1:] for line in lines if line.startswith("rank"))
+    (first, second) = [name for name in names if any(name in rank for rank in ranks)]
+    where = [[first, first], [first, first], [first, second], [first, second]]
+    about = [[str(rank), "4", str(rank % 2), str(rank // 2), *where[rank]] for rank in range(4)]
+    assert ranks == about
+    assert any(line.startswith("loss=") for line in lines)
+
+
 @with_hosts
 @pytest.mark.parametrize("which", TORCHRUN)
 def test_the_recipe_for_torchrun_starts_it_once_on_each_node(site, which):
-    text = (TESTS.parent / "docs" / "recipes.md").read_text()
-    recipe = yaml.safe_load(text.partition("<!-- file: torchrun.yaml -->\n```yaml\n")[2].partition("```")[0])
+    said = recipe("torchrun", trials=2)
     site.write("train.py", RANKS if which == "stand-in" else TOGETHER + RANKS)
     with hosts.Hosts(site.directory / "hosts", 4) as four:
         agent = four.environment["PRTE_MCA_plm_ssh_agent"]
-        command = recipe["command"].replace("mpirun", f"{MPIRUN} --prtemca plm_ssh_agent {agent}", 1)
-        changed = {"command": command.replace("--nproc-per-node=4", "--nproc-per-node=2"), "trials": 2}
-        site.write("exp.yaml", yaml.safe_dump({**recipe, **changed, "name": "quadratic", "optimizer": "random"}))
+        command = said["command"].replace("mpirun", f"{MPIRUN} --prtemca plm_ssh_agent {agent}", 1)
+        site.write("exp.yaml", yaml.safe_dump({**said, "command": command}))
         path = os.pathsep.join([TORCHRUN[which], os.environ["PATH"]])
         status, output = ended(site, start(site, four, *four.names, ranks=5, PATH=path))
         wait_for_the_end_on(four, *four.names)
     assert status == "0\n", output
     for number in range(2):
-        lines = (site.history / "trials" / str(number) / "stdout.txt").read_text().splitlines()
-        ranks = sorted(line.split()[1:] for line in lines if line.startswith("rank"))
-        (first, second) = [name for name in four.names if any(name in rank for rank in ranks)]
-        where = [[first, first], [first, first], [first, second], [first, second]]
-        about = [[str(rank), "4", str(rank % 2), str(rank // 2), *where[rank]] for rank in range(4)]
-        assert ranks == about
-        assert any(line.startswith("loss=") for line in lines)
+        check_ranks(site, number, four.names)
 
 
 @pytest.fixture

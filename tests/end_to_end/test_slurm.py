@@ -1,11 +1,14 @@
 """The job scripts in a real Slurm: whole studies, warnings, lost nodes, two jobs on one history."""
 
+import os
 import sys
 from pathlib import Path
 
 import pytest
 import slurm
+import yaml
 from test_resume import check
+from test_several_nodes import RANKS, TORCHRUN, check_ranks, recipe
 
 JOBSCRIPTS = Path(__file__).parents[2] / "jobscripts"
 SLOW = ["python", "script.py", "--x", "{x}", "--sleep", "0.3", "--steps", "3"]
@@ -32,7 +35,6 @@ def cluster(started):
 def sbatch(site, cluster):
     """Submits a job script of ours in the site, as a person would; gives the job's number."""
     environment = {
-        "PATH": f"{Path(sys.executable).parent}:{cluster.environment['PATH']}",
         "OMPI_ALLOW_RUN_AS_ROOT": "1",
         "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1",
         "SITE": str(site.directory),
@@ -40,7 +42,8 @@ def sbatch(site, cluster):
 
     def submit(*options, script="slurm_metaopt.sh"):
         command = ("--nodes=4", "--ntasks-per-node=1", "--time=10", *options, JOBSCRIPTS / script, "exp.yaml")
-        return cluster.sbatch(*command, cwd=site.directory, **environment)
+        path = f"{Path(sys.executable).parent}:{cluster.environment['PATH']}"
+        return cluster.sbatch(*command, cwd=site.directory, **environment, PATH=path)
 
     return submit
 
@@ -144,6 +147,18 @@ def test_a_trial_may_be_an_mpirun_or_an_srun_over_two_nodes(site, sbatch, cluste
         *said, hosts = (site.history / "trials" / str(trial) / "stdout.txt").read_text().splitlines()
         assert hosts in {"node1,node2", "node3,node4"}
         assert sorted(line.split()[1] for line in said) == sorted(2 * hosts.split(","))
+
+
+def test_the_recipe_for_torchrun_in_slurm_starts_it_once_on_each_node(site, sbatch, cluster, monkeypatch):
+    site.write("train.py", RANKS)
+    site.write("exp.yaml", yaml.safe_dump(recipe("srun", trials=4)))
+    path = os.pathsep.join([TORCHRUN["stand-in"], cluster.environment["PATH"]])
+    monkeypatch.setitem(cluster.environment, "PATH", path)
+    job = cluster.wait_for(sbatch())
+    assert job["ExitCode"] == "0:0", output(site)
+    check(site, 4)
+    for trial in range(4):
+        check_ranks(site, trial, ("node1", "node2", "node3", "node4"))
 
 
 def test_under_srun_a_warned_job_queues_again_too(site, cluster, sbatch):
