@@ -24,7 +24,7 @@ class Roster:
     def __init__(self, nodes: Sequence[Node], resources: Resources, *, allow_cpu: bool) -> None:
         self._nodes, self._size, self._gpus = nodes, resources.nodes, resources.gpus
         self._home = {worker: node.host for node in nodes for worker in node.workers}
-        self._gpus_of = {node.host: node.gpus for node in nodes}
+        self._gpus_of = {node.host: len(node.gpus) for node in nodes}
         self._blamed = Counter[str]()  # how many trials have blamed a GPU of a node, or of those beside it
         ill = [node for node in nodes if node.trouble and resources.gpus != 0 and not allow_cpu]
         _check(nodes, ill, self._size)
@@ -62,7 +62,7 @@ class Roster:
 
     def standing_down(self, gpus: Sequence[str], why: str) -> list[StoodDown]:
         """What one worker of each node has to say that has some of these ``gpus``."""
-        ill = {node: tuple(gpu for gpu in node.gpus if gpu in gpus) for node in self._fit()}
+        ill = {node: tuple(gpu.uuid for gpu in node.gpus if gpu.uuid in gpus) for node in self._fit()}
         return [StoodDown(self._first(node), node.host, why, bad) for node, bad in ill.items() if bad]
 
     def roles(self, welcome: Welcome) -> dict[int, Welcome]:
@@ -87,11 +87,11 @@ class Roster:
 
     def gpus(self, worker: int) -> int:
         """How many GPUs its node has."""
-        return len(self._gpus_of[self._home[worker]])
+        return self._gpus_of[self._home[worker]]
 
     def all_gpus(self, leader: int) -> tuple[str, ...]:
         """The GPUs of all nodes that it has."""
-        return tuple(gpu for node in self.leaders[leader] for gpu in node.gpus)
+        return tuple(gpu.uuid for node in self.leaders[leader] for gpu in node.gpus)
 
     def _rearrange(self, kept: Sequence[Group]) -> None:
         """Form new groups beside those that are to be ``kept``, and have this told."""

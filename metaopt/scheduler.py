@@ -205,7 +205,7 @@ class Scheduler:
         """End the run when there is nobody to run a trial."""
         if len(self._gone | self._standing_by.keys()) >= self.limits.workers and not self.finished:
             self.interrupted = True
-            self._drain("no worker is left" if self._gone else f"no worker has a device: {why}")
+            self._drain("no worker is left" if self._gone else f"no worker has a device: {why.splitlines()[0]}")
 
     def _heard(self, event: Heard, reported: dict[int, None]) -> None:
         """What stands in the common history is so: what others have said, and what was claimed and granted."""

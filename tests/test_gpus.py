@@ -9,12 +9,13 @@ import time
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from nodes import FAKE, GIB, Node
+from nodes import FAKE, GIB
+from nodes import Node as Machine
 
 from metaopt.devices import amd
 from metaopt.devices import gpu as gpus
-from metaopt.devices.allot import allot, check, fits, share_out
-from metaopt.devices.base import Device, Gpu, Offer
+from metaopt.devices.allot import allot, check, check_nodes, fits, share_out
+from metaopt.devices.base import Device, Gpu, Node, Offer
 from metaopt.devices.claim import Claims
 from metaopt.devices.cpu import share_near
 from metaopt.devices.gpu import give, offer, usable_gpus
@@ -37,7 +38,7 @@ def uuids(found):
 @pytest.fixture
 def node(monkeypatch, tmp_path):
     """A machine with a driver and four GPUs."""
-    made = Node(tmp_path)
+    made = Machine(tmp_path)
     monkeypatch.setenv("FAKE_NVML", str(made.path))
     monkeypatch.syspath_prepend(str(FAKE))
     monkeypatch.delitem(sys.modules, "pynvml", raising=False)
@@ -132,16 +133,21 @@ def test_no_gpu_is_shared_unasked_and_none_is_left_over(count, workers, per_tria
 def test_too_many_and_too_few_workers_are_told_how_many_would_fit():
     four = offers(*[range(4)] * 6)
     assert allot(four, 0, None, allow_cpu=False) == ((NODE[0][0],), "")
-    with pytest.raises(DeviceError, match="6 workers and 4 GPUs: 4 would fit"):
+    with pytest.raises(DeviceError, match="6 workers and 4 GPUs: 4 would fit") as caught:
         allot(four, 4, None, allow_cpu=True)
-    assert allot(four[:1], 0, 1, allow_cpu=False).doubt == "1 worker and 4 GPUs: 4 would fit"
+    assert caught.value.hint.startswith("Start 4 workers on this node, and rank 0 besides")
+    assert caught.value.hint.endswith("gpus_per_trial: 0.5")
+    with pytest.raises(DeviceError, match="3 workers and 4 GPUs: 2 would fit") as caught:
+        allot(four[:3], 2, 2, allow_cpu=False)
+    assert caught.value.hint.endswith("gpus_per_trial: 1")
+    assert allot(four[:1], 0, 1, allow_cpu=False).doubt == "1 worker and 4 GPUs: 4 would fit, and rank 0 besides"
     assert allot(four[:2], 1, 1, allow_cpu=False).doubt == ""
 
 
 @pytest.mark.parametrize(
     ("offered", "wanted", "why"),
     [
-        (Offer(), 1, "a trial needs 1 GPUs .gpus_per_trial., and there is none"),
+        (Offer(), 1, "a trial needs 1 GPU .gpus_per_trial., and there is none"),
         (Offer((Gpu("a"), Gpu("b"))), 3, "a trial needs 3 GPUs .gpus_per_trial., and there are 2"),
         (Offer((Gpu("a", mode="exclusive"),)), 0.3, "compute mode Exclusive_Process"),
         (Offer((Gpu("a", mode="prohibited"),)), 1, "compute mode Prohibited"),
@@ -153,6 +159,16 @@ def test_what_cannot_be_had_is_refused(offered, wanted, why):
     with pytest.raises(DeviceError, match=why) as caught:
         allot([offered], 0, wanted, allow_cpu=False)
     assert caught.value.hint
+
+
+def test_a_run_whose_nodes_have_no_gpu_to_give_is_refused_before_it_begins():
+    ill, good = Node("n1", (1,), 8, trouble="no driver", hint="mend it"), Node("n2", (2,), 8, (Gpu("a"),))
+    check_nodes([ill, good], 1, allow_cpu=False)
+    check_nodes([ill], None, allow_cpu=True)
+    with pytest.raises(DeviceError, match=r"^n1: no driver"):
+        check_nodes([ill], None, allow_cpu=False)
+    with pytest.raises(DeviceError, match=r"none of 2 nodes can be used; n2: a trial needs 2 GPUs .*there is one"):
+        check_nodes([good, ill], 2, allow_cpu=False)
 
 
 @pytest.mark.parametrize(("trouble", "wanted"), [("no driver", None), ("no driver", 1), ("", 1)])

@@ -65,7 +65,7 @@ class Workers:
 
     def __init__(self, nodes):
         self.home = {worker: each.host for each in nodes for worker in each.workers}
-        self.gpus = {each.host: each.gpus for each in nodes}
+        self.gpus = {each.host: tuple(gpu.uuid for gpu in each.gpus) for each in nodes}
         self.lost, self.roles, self.said = set(), {}, []
         self.ill, self.slow, self.sent = {}, set(), []
 
@@ -126,7 +126,7 @@ class Run:
     """A run of ``count`` nodes, two workers on each, and two nodes to a trial; trial 0 is begun by worker 1."""
 
     def __init__(self, count, size=2, slow=()):
-        self.nodes = [node(n, gpus=(f"GPU-{n}a", f"GPU-{n}b"), numbers="0,1") for n in range(count)]
+        self.nodes = [node(n, gpus=(Gpu(f"GPU-{n}a"), Gpu(f"GPU-{n}b")), numbers="0,1") for n in range(count)]
         self.workers = Workers(self.nodes)
         self.hub = GroupedHub(self.workers, self.nodes, Resources(nodes=size), allow_cpu=False)
         self.hub.greet(WELCOME)
@@ -468,7 +468,7 @@ def offer(*numbers, **about):
 
 
 def test_a_node_is_summed_up_by_what_all_its_workers_may_use():
-    three = ("GPU-0", "GPU-1", "GPU-2")
+    three = offer(0, 1, 2).gpus
     assert summed_up("n", {4: offer(0, 1), 9: offer(1, 2)}, 8) == Node("n", (4, 9), 8, three, "0,1,2")
     assert summed_up("n", {4: Offer()}, 8) == Node("n", (4,), 8)
     assert summed_up("n", {4: Offer((), "no driver", "hint")}, 8) == Node("n", (4,), 8, (), "", "no driver", "hint")
@@ -488,7 +488,7 @@ def test_a_leader_has_all_gpus_of_its_node():
     [(("0,1", "0,1"), "0,1", ""), (("0,1", "0,2"), None, DIFFER), ((None, None), None, DIFFER), (("", ""), "", "")],
 )
 def test_gpus_are_named_by_numbers_that_hold_on_all_nodes_of_a_group(numbers, told, note):
-    nodes = [node(n, gpus=("a", "b") if each != "" else (), numbers=each) for n, each in enumerate(numbers)]
+    nodes = [node(n, gpus=(Gpu("a"), Gpu("b")) if each != "" else (), numbers=each) for n, each in enumerate(numbers)]
     role = Roster(nodes, Resources(nodes=2), allow_cpu=False).roles(WELCOME)[1]
     assert (role.gpu_numbers, role.note) == (told, note)
     assert set(role.hosts.values()) == {2 if numbers[0] != "" else 8}

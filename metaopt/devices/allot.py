@@ -1,6 +1,7 @@
 """Who gets which GPUs of a node: worked out by each of its workers alike, from what all of them may use."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 from metaopt.devices.base import Gpu, Node, Offer
@@ -77,7 +78,21 @@ def summed_up(host: str, offers: Mapping[int, Offer], cores: int) -> Node:
     except DeviceError as error:
         return Node(host, tuple(offers), cores, trouble=error.problem, hint=error.hint)
     numbers = None if any(gpu.mig for gpu in gpus) else ",".join(str(gpu.number) for gpu in gpus)
-    return Node(host, tuple(offers), cores, tuple(gpu.uuid for gpu in gpus), numbers)
+    return Node(host, tuple(offers), cores, tuple(replace(gpu, cores=()) for gpu in gpus), numbers)
+
+
+def check_nodes(nodes: Sequence[Node], wanted: float | None, *, allow_cpu: bool) -> None:
+    """Raise DeviceError when a trial can have ``wanted`` GPUs on none of these ``nodes``, before anything has begun."""
+    refused: list[DeviceError] = []
+    for node in nodes:
+        try:
+            allot([Offer(node.gpus, node.trouble, node.hint)], 0, wanted, allow_cpu=allow_cpu)
+        except DeviceError as error:
+            refused.append(error)
+    if refused and len(refused) == len(nodes):
+        which = f"none of {len(nodes)} nodes can be used; " if len(nodes) > 1 else ""
+        problem = f"{which}{nodes[0].host}: {refused[0].problem}"
+        raise DeviceError(problem, refused[0].hint)
 
 
 def _allot(offers: Sequence[Offer], place: int, wanted: float | None) -> Allotted:
@@ -88,24 +103,27 @@ def _allot(offers: Sequence[Offer], place: int, wanted: float | None) -> Allotte
     if troubled is not None and not offers[place].gpus:
         raise DeviceError(troubled.trouble, troubled.hint)
     if not gpus:
-        problem = f"a trial needs {wanted:g} GPUs (gpus_per_trial), and there is none"
+        problem = f"a trial needs {_gpus(wanted or 1)} (gpus_per_trial), and there is none"
         raise DeviceError(problem, f"Run it where there are some; {CPUS}.")
     check(list(gpus.values()), wanted or 1)
     given, room = share_out(offers, wanted or 1), fits(len(gpus), wanted or 1)
     if not given[place]:
         problem = f"{_workers(len(offers))} and {_gpus(len(gpus))}: {room} would fit, the others stand by"
-        raise DeviceError(problem, f"Start {room} workers on this node, or have trials share: gpus_per_trial: 0.5")
+        fewer = f"or give each trial less: gpus_per_trial: {_part(len(gpus), len(offers)):g}"
+        raise DeviceError(problem, f"Start {_workers(room)} on this node, and rank 0 besides, {fewer}")
     few = place == 0 and len(offers) < room
-    return Allotted(given[place], f"{_workers(len(offers))} and {_gpus(len(gpus))}: {room} would fit" if few else "")
+    said = f"{_workers(len(offers))} and {_gpus(len(gpus))}: {room} would fit, and rank 0 besides"
+    return Allotted(given[place], said if few else "")
 
 
 def check(gpus: Sequence[Gpu], per_trial: float) -> None:
     """Raise DeviceError when no trial can have ``per_trial`` of these ``gpus``."""
     if per_trial > len(gpus):
-        problem = f"a trial needs {per_trial:g} GPUs (gpus_per_trial), and there are {len(gpus)}"
+        there = f"there are {len(gpus)}" if len(gpus) > 1 else "there is one"
+        problem = f"a trial needs {_gpus(per_trial)} (gpus_per_trial), and {there}"
         raise DeviceError(problem, f"Write gpus_per_trial: {len(gpus)}, or run it where there are more.")
     if per_trial > 1 and any(gpu.mig for gpu in gpus):
-        problem = f"a trial needs {per_trial:g} GPUs, and CUDA uses one MIG instance at a time"
+        problem = f"a trial needs {_gpus(per_trial)}, and CUDA uses one MIG instance at a time"
         raise DeviceError(problem, "Write gpus_per_trial: 1")
     if (bad := next((gpu for gpu in gpus if gpu.mode == "prohibited"), None)) is not None:
         problem = f"{bad.uuid} is in compute mode Prohibited: no script can use it"
@@ -119,5 +137,10 @@ def _workers(count: int) -> str:
     return f"{count} worker{'s' * (count != 1)}"
 
 
-def _gpus(count: int) -> str:
-    return f"{count} GPU{'s' * (count != 1)}"
+def _gpus(count: float) -> str:
+    return f"{count:g} GPU{'s' * (count != 1)}"
+
+
+def _part(gpus: int, workers: int) -> float:
+    """The most GPUs, or the largest part of one in hundredths, of which each of so many workers can have its own."""
+    return gpus // workers or 100 // -(-workers // gpus) / 100

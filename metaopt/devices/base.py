@@ -40,15 +40,15 @@ class Offer:
 class Node:
     """A node of the run as a whole; ``workers`` are the ranks of its workers, ascending.
 
-    They may use ``gpus``, by their UUIDs, which CUDA counts there as ``numbers`` has it (None: it has no numbers for
-    them all), and so many ``cores``.  ``trouble`` is why there is no GPU, where there should be one, and ``hint`` what
+    They may use ``gpus``, which CUDA counts there as ``numbers`` has it (None: it has no numbers for them all), and so
+    many ``cores``.  ``trouble`` is why there is no GPU, where there should be one, and ``hint`` what
     to do.
     """
 
     host: str
     workers: tuple[int, ...]
     cores: int
-    gpus: tuple[str, ...] = ()
+    gpus: tuple[Gpu, ...] = ()
     numbers: str | None = ""
     trouble: str = ""
     hint: str = ""

@@ -8,6 +8,7 @@ it, and what stood by, form new ones, whose leaders begin anew; so what they ran
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from metaopt.devices.allot import check_nodes
 from metaopt.devices.base import Node
 from metaopt.faults import blames_gpu
 from metaopt.groups import Roster
@@ -21,8 +22,11 @@ FAILURES = {"failed", "killed"}
 
 
 def grouped(hub: Greeter, nodes: Sequence[Node], resources: Resources, *, allow_cpu: bool) -> Greeter:
-    """``hub`` itself, where a trial has one node."""
-    return hub if resources.nodes == 1 else GroupedHub(hub, nodes, resources, allow_cpu=allow_cpu)
+    """``hub`` itself, where a trial has one node; raises MetaoptError when it can have none that will do."""
+    if resources.nodes == 1:
+        check_nodes(nodes, resources.gpus, allow_cpu=allow_cpu)
+        return hub
+    return GroupedHub(hub, nodes, resources, allow_cpu=allow_cpu)
 
 
 @dataclass(slots=True)
