@@ -9,6 +9,7 @@ import pytest
 import scipy.linalg  # noqa: F401 - it loads the libraries that are to have one thread
 from hypothesis import settings
 from mongo import standing
+from nodes import hide_gpus, show_gpus
 from running import Site
 from threadpoolctl import threadpool_limits
 
@@ -18,6 +19,7 @@ settings.load_profile("metaopt")
 signal.signal(
     signal.SIGINT, signal.default_int_handler
 )  # a shell's background jobs, and all theirs, would ignore Ctrl-C
+hide_gpus()
 threadpool_limits(1)  # as in the optimizer's process: tests that run at once would wait for each other's threads
 
 
@@ -47,6 +49,13 @@ def here(tmp_path, monkeypatch):
 def database():
     """The URL of an empty database."""
     return standing().url(f"empty{next(numbers)}")
+
+
+@pytest.fixture
+def real_gpus(monkeypatch):
+    """The GPUs of this machine: other tests see none, so that they are the same everywhere."""
+    if not show_gpus(monkeypatch):
+        pytest.skip("this machine has no NVIDIA driver")
 
 
 @pytest.fixture

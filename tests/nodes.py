@@ -1,12 +1,30 @@
-"""A node with GPUs that are not there: what the stand-in for NVML in fake_gpus answers with."""
+"""A node with GPUs that are not there: what the stand-in for NVML in fake_gpus answers with.  And those that are."""
 
 import json
 import os
 import zlib
 from pathlib import Path
 
-FAKE = Path(__file__).parent / "fake_gpus"
+from metaopt.devices import gpu
+
+FAKE, NONE = (Path(__file__).parent / name for name in ("fake_gpus", "no_gpus"))
+DRIVERS = (Path("/dev/nvidiactl"), Path("/dev/dxg"))
 GIB = 1 << 30
+
+
+def hide_gpus():
+    """Neither this process nor any that it starts finds the GPUs of this machine, if there are any."""
+    if any(path.exists() for path in DRIVERS):
+        gpu.DRIVERS = ()
+        os.environ["PYTHONPATH"] = os.pathsep.join([str(NONE), *filter(None, [os.environ.get("PYTHONPATH")])])
+
+
+def show_gpus(monkeypatch):
+    """Have them found again for a while; whether there are any."""
+    there = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+    monkeypatch.setattr(gpu, "DRIVERS", DRIVERS)
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(each for each in there if each != str(NONE)))
+    return any(path.exists() for path in DRIVERS)
 
 
 class Node:

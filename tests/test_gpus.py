@@ -1,6 +1,5 @@
 """GPUs: which there are, whose they are, whether they are in order; over a stand-in for NVML, and real ones."""
 
-import importlib
 import os
 import subprocess
 import sys
@@ -308,6 +307,12 @@ def test_memory_that_somebody_holds_is_noticed_until_it_is_free(node):
     assert monitor.held() is None
 
 
+def test_an_old_driver_does_not_tell_whose_memory_is_in_use(node):
+    node.change(0, old=True)
+    with opened() as nvml:
+        assert nvml.memory(usable_gpus()[0]) == (0, {})
+
+
 def test_a_part_of_a_gpu_is_free_when_the_others_keep_to_theirs(node):
     monitor = Monitor(usable_gpus()[:1], 0.5)
     node.change(0, used=20 * GIB)
@@ -438,9 +443,7 @@ def any_nvml(request):
     if request.param == "stand-in":
         request.getfixturevalue("node")
     else:
-        if not any(path.exists() for path in gpus.DRIVERS):
-            pytest.skip("this machine has no NVIDIA driver")
-        importlib.import_module("pynvml")
+        request.getfixturevalue("real_gpus")
     nvml = Nvml()
     yield nvml
     nvml.close()

@@ -112,7 +112,7 @@ class Nvml:
         try:
             handle = self._handle(gpu.uuid)
             used = int(self._nvml.nvmlDeviceGetMemoryInfo(handle).used)
-            processes = self._ask("nvmlDeviceGetComputeRunningProcesses", handle) or []
+            processes = self._ask("nvmlDeviceGetComputeRunningProcesses_v3", handle) or []  # none before driver 510
         except self._nvml.NVMLError as error:
             raise _trouble(self._nvml, error) from error
         return used, {process.pid: process.usedGpuMemory or 0 for process in processes}

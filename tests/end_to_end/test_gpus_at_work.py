@@ -1,6 +1,9 @@
 """Whole runs on a node with GPUs, for which a stand-in for NVML answers: who gets which, what becomes of ill ones."""
 
+import importlib.util
 import json
+import subprocess
+import sys
 from collections import defaultdict
 from itertools import pairwise
 
@@ -163,3 +166,73 @@ def test_several_experiments_share_gpus_and_what_would_need_other_parts_of_them_
     assert sum(map(len, by_gpu.values())) == 8
     for trials in by_gpu.values():
         assert all(ended <= began for (*_, ended), (*_, began, _) in pairwise(sorted(trials, key=lambda t: t[2])))
+
+
+BY_DRIVER = """
+import ctypes, os, sys, time, uuid
+cuda = ctypes.CDLL("libcuda.so.1")
+def call(name, *arguments):
+    status = getattr(cuda, name)(*arguments)
+    assert status == 0, f"{name} gives {status}"
+count, device, value = ctypes.c_int(), ctypes.c_int(), ctypes.c_uint32()
+context, memory, name = ctypes.c_void_p(), ctypes.c_uint64(), (ctypes.c_ubyte * 16)()
+call("cuInit", 0)
+call("cuDeviceGetCount", ctypes.byref(count))
+call("cuDeviceGet", ctypes.byref(device), 0)
+call("cuDeviceGetUuid", name, device)
+call("cuDevicePrimaryCtxRetain", ctypes.byref(context), device)
+call("cuCtxSetCurrent", context)
+call("cuMemAlloc_v2", ctypes.byref(memory), ctypes.c_size_t(1 << 30))
+print(f"gpus={count.value} uuid={uuid.UUID(bytes=bytes(name))}")
+began, step = time.monotonic(), 0
+while time.monotonic() < began + 3.5:
+    step += 1
+    for _ in range(50):
+        call("cuMemsetD32_v2", memory, ctypes.c_uint(step), ctypes.c_size_t(1 << 28))
+    call("cuMemcpyDtoH_v2", ctypes.byref(value), memory, ctypes.c_size_t(4))
+    print(f"loss={float(sys.argv[1]) + 1 / value.value}", flush=True)
+"""
+BY_TORCH = """
+import sys, time, torch
+torch.manual_seed(0)
+at = torch.cuda.get_device_properties(0)
+print(f"gpus={torch.cuda.device_count()} uuid={getattr(at, 'uuid', '')}")
+inputs = torch.randn(65536, 1024, device="cuda")
+targets = inputs[:, :1].sin()
+model = torch.nn.Sequential(torch.nn.Linear(1024, 2048), torch.nn.ReLU(), torch.nn.Linear(2048, 1)).cuda()
+optimizer = torch.optim.SGD(model.parameters(), lr=0.1 * float(sys.argv[1]))
+began = time.monotonic()
+while time.monotonic() < began + 3.5:
+    for _ in range(10):
+        loss = torch.nn.functional.mse_loss(model(inputs), targets)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    print(f"loss={loss.item()}", flush=True)
+"""
+
+
+@pytest.mark.gpu
+@pytest.mark.usefixtures("real_gpus")
+@pytest.mark.parametrize("which", ["driver", "torch"])
+def test_a_real_search_computes_on_the_gpu_that_each_trial_was_given(site, which):
+    if which == "torch":
+        there = [sys.executable, "-c", "import torch; raise SystemExit(not torch.cuda.is_available())"]
+        if importlib.util.find_spec("torch") is None or subprocess.run(there, check=False).returncode:
+            pytest.skip("there is no PyTorch that can use the GPU")
+    site.write("script.py", BY_TORCH if which == "torch" else BY_DRIVER)
+    site.experiment(command=[sys.executable, "script.py", "{x}"], trials=2)
+    status, output = site.mpirun(2)
+    assert status == 0, output
+    (gpu,) = next(record["body"]["gpus"] for record in site.records() if record["kind"] == "Joined")
+    for number, trial in site.load().trials.items():
+        said = (site.history / "trials" / str(number) / "stdout.txt").read_text()
+        count, uuid = (word.partition("=")[2] for word in said.splitlines()[0].split())
+        assert count == "1"
+        assert len(trial.curve("loss")) > 1
+        assert (1 << 28) < trial.usage["gpu_memory"] <= trial.usage["gpu_memory_total"]
+        if gpu.startswith("GPU-"):  # an instance of MIG tells neither
+            assert uuid.removeprefix("GPU-") in {gpu.removeprefix("GPU-"), ""}
+            assert 0 < trial.usage["gpu_utilisation"] <= 1
+            assert trial.usage["gpu_joules"] > 1
+    assert "GPU busy" in output or gpu.startswith("MIG-")

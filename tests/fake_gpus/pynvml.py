@@ -24,6 +24,7 @@ CODES = {
     "DRIVER_NOT_LOADED": (9, "Driver Not Loaded"),
     "TIMEOUT": (10, "Timeout"),
     "IRQ_ISSUE": (11, "Interrupt Request Issue"),
+    "FUNCTION_NOT_FOUND": (13, "Function Not Found"),
     "LIBRARY_NOT_FOUND": (12, "NVML Shared Library Not Found"),
     "GPU_IS_LOST": (15, "GPU is lost"),
     "RESET_REQUIRED": (16, "GPU requires restart"),
@@ -113,7 +114,9 @@ def nvmlDeviceGetMemoryInfo(handle):
     return SimpleNamespace(total=gpu.get("memory", 40 << 30), used=gpu.get("used", 0) + held)
 
 
-def nvmlDeviceGetComputeRunningProcesses(handle):
+def nvmlDeviceGetComputeRunningProcesses_v3(handle):
+    if _look(handle).get("old"):
+        _raise("FUNCTION_NOT_FOUND")
     held = _look(handle).get("processes", {})
     return [SimpleNamespace(pid=int(pid), usedGpuMemory=size) for pid, size in held.items() if _alive(pid)]
 
