@@ -1,7 +1,7 @@
 """How a run stands, drawn for a terminal of any size: by the run itself, and by who watches it."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 
 from rich.console import Console, Group, RenderableType
 from rich.progress_bar import ProgressBar
@@ -17,15 +17,17 @@ WORKERS, RECENT = 8, 5
 """Of so many workers it is shown what they do, and so many of the trials that have ended last: where there is room."""
 FIXED = 10
 """Lines for everything else."""
-SPARK = 40
+SPARK, SHORT = 40, 16
+"""How wide a curve is at most: that of one experiment, and that of each of several."""
+INDENT = "  "
 UNITS = (("s", 1.0), ("min", 60.0), ("h", 3600.0))
 
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """How a run stands.  ``busy`` is the share of the workers' time in which a script ran; ``left`` is seconds.
+    """How a run stands.  Of the ``offered`` seconds of its workers scripts ran in those that are ``spent``.
 
-    ``rate`` is how many trials end in a second.
+    ``rate`` is how many trials end in a second; ``left`` is seconds.
     """
 
     done: int
@@ -36,9 +38,15 @@ class Figures:
     paused: int
     total: int
     workers: int
-    busy: float
+    spent: float
+    offered: float
     rate: float
     left: float | None
+
+    @property
+    def busy(self) -> float:
+        """The share of the workers' time in which a script ran."""
+        return min(self.spent / self.offered, 1.0) if self.offered > 0 else 0.0
 
     @classmethod
     def of(cls, study: Study, total: int, now: float) -> "Figures":
@@ -60,14 +68,25 @@ class Figures:
             paused=study.tally[State.PAUSED],
             total=total,
             workers=len(study.workers),
-            busy=min(spent / offered, 1.0) if offered > 0 else 0.0,
+            spent=spent,
+            offered=offered,
             rate=study.tries / (now - begun) if begun is not None and now > begun else 0.0,
             left=left,
         )
 
     def __str__(self) -> str:
         """One line, the same in a terminal and in a log."""
-        parts = [f"{self.done}/{self.total or '?'} trials done", f"{self.running} running"]
+        return f"{self.ended} trials done, {self.states}"
+
+    @property
+    def ended(self) -> str:
+        """How many trials have ended, of how many."""
+        return f"{self.done}/{self.total or '?'}"
+
+    @property
+    def states(self) -> str:
+        """In which states the others are, and how some of these have ended."""
+        parts = [f"{self.running} running"]
         parts += [f"{self.waiting} waiting"] if self.waiting else []
         parts += [f"{self.paused} paused"] if self.paused else []
         parts += [f"{self.failed} failed"] if self.failed else []
@@ -75,19 +94,38 @@ class Figures:
         return ", ".join(parts)
 
 
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One of several experiments: its study, how many trials it is to have, and what else there is to say of it."""
+
+    study: Study
+    total: int
+    notes: Sequence[Text] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Pool:
+    """What they share: so many ``workers``, lost ones too, who are there since ``begun``.
+
+    ``spent`` are the seconds in which scripts ran of experiments that are over.
+    """
+
+    workers: int
+    begun: float
+    spent: float = 0.0
+
+
 def picture(study: Study, total: int, now: float, console: Console, *notes: Text) -> RenderableType:
     """All of it; ``notes`` are what else there is to say of the run, a line each."""
     figures = Figures.of(study, total, now)
     room = max(console.size.height - FIXED - len(notes), 2)
-    workers = [_line(each, console) for each in _at_work(study, now, min(WORKERS, room - room // 3))]
+    workers = [_line(each, console) for each in _at_work([("", study)], now, min(WORKERS, room - room // 3))]
     ended = range(max(figures.done - min(RECENT, room - len(workers)), 0), figures.done)
-    crew = study.crews[study.run]
-    since = "" if crew.begun is None else f"  {clock(now - crew.begun)}"
     return Group(
-        Text.assemble((str(study.experiment.get("name", "")), "bold"), f"  {figures}{since}"),
-        _bar(figures, crew.deadline, now),
+        _head(study, figures, now),
+        _bar(figures, _left(study, figures, now)),
         Text(best_line(study), style="green"),
-        *_curve(study, console),
+        *(_line(curve, console, "green") for curve in _curve(study, console, SPARK)),
         Text(busy_line(figures)),
         *notes,
         *workers,
@@ -100,36 +138,116 @@ def _line(text: str, console: Console, style: str = "") -> Text:
     return Text(text, style, no_wrap=True, overflow="crop" if console.options.ascii_only else "ellipsis")
 
 
-def _bar(figures: Figures, deadline: float | None, now: float) -> RenderableType:
-    """How much is done, how long the rest may take, and how long the allocation lasts."""
+def pictures(parts: Sequence[Part], pool: Pool, now: float, console: Console) -> RenderableType:
+    """Several experiments: what they do together, a block each, and what the first workers do.
+
+    In a window that is too low for all of that each has one line; if need be, only the first ones have.
+    """
+    figures = [Figures.of(part.study, part.total, now) for part in parts]
+    known = list(zip(parts, figures, strict=True))
+    overall = f"{counted(len(parts), 'experiment')}  {busy_line(_sum(figures, pool, now))}"
+    lines = _wrapped(Text(overall), console)
+    room = max(console.size.height - 1 - len(lines), 1)
+    drawn = [line for part, its in known for line in _block(part, its, now, console)]
+    if len(drawn) > room - min(room // 3, WORKERS):
+        drawn = [_short(part, its, now, console) for part, its in known]
+    if len(drawn) > room:
+        drawn[room - 1 :] = [Text(f"and {len(drawn) - room + 1} experiments more")]
+    studies = [(f"{_name(part.study)}: ", part.study) for part in parts]
+    workers = _at_work(studies, now, min(WORKERS, room - len(drawn)))
+    return Group(*lines, *drawn, *(_line(doing, console) for doing in workers))
+
+
+def _sum(figures: Sequence[Figures], pool: Pool, now: float) -> Figures:
+    """How busy the workers are that these share, and have shared."""
+    return replace(
+        figures[0],
+        running=sum(each.running for each in figures),
+        workers=pool.workers,
+        spent=pool.spent + sum(each.spent for each in figures),
+        offered=pool.workers * (now - pool.begun),
+        rate=sum(each.rate for each in figures),
+    )
+
+
+def _block(part: Part, figures: Figures, now: float, console: Console) -> Iterator[Text]:
+    """One of several experiments, in lines."""
+    study = part.study
+    yield from _wrapped(_head(study, figures, now), console)
+    best = "  ".join([*_curve(study, console, SHORT), best_line(study)])
+    yield _line(f"{INDENT}{best}", console, "green")
+    left = _left(study, figures, now)
+    yield from _wrapped(Text(f"{busy_line(figures)}{'; ' * bool(left)}{left}"), console, INDENT)
+    for note in part.notes:
+        yield _line(f"{INDENT}{note.plain}", console, str(note.style))
+
+
+def _short(part: Part, figures: Figures, now: float, console: Console) -> Text:
+    """The same, in a line."""
+    left = _left(part.study, figures, now)
+    said = [figures.ended, _best(part.study), left, figures.states, *(note.plain for note in part.notes)]
+    line = _line("  ".join([_name(part.study), *filter(None, said)]), console)
+    line.stylize("bold", 0, len(_name(part.study)))
+    return line
+
+
+def _wrapped(text: Text, console: Console, indent: str = "") -> list[Text]:
+    """The same in lines of this width."""
+    width = max(console.size.width - len(indent), 1)
+    lines = [text] if text.cell_len <= width else list(text.wrap(console, width))
+    for line in lines:
+        line.rstrip()
+    return [Text(indent).append_text(line) for line in lines]
+
+
+def _name(study: Study) -> str:
+    return str(study.experiment.get("name", ""))
+
+
+def _head(study: Study, figures: Figures, now: float) -> Text:
+    """What it is called, how many trials are in which state, and since when."""
+    begun = study.crews[study.run].begun
+    since = "" if begun is None else f"  {clock(now - begun)}"
+    return Text.assemble((_name(study), "bold"), f"  {figures}{since}")
+
+
+def _left(study: Study, figures: Figures, now: float) -> str:
+    """How long the rest may take, and how long the allocation lasts, as far as that is known."""
+    deadline = study.crews[study.run].deadline
     left = [] if figures.left is None else [f"about {clock(figures.left)} left"]
     left += [] if deadline is None else [f"allocation {clock(max(deadline - now, 0.0))}"]
+    return ", ".join(left)
+
+
+def _bar(figures: Figures, left: str) -> RenderableType:
+    """How much is done, and how long it lasts."""
     bar = Table.grid(padding=(0, 1), expand=True)
     bar.add_column(ratio=1)
     bar.add_column(justify="right")
-    bar.add_row(ProgressBar(total=max(figures.total, 1), completed=figures.done), ", ".join(left))
+    bar.add_row(ProgressBar(total=max(figures.total, 1), completed=figures.done), left)
     return bar
 
 
-def _curve(study: Study, console: Console) -> Iterator[Text]:
+def _curve(study: Study, console: Console, widest: int) -> Iterator[str]:
     """That of the best trial, if it has more than a point."""
     best, metric = study.best, study.objective.metric
     values = [] if best is None else [value for _, value in best.curve(metric)]
     if len(values) > 1:
         said = f"{values[0]:.4g} to {values[-1]:.4g}"
-        width = min(max(console.size.width - len(said) - 2, 8), SPARK)
-        bars = sparkline(values, width, ascii_only=console.options.ascii_only)
-        yield _line(f"{bars}  {said}", console, "green")
+        width = min(max(console.size.width - len(said) - 2, 8), widest)
+        yield f"{sparkline(values, width, ascii_only=console.options.ascii_only)}  {said}"
 
 
-def _at_work(study: Study, now: float, count: int) -> Iterator[str]:
-    """What the first workers do, and how many more there are."""
-    workers = sorted(study.workers.items())
-    shown = workers if len(workers) <= count else workers[: count - 1]
-    for number, worker in shown:
+def _at_work(studies: Sequence[tuple[str, Study]], now: float, count: int) -> Iterator[str]:
+    """What the first workers do for which of these, in ``count`` lines, and how many more there are."""
+    workers = [(number, name, study) for name, study in studies for number in study.workers]
+    workers.sort(key=lambda each: each[:2])
+    shown = workers if len(workers) <= count else workers[: max(count - 1, 0)]
+    for number, name, study in shown:
+        worker = study.workers[number]
         doing = "idle" if worker.trial is None else _doing(study.trials[worker.trial], now)
-        yield f"{number:>4}  {doing}  {worker.host} {worker.device}"
-    if len(workers) > len(shown):
+        yield f"{number:>4}  {name}{doing}  {worker.host} {worker.device}"
+    if count > 0 and len(workers) > len(shown):
         yield f"      and {len(workers) - len(shown)} workers more"
 
 
@@ -151,13 +269,19 @@ def one_line(study: Study, index: int, total: int) -> str:
 
 
 def best_line(study: Study) -> str:
-    """The best trial so far, or that there is none."""
+    """The best trial so far and its parameters, or that there is none."""
+    params = {} if study.best is None else study.best.params
+    said = "  ".join(f"{n}={v:.4g}" if isinstance(v, float) else f"{n}={v}" for n, v in params.items())
+    return f"{_best(study)}{':  ' * bool(said)}{said}"
+
+
+def _best(study: Study) -> str:
+    """The same without them."""
     best = study.best
     if best is None:
         return "no trial keeps to all constraints yet" if study.tally[State.COMPLETED] else "no result yet"
-    params = "  ".join(f"{n}={v:.4g}" if isinstance(v, float) else f"{n}={v}" for n, v in best.params.items())
     among = f" of {len(study.pareto)} in the Pareto set" if study.goals.several else ""
-    return f"best {study.goals.said(best.objectives, ' ')}, trial {best.number}{among}:  {params}"
+    return f"best {study.goals.said(best.objectives, ' ')}, trial {best.number}{among}"
 
 
 def busy_line(figures: Figures) -> str:

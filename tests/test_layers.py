@@ -86,7 +86,7 @@ LAYERS = [
     ],
     ["transports", "worker", "recorder", "thinker", "plots"],
     ["experiment", "proposer", "sharing", "picture", "webpage"],
-    ["driver", "editing", "warmstart", "scriptfile", "reportpage", "spool"],
+    ["driver", "editing", "warmstart", "scriptfile", "reportpage", "spool", "conclusion"],
     ["master"],
     ["launch", "forecast", "lanes"],
     ["mpirun", "testing", "together"],

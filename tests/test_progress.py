@@ -16,8 +16,8 @@ from metaopt.limits import Limits
 from metaopt.messages import Assign, Finished, Joined, Lost, Opened, Reported, Started, Stop, Suggested
 from metaopt.metrickeys import pattern_for
 from metaopt.objective import Objective
-from metaopt.picture import Figures, busy_line, picture
-from metaopt.progress import LineView, LiveView, watcher
+from metaopt.picture import Figures, Part, Pool, busy_line, picture, pictures
+from metaopt.progress import Board, LineView, LiveView, watcher, watchers
 from metaopt.scheduler import Scheduler
 from metaopt.stopping.never import Never
 from metaopt.study import Study
@@ -51,7 +51,8 @@ def study(experiment):
 
 def shown(kind, experiment, study, *, width=100, now=1010.0, ended=False, **states):
     text = io.StringIO()
-    view = kind(experiment, Study(experiment.goals), Console(file=text, width=width, force_terminal=kind is LiveView))
+    console = Console(file=text, width=width, force_terminal=kind is LiveView)
+    view = kind(experiment, Study(experiment.goals), Board(console) if kind is LiveView else console)
     view.study, view.began = study, 1000.0
     scheduler = Scheduler(study, Limits(6, 2), Never())
     for name, value in states.items():
@@ -149,20 +150,24 @@ def test_the_live_view_fits(experiment, study, width):
     assert "the disk is full" in text
 
 
-def drawn(study, *, width=80, height=24, encoding="utf-8", now=1010.0):
+def drawn(*studies, width=80, height=24, encoding="utf-8", now=1010.0):
     """The lines of the picture."""
     text = io.TextIOWrapper(io.BytesIO(), encoding=encoding)
     console = Console(file=text, width=width, height=height, color_system=None)
-    console.print(picture(study, 6, now, console, Text("optimizer gp: idle")))
+    parts = [Part(study, 6, [Text("warnings: 1, the last one: the disk is full")]) for study in studies]
+    if len(studies) == 1:
+        console.print(picture(studies[0], 6, now, console, Text("optimizer gp: idle")))
+    else:
+        console.print(pictures(parts, Pool(4, 1000.0, spent=4.0), now, console))
     text.flush()
     lines = text.buffer.getvalue().decode(encoding).splitlines()
     assert all(len(line) <= width for line in lines)
     return lines
 
 
-def with_curves(study):
+def with_curves(study, name="digits"):
     """The same, whose best trial has more to show."""
-    study.apply(1000.0, Opened("1", 1, {"name": "digits", "objective": {"metric": "loss"}}, deadline=1100.0))
+    study.apply(1000.0, Opened("1", 1, {"name": name, "objective": {"metric": "loss"}}, deadline=1100.0))
     study.apply(1006.0, Joined(1, "host", "core 0"))
     study.apply(1006.0, Assign(1, 2, 2, {"x": 3}))
     study.apply(1007.0, Reported(1, 2, 2, tuple((step, {"loss": 1 / step}) for step in range(1, 6))))
@@ -197,6 +202,122 @@ def test_of_many_workers_the_first_ones_are_shown(study):
         (more,) = [line for line in lines if "workers more" in line]
         assert int(more.split()[1]) == 199 - len(shown)
         assert len(lines) <= max(height, 10)
+
+
+def another(name="other", worker=3):
+    """One whose first trial runs since the time 1002."""
+    study = Study(Goals((Objective("error"),)))
+    study.apply(1000.0, Opened("1", 1, {"name": name}))
+    study.apply(1002.0, Joined(worker, "there", "gpu 1"))
+    study.apply(1002.0, Suggested(({"x": 1},)))
+    study.apply(1002.0, Assign(worker, 0, 1, {"x": 1}))
+    study.apply(1002.0, Started(worker, 0, 1, 77))
+    return study
+
+
+@pytest.mark.parametrize(("encoding", "bars"), [("utf-8", "█▃▂▁▁"), ("ascii", "#-.__")])
+@pytest.mark.parametrize("width", [40, 80, 200])
+def test_the_picture_of_several_has_a_block_for_each_and_says_who_works_for_which(study, width, encoding, bars):
+    lines = drawn(with_curves(study), another(), width=width, encoding=encoding)
+    text = " ".join(" ".join(lines).split())
+    for part in (
+        "2 experiments 1 of 4 workers busy, 35% of the time, 6 trials/min",  # 4 s of others, 2 s and 8 s of 40 s
+        *("digits 3/6 trials done, 0 running, 1 failed 0:00:10", f"{bars} 1 to 0.2 best loss 0.2,"[: width - 4]),
+        *("0 of 1 worker busy, 50% of the time, 6 trials/min; about 0:00:06 left, allocation 0:01:30",),
+        *("other 0/6 trials done, 1 running 0:00:10 no result yet 1 of 1 worker busy, 100% of the time",),
+        *("warnings: 1, the last one: the disk"[: width - 4], "1 digits: idle host core 0", "3 other: trial 0 0:00:08"),
+    ):
+        assert part in text
+    assert sum("warnings: 1" in line for line in lines) == 2
+
+
+def test_where_there_is_no_room_for_blocks_each_has_a_line_or_the_first_ones_have(study):
+    many = [with_curves(study), *(another(f"other{number}", number) for number in range(3, 12))]
+    lines = drawn(*many, width=100, height=24)
+    assert lines[0].startswith("10 experiments  9 of 4 workers busy")
+    assert lines[1].startswith("digits  3/6  best loss 0.2, trial 2  about 0:00:06 left, allocation 0:01:30  0 running")
+    assert lines[2].startswith("other3  0/6  no result yet  1 running  warnings: 1, ")
+    assert [line.split()[0] for line in lines[11:]] == ["1", *map(str, range(3, 9)), "and"]
+    assert lines[-1].strip() == "and 3 workers more"
+    for height in (4, 9, 11, 13, 60):
+        lines = drawn(*many, height=height)
+        assert len(lines) < max(height, 4)
+        more = [line for line in lines if "experiments more" in line]
+        assert len(more) == (height < 12)
+        if more:
+            assert int(more[0].split()[1]) == 10 - (len(lines) - 2)
+
+
+@pytest.fixture
+def board(monkeypatch):
+    """That of a window of 100 x 30; ``said`` is what has been drawn, and printed, since the last time."""
+    monkeypatch.setattr("metaopt.progress._window", lambda: (100, 30))
+    board = Board(Console(file=io.StringIO(), width=40, force_terminal=True, color_system=None))
+
+    def said():
+        text = board.console.file.getvalue()
+        board.console.file.seek(board.console.file.truncate(0))
+        return text
+
+    board.said = said
+    return board
+
+
+def test_several_have_one_live_view_and_who_is_left_has_all_of_it(experiment, study, board):
+    views = [LiveView(experiment, each, board, prefix="p: ") for each in (with_curves(study), another())]
+    schedulers = [Scheduler(view.study, Limits(6, 4), Never()) for view in views]
+    views[0].show(1010.0, schedulers[0], ["warning: the disk is full"])
+    text = board.said()
+    assert "2 experiments  1 of 4 workers busy" in text
+    assert "p: warning: the disk is full" in text
+    assert text.count("warnings: 1, the last one: the disk is full") == 1
+    assert board.console.size == (100, 30)
+    schedulers[1].draining = "interrupted"
+    views[1].show(1010.1, schedulers[1], [])
+    assert not board.said()
+    views[1].show(1010.6, schedulers[1], [])
+    assert "\n  ending: interrupted" in board.said()
+    views[0].close()
+    views[0].end(1011.0, schedulers[0])
+    views[1].show(1011.0, schedulers[1], [])
+    text = board.said()
+    assert "quadratic: not finished: , after" in text
+    assert text.rstrip().endswith("3  trial 0 0:00:09  there gpu 1")  # as if it were alone
+    assert "optimizer random: idle" in text
+    views[1].close()
+    assert "\x1b[?25h" in board.said()  # the cursor is back
+    again = LiveView(experiment, another("third"), board)
+    again.show(1012.0, schedulers[1], [])
+    assert board.said().count("third  0/6 trials done") == 1
+    again.close()
+
+
+def test_what_takes_long_to_draw_is_drawn_less_often(experiment, study, board, monkeypatch):
+    spent = iter(range(99))
+    monkeypatch.setattr("time.thread_time", lambda: next(spent) * 0.02)  # so long does one take
+    view = LiveView(experiment, study, board)
+    scheduler = Scheduler(study, Limits(6, 2), Never())
+    drawn = []
+    for tick in range(50):
+        view.show(1010.0 + tick / 10, scheduler, [])
+        drawn += [tick] if "workers busy" in board.said() else []
+    view.close()
+    assert drawn == [0, 20, 40]
+
+
+@pytest.mark.parametrize(("term", "kind"), [("xterm", LiveView), ("dumb", LineView)])
+def test_of_several_in_a_terminal_that_draws_nothing_each_line_says_whose_it_is(
+    experiment, study, monkeypatch, capsys, term, kind
+):
+    monkeypatch.setenv("METAOPT_TERMINAL", "1")
+    monkeypatch.setenv("TERM", term)
+    watch = watchers()
+    views = [watch(experiment, study) for _ in range(2)]
+    assert [type(view) for view in views] == [kind, kind]
+    assert len({id(view.console) for view in views}) == (1 if kind is LiveView else 2)
+    for view in views:
+        view.close()
+    assert "quadratic: going on with 2 trials ended and 1 not" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(("rate", "said"), [(3.0, "3 trials/s"), (0.5, "30 trials/min"), (1 / 1800, "2 trials/h")])

@@ -65,7 +65,7 @@ def _lead(
     from metaopt.cli import complain  # noqa: PLC0415 - it imports this
     from metaopt.cli.base import say  # noqa: PLC0415 - workers need nothing of this
     from metaopt.daemon import Habits, lead_queue  # noqa: PLC0415 - the same
-    from metaopt.progress import prefixed  # noqa: PLC0415 - the same
+    from metaopt.progress import watchers  # noqa: PLC0415 - the same
     from metaopt.scalars import counted  # noqa: PLC0415 - the same
     from metaopt.spool import Spool, place  # noqa: PLC0415 - the same
 
@@ -74,4 +74,4 @@ def _lead(
     for doubt in doubts:
         say(f"warning: {doubt}")
     habits = Habits(options.at_once, time.time() + (options.walltime or math.inf), options.drain)
-    return lead_queue(hub, workers, spool, habits, prefixed, complain=complain)
+    return lead_queue(hub, workers, spool, habits, watchers(), complain=complain)

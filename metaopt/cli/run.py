@@ -201,7 +201,7 @@ def _lead(  # noqa: PLR0917 - as rank 0 is called
 ) -> int:
     """What rank 0 does."""
     from metaopt.master import Terms, lead  # noqa: PLC0415 - workers need nothing of this
-    from metaopt.progress import LineView, prefixed, watcher  # noqa: PLC0415 - they draw nothing
+    from metaopt.progress import LineView, watcher, watchers  # noqa: PLC0415 - they draw nothing
 
     deadline = time.time() + (options.walltime or math.inf)
     several = len(files) > 1
@@ -214,10 +214,10 @@ def _lead(  # noqa: PLR0917 - as rank 0 is called
 
     for doubt in doubts:  # of all of them, whichever may be refused
         say(f"warning: {doubt}")
-    views: list[LineView] = []
+    views, new = list[LineView](), watchers()
 
     def watch(experiment: "Experiment", study: "Study") -> LineView:
-        views.append(prefixed(experiment, study))
+        views.append(new(experiment, study))
         return views[-1]
 
     status = lead_all(hub, workers, files, watch, terms, complain=complain)
