@@ -23,9 +23,9 @@ from metaopt.driver import Driver
 from metaopt.goals import Goals
 from metaopt.history import replay
 from metaopt.limits import Limits
-from metaopt.master import SLACK
 from metaopt.messages import Event, Opened, Params
 from metaopt.objective import Objective
+from metaopt.opening import SLACK
 from metaopt.optimizers import make
 from metaopt.proposer import InlineProposer
 from metaopt.recorder import Recorder

@@ -5,14 +5,16 @@ import os
 import sys
 import threading
 import time
-from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 
 from metaopt.allocations import detect
+from metaopt.aside import aside
 from metaopt.errors import HistoryHeld, HistoryMissing, MetaoptError, QueueError, WalltimeShort
 from metaopt.experiment import Experiment
-from metaopt.master import FINISHED, INTERRUPTED, SLACK, Terms, Watch
+from metaopt.master import FINISHED, INTERRUPTED, Watch
+from metaopt.opening import SLACK, Terms
 from metaopt.spool import OPEN, Entry, Spool, Standing, Submitted
 from metaopt.stores import open_store
 from metaopt.stores.claim import RENEWAL, Claim
@@ -90,8 +92,7 @@ class _Opening:
     """What an experiment needs is looked for aside, since its disk, or its server, may hang."""
 
     def __init__(self, what: Submitted) -> None:
-        self._found = Future[Experiment]()
-        threading.Thread(target=self._open, args=(what, time.monotonic()), daemon=True).start()
+        self._found = aside(partial(_looked_at, what, time.monotonic()))
         with suppress(TimeoutError):
             self._found.exception(ANSWERS)
 
@@ -104,19 +105,16 @@ class _Opening:
         """It; raises what is wrong with it, or that its history has not answered in a long time."""
         return self._found.result()
 
-    def _open(self, what: Submitted, begun: float) -> None:
-        try:
-            experiment = what.experiment()
-            try:
-                open_store(experiment.history, study=experiment.name).close()
-            except Exception as error:
-                soon = time.monotonic() - begun < ANSWERS
-                if not (soon or isinstance(error, HistoryMissing)):  # who opens it in earnest would wait as long
-                    raise
-        except Exception as error:  # noqa: BLE001 - it is raised where it is asked for
-            self._found.set_exception(error)
-        else:
-            self._found.set_result(experiment)
+
+def _looked_at(what: Submitted, begun: float) -> Experiment:
+    experiment = what.experiment()
+    try:
+        open_store(experiment.history, study=experiment.name).close()
+    except Exception as error:
+        soon = time.monotonic() - begun < ANSWERS
+        if not (soon or isinstance(error, HistoryMissing)):  # who opens it in earnest would wait as long
+            raise
+    return experiment
 
 
 class _Daemon:

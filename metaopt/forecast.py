@@ -10,8 +10,8 @@ from metaopt.errors import WalltimeShort
 from metaopt.experiment import Experiment
 from metaopt.history import FORMAT
 from metaopt.limits import Limits
-from metaopt.master import SLACK
 from metaopt.messages import Assign, Opened, Params, Point
+from metaopt.opening import SLACK
 from metaopt.plugins import load_stopper
 from metaopt.proposer import InlineProposer
 from metaopt.recorder import Recorder

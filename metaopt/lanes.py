@@ -10,6 +10,7 @@ from collections.abc import Callable, Generator, Mapping
 from dataclasses import replace
 
 from metaopt.arbiter import Arbiter
+from metaopt.errors import Interruption
 from metaopt.messages import (
     Assign,
     Command,
@@ -28,12 +29,15 @@ from metaopt.scheduler import Scheduler
 from metaopt.transports.base import Greeter, Hub
 from metaopt.welcome import Welcome
 
+AGAIN = 0.1
+"""Seconds from one look at a history that has not answered to the next."""
 STALL = 5.0
 """Seconds after which the idle workers of an experiment that begins nothing are lent to others."""
 HOME = Welcome(command=(), directory="", trials="", metrics={}, timeout=None, grace=0.0, cores=None, seed=0, gpus=0)
 """What a worker hears that is nobody's: it has no device, and runs nothing."""
 
-Run = Generator[Scheduler, None, int]
+Run = Generator[Scheduler | None, None, int]
+"""None as long as its history has not answered."""
 
 
 class Lane:
@@ -43,7 +47,7 @@ class Lane:
         self.welcome = HOME
         self.workers: dict[int, str] = {}  # those that have joined it, and their hosts
         self.idle: Mapping[int, None] = {}
-        self.until, self.stirred = -math.inf, hub.now()
+        self.until, self.stirred, self.begun = -math.inf, hub.now(), False
         self._hub = hub
         self._heard: list[Event] = []
 
@@ -73,6 +77,11 @@ class Lane:
     def close(self) -> None:
         """Its workers stay."""
 
+    @property
+    def interrupted(self) -> bool:
+        """Whether its driver is to hear that it shall end."""
+        return any(isinstance(event, Interrupted) for event in self._heard)
+
     def hear(self, event: Event) -> None:
         """Have its driver take this in, soon."""
         self._heard.append(event)
@@ -98,6 +107,12 @@ class Pool:
     def numbers(self) -> list[int]:
         """The experiments that are under way."""
         return list(self._runs)
+
+    @property
+    def silent(self) -> list[int]:
+        """Those of them whose histories have not answered for long."""
+        late = self._hub.now() - STALL
+        return [number for number, (lane, _) in self._runs.items() if not lane.begun and lane.stirred < late]
 
     @property
     def deserted(self) -> bool:
@@ -218,6 +233,9 @@ class Pool:
         except Exception as error:  # noqa: BLE001 - the others go on
             self._leave(number)
             return error
+        if scheduler is None:
+            return self._awaited(number, lane)
+        lane.begun = True
         self._see_what_fits(lane, scheduler)
         lane.idle = scheduler.study.idle
         if len(lane.workers) > len(scheduler.study.workers):  # what their GPUs have done stands against some
@@ -227,6 +245,14 @@ class Pool:
                 self._free[worker] = None
         self._arbiter.want(number, scheduler.room(self._hub.now()) + scheduler.study.busy)
         return None
+
+    def _awaited(self, number: int, lane: Lane) -> Interruption | None:
+        """One whose history has not answered, which may be interrupted meanwhile; else it is looked at again."""
+        lane.until = self._hub.now() + AGAIN
+        if not lane.interrupted:
+            return None
+        self._leave(number)
+        return Interruption("interrupted before its history had answered", "The same command begins it.")
 
     def _see_what_fits(self, lane: Lane, scheduler: Scheduler) -> None:
         """An experiment that runs nothing, and could complete nothing before its end, is over."""

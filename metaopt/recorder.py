@@ -72,9 +72,9 @@ class Recorder:
             return self._waiting.first(len(self._waiting))
 
     def close(self, patience: float = 30.0) -> bool:
-        """Write what waits, for ``patience`` seconds at most; whether all of it is on disk."""
+        """Write what waits, for ``patience`` seconds at most, but once; whether all of it is on disk."""
         with self._changed:
-            self._closing = True
+            patience, self._closing = 0.0 if self._closing else patience, True
             self._changed.notify()
         if self._thread is not None:
             self._thread.join(patience)

@@ -7,7 +7,8 @@ from collections.abc import Callable, Sequence
 from metaopt.errors import DeviceError, MetaoptError
 from metaopt.experiment import Experiment
 from metaopt.lanes import HOME, Pool
-from metaopt.master import INTERRUPTED, Terms, Watch, search
+from metaopt.master import INTERRUPTED, Watch, search
+from metaopt.opening import Terms
 from metaopt.transports.base import Greeter
 
 Complain = Callable[[str], object]
@@ -46,6 +47,7 @@ class Together:
         self._ending = Ending()
         self._told = False
         self._names: dict[int, str] = {}
+        self._silent: set[int] = set()
         self._gpus: dict[int, float] = {}
 
     @property
@@ -91,6 +93,9 @@ class Together:
             self._pool.drop()
             return dict.fromkeys(left, INTERRUPTED)
         ended = self._pool.turn(pause)
+        for number in set(self._pool.silent) - self._silent:
+            self._silent.add(number)
+            self._complain(f"{self._names[number]}: its history does not answer; until it does, the others go on")
         for number, end in ended.items():
             if isinstance(end, Exception):
                 self._complain(f"{self._names[number]}: {said(end)}")

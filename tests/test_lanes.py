@@ -199,6 +199,38 @@ def test_one_that_is_interrupted_leaves_its_workers_to_the_others():
     assert hub.now() < 30.0
 
 
+class Silent(Experiment):
+    """One whose history answers at the time 50."""
+
+    def start(self, lane):
+        while lane.now() < 50.0:
+            yield None
+        return (yield from super().start(lane))
+
+
+def test_one_whose_history_does_not_answer_holds_nobody_up_and_may_be_interrupted():
+    silent, other = Silent(10, 2.0, 2), Experiment(10**6, 2.0, 2)
+    hub = Workers(2)
+    pool = Pool(hub, 2)
+    for number, experiment in enumerate((silent, other, Silent(10, 2.0, 2))):
+        pool.enter(number, experiment.start)
+    assert pool.turn(1.0) == {}
+    assert pool.silent == []
+    while hub.now() < 30.0:
+        assert pool.turn(1.0) == {}
+    assert pool.silent == [0, 2]
+    assert other.spent() > 0.9 * 2 * 30.0 - 2 * 2.0
+    pool.interrupt("cancelled", 2)
+    (end,) = pool.turn(1.0).values()
+    assert (end.exit_status, "before its history had answered" in str(end)) == (130, True)
+    ended = {}
+    while 0 in pool.numbers:
+        ended |= pool.turn(1.0)
+    assert ended == {0: 0}
+    assert pool.silent == []
+    assert states(silent) == {State.COMPLETED: 10}
+
+
 def test_one_that_comes_later_gets_its_share_and_all_are_let_go_at_once():
     first, second = Experiment(1000, 2.0, 4), Experiment(1000, 2.0, 4)
     hub = Workers(4)

@@ -7,7 +7,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1] / "metaopt"
 LAYERS = [
-    ["errors", "sparkline", "welcome", ""],
+    ["errors", "sparkline", "welcome", "aside", ""],
     ["messages"],
     [
         "wire",
@@ -87,6 +87,7 @@ LAYERS = [
     ["transports", "worker", "recorder", "thinker", "plots"],
     ["experiment", "proposer", "sharing", "picture", "webpage"],
     ["driver", "editing", "warmstart", "scriptfile", "reportpage", "spool", "conclusion"],
+    ["opening"],
     ["master"],
     ["launch", "forecast", "lanes"],
     ["mpirun", "testing", "together"],

@@ -123,3 +123,18 @@ def test_a_store_that_fails_in_an_unheard_of_way_is_told():
     recorder.record(2.0, facts(2))
     until(lambda: "TypeError" in recorder.broken, "the end of the writing")
     assert not recorder.close()
+
+
+def test_a_disk_that_hangs_at_the_end_is_waited_for_once_and_not_touched_again(monkeypatch):
+    store, waited = Disk(), []
+    store.open.clear()
+    store.close = lambda: waited.append("closed")
+    recorder = Recorder(store, run=1)
+    recorder.record(1.0, facts(1))
+    monkeypatch.setattr(recorder._thread, "join", waited.append)
+    assert [recorder.close(20.0), recorder.close()] == [False, False]
+    assert waited == [20.0, 0.0]
+    store.open.set()
+    threading.Thread.join(recorder._thread, 60.0)
+    recorder.close()
+    assert waited == [20.0, 0.0, 0.0, "closed"]

@@ -200,7 +200,8 @@ def _lead(  # noqa: PLR0917 - as rank 0 is called
     doubts: Sequence[str],
 ) -> int:
     """What rank 0 does."""
-    from metaopt.master import Terms, lead  # noqa: PLC0415 - workers need nothing of this
+    from metaopt.master import lead  # noqa: PLC0415 - workers need nothing of this
+    from metaopt.opening import Terms  # noqa: PLC0415 - the same
     from metaopt.progress import LineView, watcher, watchers  # noqa: PLC0415 - they draw nothing
 
     deadline = time.time() + (options.walltime or math.inf)

@@ -56,11 +56,14 @@ def test_two_share_the_workers_and_others_that_are_refused_do_not_end_them(site)
     assert max(opened(site, name) for name in "ab") < min(ended(site, name)[0][0] for name in "ab")  # at once
 
 
-def test_one_that_fails_is_the_status_of_all_and_ctrl_c_ends_all_of_them_well(site):
+def test_one_that_fails_or_hangs_does_not_end_the_others_and_ctrl_c_ends_all_of_them_well(site):
     slow = {"command": [sys.executable, "script.py", "--x", "{x}", "--sleep", "0.3"], "trials": 500}
-    experiments(site, a=slow, b=slow, c={"command": [sys.executable, "-c", "1/0 # {x}"]})
-    run = site.start("run", "-w", "3", "a.yaml", "b.yaml", "c.yaml")
+    experiments(site, d={}, a=slow, b=slow, c={"command": [sys.executable, "-c", "1/0 # {x}"]})
+    (site.directory / "d.history").mkdir()
+    os.mkfifo(site.directory / "d.history" / "journal.jsonl")  # who opens it waits for ever
+    run = site.start("run", "-w", "3", "d.yaml", "a.yaml", "b.yaml", "c.yaml")
     told, awaited = "", ["\na: [1/500] trial", "\nb: [1/500] trial", "\nc: not finished: the first 5 trials all failed"]
+    awaited.append("\nmetaopt: d: its history does not answer")
     while not all(each in told for each in awaited):
         told += (line := run.stdout.readline())
         assert line, told
@@ -68,6 +71,7 @@ def test_one_that_fails_is_the_status_of_all_and_ctrl_c_ends_all_of_them_well(si
     output, _ = run.communicate(timeout=60)
     assert run.returncode == 130, output
     assert output.count("to go on:  the same command again") >= 2
+    assert "metaopt: d: interrupted before its history had answered" in output
     for name in "ab":
         trials = history.load(site.directory / f"{name}.history").trials.values()
         assert {trial.state for trial in trials} <= {State.COMPLETED, State.WAITING}
