@@ -27,6 +27,7 @@ from metaopt.templates import LIMIT_BYTES, marks
 
 _OPTION = re.compile(r"(--?)([A-Za-z_][^\s=~]*)(=?)~(.*)", re.DOTALL)
 _POSITIONAL = re.compile(r"([A-Za-z_][\w.-]*)~(\s*\w+\s*\(.*\)\s*)", re.DOTALL)
+_MARK = re.compile(r"(?:(--?[^\s=~]+)=?~)?(?:metaopt|orion)~(.*)", re.DOTALL)
 _BRACES = re.compile(r"\{(\w+)\}")
 _REPORT = re.compile(r"\breport\(([^()]*)\)")
 _METRIC = re.compile(r"(\w+)\s*=[^=]")
@@ -151,7 +152,8 @@ def _program(word: str) -> list[str]:
     beside = [each.name for each in path.parent.iterdir()] if path.parent.is_dir() else []
     near = get_close_matches(path.name, beside, n=1)
     problem = f"there is no script {word}"
-    raise LaunchError(problem, f"Did you mean {path.with_name(near[0])}?" if near else _EXAMPLE)
+    hint = "Its path counts from this directory; a program alone is looked for on PATH."
+    raise LaunchError(problem, f"Did you mean {path.with_name(near[0])}?" if near else hint)
 
 
 def _script(words: Sequence[str]) -> str:
@@ -164,6 +166,10 @@ def _script(words: Sequence[str]) -> str:
 def _words(line: ScriptLine, word: str, before: Sequence[str]) -> list[str]:
     """What ``word`` becomes in the command; its prior goes into the space."""
     option = None if "--" in before else _OPTION.fullmatch(word)
+    if misplaced := _MARK.fullmatch(word):
+        name = misplaced[1] or (before[-1] if before and before[-1].startswith("-") else "--NAME")
+        problem = f"{word}: metaopt~ and orion~ are for priors inside a configuration file"
+        raise LaunchError(problem, f"Write {name}~'{misplaced[2]}'")
     if option is None:
         alone = _POSITIONAL.fullmatch(word)
         return [f"{{{_named(line, *alone.groups())}}}"] if alone else [_template(line, word)]

@@ -194,7 +194,7 @@ def _from_text(name: str, text: str) -> Parameter:
     if call:
         return _build(name, call[1], read_list(name, call[2]))
     if any(text.strip().startswith(f"{prior}(") for prior in FORMS):
-        raise SpaceError(name, f"{text.strip()!r} is not closed with )", "Write it like uniform(0, 1).")
+        raise SpaceError(name, f"{text.strip()!r} is not closed with )", "Write uniform(0, 1), inside { } in quotes.")
     return Fixed(name, text)
 
 

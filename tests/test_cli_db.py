@@ -434,6 +434,7 @@ def test_a_file_that_is_there_is_not_replaced_without_force(here, capsys):
     refused(capsys, ["db", "export", "a.history", "-o", "a.csv"], "a.csv is there already", "--force")
     assert (here / "a.csv").read_text() == "precious"
     assert main(["db", "export", "a.history", "-o", "a.csv", "--force"]) == 0
+    assert capsys.readouterr().out == "a.csv is written.\n"
     assert (here / "a.csv").read_text().startswith("trial,state,")
 
 

@@ -14,6 +14,8 @@ from histories import DESCRIPTION, LEVELDB, facts, records_of, simulated, writte
 
 from metaopt import history
 from metaopt.cli import VERBS, completion, main, run, show
+from metaopt.cli.base import unless_there
+from metaopt.errors import HistoryError
 from metaopt.experiment import Experiment
 from metaopt.figures.account import failures
 from metaopt.messages import Assign, Finished, Joined, Opened, Reported, Suggested
@@ -245,9 +247,10 @@ def test_every_store_will_do(here, capsys, kind):
     [
         (["show", "9"], "there is no trial 9\n  There are 5: 0 to 4."),
         (["show"], "required: trial"),
-        (["show", "digits", "one"], "from 1 on, not one"),
+        (["show", "digits", "one"], "from 0 on, not one"),
         (["status", "--jsno"], "Did you mean --json?"),
         (["statsu"], "Did you mean 'status'?"),
+        (["export", "digits"], "Did you mean 'db export'?"),
         (["stop"], "no run is at it"),
         (["stop", "--wait", "soon"], "not soon"),
         (["check", "gone.yaml"], "there is no such file"),
@@ -272,6 +275,14 @@ def test_a_wrong_request_is_refused_with_what_to_type(here, capsys, words, said)
     status, out, err = told(capsys, *words)
     assert (status, out) == (2, "")
     assert said in err
+
+
+def test_where_nothing_can_be_written_is_seen_before_the_work_is_done(here):
+    (here / "file").touch()
+    for name in ("no/a.png", "file/a.png"):
+        with pytest.raises(HistoryError, match=f"{name} cannot be written: No"):
+            unless_there(Path(name), force=False)
+    unless_there(here / "a.png", force=False)
 
 
 @pytest.mark.parametrize("verb", VERBS)

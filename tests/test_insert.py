@@ -164,6 +164,9 @@ def test_help_lists_the_parameters_with_their_priors(place, capsys):
     with pytest.raises(SystemExit) as left:
         main([*GOOD, "--layers", "3"])
     assert left.value.code == 2
+    with pytest.raises(SystemExit):
+        main(["insert", "exp.yaml", "units=3"])
+    assert "unrecognized arguments: units=3\n  Did you mean --units?" in capsys.readouterr().err
     assert not place.history.exists()
 
 

@@ -396,6 +396,7 @@ def test_the_verbs_say_what_they_do_and_what_they_refuse(here, capsys, monkeypat
     (here / "a.yaml").write_text(yaml.safe_dump({**EXPERIMENT, "name": "a", "command": ["sh", "-c", "{x}"]}))
     (here / "bad.yaml").write_text("name: bad\n")
     refused("command: it is missing", "submit", "a.yaml", "bad.yaml")
+    refused("None of them is queued", "submit", "a.yaml", "bad.yaml")
     assert f"there is nothing in {here}/queue\nno metaoptd runs yet" in told("queue")[1]
     refused("a number above 0, not -1", "submit", "--weight", "-1", "a.yaml")
     status, said = told("submit", "--weight=2", "a.yaml")

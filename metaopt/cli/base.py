@@ -78,10 +78,14 @@ def is_here(where: str) -> bool:
 
 
 def unless_there(file: Path, *, force: bool) -> None:
-    """Raise LaunchError when ``file`` is there, unless it is to be replaced."""
+    """Raise LaunchError when ``file`` is there, unless it is to be replaced; HistoryError when its directory is not."""
     if os.path.lexists(file) and not force:
         problem = f"{file} is there already"
         raise LaunchError(problem, "Choose another name, -o FILE, or add --force to replace it.")
+    try:
+        os.stat(f"{file.parent}/")  # noqa: PTH116 - the slash refuses a file
+    except OSError as error:  # before the work is done
+        raise _unwritten(file, error) from error
 
 
 @contextmanager
@@ -95,11 +99,15 @@ def whole(file: Path) -> Iterator[Path]:
         yield part
         part.replace(file)
     except OSError as error:
-        problem = f"{file} cannot be written: {error.strerror or error}"
-        raise HistoryError(problem, "Choose another place: -o FILE") from error
+        raise _unwritten(file, error) from error
     finally:
         with suppress(OSError):
             part.unlink()
+
+
+def _unwritten(file: Path, error: OSError) -> HistoryError:
+    problem = f"{file} cannot be written: {error.strerror or error}"
+    return HistoryError(problem, "Choose another place: -o FILE")
 
 
 def claim_of(location: Location) -> Path | None:

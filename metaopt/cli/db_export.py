@@ -4,7 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from metaopt.cli.base import history_named, unless_there, whole
+from metaopt.cli.base import history_named, say, unless_there, whole
 from metaopt.errors import LaunchError
 from metaopt.history import history_of
 from metaopt.rows import FORMATS, Table, curves, trials, write_parquet
@@ -25,6 +25,7 @@ def run(options: argparse.Namespace) -> int:
         FORMATS[kind](table, sys.stdout)
     else:
         _write(table, kind, file)
+        say(f"{file} is written.")
     return 0
 
 

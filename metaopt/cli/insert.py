@@ -1,9 +1,10 @@
 """metaopt insert: queue a point of one's own, to be run next."""
 
-import argparse
 import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
+
+from metaopt.cli.parser import Parser
 
 if TYPE_CHECKING:
     from metaopt.experiment import Experiment
@@ -58,15 +59,8 @@ def _insert(experiment: "Experiment", typed: dict[str, str], *, again: bool) -> 
     return f"trial {number} will run next{f', after {before} that wait already' if before else ''}"
 
 
-def _parser(usage: str) -> argparse.ArgumentParser:
-    return argparse.ArgumentParser(
-        prog=f"metaopt {usage}",
-        description=__doc__,
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-        conflict_handler="resolve",  # a parameter may be called again, or help; -a and -h stay
-    )
+def _parser(usage: str) -> Parser:
+    return Parser(usage, __doc__, EPILOG, "resolve")  # a parameter may be called again, or help; -a and -h stay
 
 
 def _joined(words: Sequence[str]) -> list[str]:

@@ -10,13 +10,14 @@ HISTORY = "the experiment file, its directory or URL, or the study's name; defau
 class Parser(argparse.ArgumentParser):
     """For a verb; its description is laid out as it is written."""
 
-    def __init__(self, prog: str, description: str | None, epilog: str = "") -> None:
+    def __init__(self, prog: str, description: str | None, epilog: str = "", conflicts: str = "error") -> None:
         super().__init__(
             prog=f"metaopt {prog}",
             description=description,
             epilog=epilog,
             formatter_class=argparse.RawDescriptionHelpFormatter,
             allow_abbrev=False,
+            conflict_handler=conflicts,
         )
 
     @property
@@ -32,7 +33,8 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """Say it, with the nearest option for one that is not known."""
         word = message.partition("unrecognized arguments: ")[2].split(" ")[0].partition("=")[0]
-        near = get_close_matches(word, self._option_string_actions, n=1) if word.startswith("-") else []
+        known = self._option_string_actions
+        near = get_close_matches(word, known, n=1) if word.startswith("-") else [f"--{word}"] * (f"--{word}" in known)
         super().error(f"{message}\n  Did you mean {near[0]}?" if near else message)
 
 
@@ -43,17 +45,17 @@ def of_a_history(prog: str, description: str | None, epilog: str = "") -> Parser
     return made
 
 
-def positive(text: str) -> int:
-    """A whole number from 1 on."""
-    if not (text.isascii() and text.isdecimal()) or int(text) < 1:
-        problem = f"a whole number from 1 on, not {text}"
+def positive(text: str, least: int = 1) -> int:
+    """A whole number from 1 on, or from ``least`` on."""
+    if not (text.isascii() and text.isdecimal()) or int(text) < least:
+        problem = f"a whole number from {least} on, not {text}"
         raise argparse.ArgumentTypeError(problem)
     return int(text)
 
 
 def natural(text: str) -> int:
     """A whole number from 0 on."""
-    return 0 if text == "0" else positive(text)
+    return positive(text, 0)
 
 
 def seconds(text: str) -> float:

@@ -40,11 +40,18 @@ def main(argv: Sequence[str]) -> int:
     """The verb; gives the exit status."""
     options, files = understood(argv, parser())
     from metaopt.cli.base import say  # noqa: PLC0415 - help needs nothing of this
+    from metaopt.errors import MetaoptError  # noqa: PLC0415 - the same
     from metaopt.spool import Spool, place  # noqa: PLC0415 - the same
 
     spool = Spool(place(options.queue, os.environ))
     about = (options.weight, options.space_changed == "keep", options.allow_cpu)
-    for what in [_read(file, *about) for file in files()]:  # all of them are right, or none is queued
+    named = files()
+    try:
+        read = [_read(file, *about) for file in named]
+    except MetaoptError as error:
+        error.hint += "  None of them is queued: all are right, or none." if len(named) > 1 else ""
+        raise
+    for what in read:
         number = spool.submit(what)
         say(f"{what.name} is in the queue, as {number}")
     say(daemon_line(spool))
