@@ -133,7 +133,7 @@ KEYS: Mapping[str, Key] = {
     "warm_start": Key(
         "none",
         "[other.history]",
-        "histories of other studies (directories, experiment files, URLs), whose completed trials the optimizer is "
-        "told of",
+        "histories of other studies (directories, experiment files, URLs), whose best points are run first; if the "
+        "same values come out there, the optimizer is told of all their completed trials",
     ),
 }

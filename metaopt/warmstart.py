@@ -74,10 +74,10 @@ def _observe(source: int, trial: Trial, space: Space, goals: Goals) -> Observe:
 
 
 def _note(url: str, used: int, reasons: list[str]) -> str:
-    """How many of them are used, and why the others are not."""
+    """How many of them can be used, and why the others are not."""
     why = ", ".join(f"{count} {reason}" for reason, count in Counter(reasons).most_common())
     others = f"; not used: {why}" if why else ""
     name = shown(url) if "://" in url else Path(url).name
     if not used:
         return f"warm start: nothing of {name} can be used{others or ': it has no trials'}"
-    return f"warm start: {used} of the {used + len(reasons)} trials of {name} are used{others}"
+    return f"warm start: {used} of the {used + len(reasons)} trials of {name} can be used{others}"

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from metaopt import optimizers
-from metaopt.optimizers.advised import Advised
+from metaopt.optimizers.advised import TRIED, Advised
 from metaopt.optimizers.base import Watcher
 from metaopt.optimizers.fidelity import Curve, Levels
 from metaopt.optimizers.surrogate import Told
@@ -221,12 +221,17 @@ def test_one_that_is_advised_sees_curves_too_and_again_when_it_begins_anew():
     assert isinstance(advised, Watcher)
     for number in range(10):
         params = {"x": number / 10, "y": 0.5, "kind": "a"}
-        advised.learn(-1, params, 5.0 - loss(params))  # it is upside down, and will not be believed
+        advised.learn(-1, params, loss(params))
     alone = optimizers.make("gp", space, 1, curves=True)
+    again = advised.ask(TRIED, [])
     for trial in range(12):
-        params = {"x": trial / 12, "y": (trial * 5 % 12) / 12, "kind": "ab"[trial % 2]}
+        params = {"x": trial / 12, "y": (trial * 5 % 12) / 12, "kind": "ba"[trial % 2]}
         for each in (advised, alone):
             each.watch(trial, params, curve(params, 9 if trial % 2 else END), 1.0)
             each.tell(params, math.nan if trial % 2 else loss(params))
+    for params in again:
+        for each in (advised, alone):
+            each.tell(params, loss(params))
     assert advised.plan(1, [], [])[1] == []
-    assert advised._optimizer._knowledge().known == alone._knowledge().known
+    assert advised._optimizer._knowledge().known == alone._knowledge().known + 10 - TRIED
+    assert np.array_equal(advised._optimizer._stopped, alone._stopped)

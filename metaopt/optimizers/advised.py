@@ -1,63 +1,64 @@
-"""An optimizer that is told of other studies, and doubts them once this one knows better.
+"""An optimizer that is told of other studies: it tries their best points, and learns the rest if they prove true.
 
-The values of another study are of use where it ranks points as this one does.  So each of them is judged by the trials
-of this study that have a value: what its neighbouring points predict for them is compared with what came out, by
-Kendall's rank correlation (as the ranking loss of RGPE does: Feurer, Letham and Bakshy 2018; and TST: Wistuba,
-Schilling and Schmidt-Thieme 2016).  One that agrees too little is left out, until it is judged anew.  One on another
-scale (another data set has another loss) is brought to this study's.
+What is best in another study is worth a trial whatever the scale of its values (Feurer, Springenberg and Hutter 2015),
+and costs no more than that trial when the task turns out to be another one.  All its values are worth more, but only
+where they are this study's values too: a model that knows this study to a thousandth is led astray by neighbours that
+are a hundredth off, for as long as it knows them.  So they are learned only if the same values come out at those points
+again, and these are better than others.
 """
 
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Callable, Iterator, Sequence
+from itertools import cycle, islice
+from typing import TypeAlias
 
 import numpy as np
-from scipy.spatial import KDTree
 
 from metaopt.messages import Params
 from metaopt.optimizers.base import Optimizer, Watcher
 from metaopt.optimizers.kernels import Array
 from metaopt.space import Space
 
-JUDGED, JUDGES = 6, 500
-"""So many values must this study have; then sources are judged, and again each time that it has half as many more.
+Point: TypeAlias = tuple[float, ...]
+"""Of the unit cube (d,)."""
 
-Of many of them by the latest."""
-AGAIN = 1.5
-AGREES = 0.5
-"""The rank correlation from which on a source is believed: of points that are drawn at random 0 is usual."""
-NEIGHBOURS = 3
-CLOSE = 0.1
-"""Points are close that differ by so much of each range, or less: the root of the mean square."""
-NOWHERE: Params = {}
-"""In the place of a point that is left out: an optimizer counts it, so that no number of a trial comes twice."""
+TRIED, OF_EACH, MOST = 3, 2, 10
+"""So many points of other studies are tried: of a single one, of each of several, and in all."""
+APART = 0.1
+"""By so much of each range, the root of the mean square, they differ."""
+SAME = 0.1
+"""Values that differ by so much of the way from a study's best one to its median are the same."""
+TWINS, OTHERS = 2, 3
+"""Values that it takes to believe a study: at its points, and this study's first ones elsewhere."""
 
 
 class Source:
-    """What one other study has found out: points, and a value of each, a number or several."""
+    """What one other study has found out: ``params`` and ``values`` (k,) by point, the last ones of each."""
 
     def __init__(self) -> None:
-        self.params: list[Params] = []
-        self.values: list[float | Sequence[float]] = []
+        self.params: dict[Point, Params] = {}
+        self.values: dict[Point, Array] = {}
 
-    def believed(self, space: Space, points: Array, values: Array) -> list[tuple[Params, float | Sequence[float]]]:
-        """What to tell of it in a study in which ``values`` (n, k) came out at ``points`` (n, d); NOWHERE is left out.
+    def best_first(self) -> Iterator[Point]:
+        """All its points; of several values the sum of their places counts."""
+        points = [*self.values]
+        return (points[index] for index in np.argsort(_places([*self.values.values()]), kind="stable"))
 
-        All of it when it does not agree; else what is close to those points, where this study knows better.
-        """
-        own = np.array([space.to_unit(params) for params in self.params]).reshape(len(self.params), -1)
-        rows = np.array(self.values, dtype=np.float64).reshape(len(self.params), -1)
-        far = KDTree(points).query(own)[0] > CLOSE * own.shape[1] ** 0.5
-        points, values = points[-JUDGES:], values[-JUDGES:]
-        predicted = _predictions(points, own, rows)
-        agreement = np.mean([_rank_correlation(*each) for each in zip(predicted.T, values.T, strict=True)])
-        if agreement < AGREES:
-            return [(NOWHERE, np.nan)] * len(self.params)
-        scaled = _scaled(rows, predicted, values)
-        whole = zip(self.params, scaled.tolist(), far, strict=True)
-        return [(params, row if len(row) > 1 else row[0]) if kept else (NOWHERE, np.nan) for params, row, kept in whole]
+    def proves_true(self, known: dict[Point, Array]) -> bool:
+        """Whether what is ``known`` in this study is the same where both have values, and mostly worse elsewhere."""
+        twins = [point for point in self.values if point in known]
+        others = [*islice((known[point] for point in known if point not in self.values), OTHERS)]
+        if len(twins) < TWINS or len(others) < OTHERS:
+            return False
+        rows, ours = np.array([*self.values.values()]), [known[point] for point in twins]
+        off = np.abs(np.array(ours) - [self.values[point] for point in twins])
+        places = _places([*ours, *others])
+        better = np.median(places[: len(twins)]) < np.median(places[len(twins) :])
+        return bool(better and (off <= SAME * (np.median(rows, axis=0) - rows.min(axis=0))).all())
 
 
 class Advised:
-    """The optimizer that ``make`` makes over ``space``: told what is believed of other studies, then of this one.
+    """The optimizer that ``make`` makes over ``space``, which tries and learns what other studies have found out.
 
     An Optimizer.  When it believes something else than before, a new one is made and told everything; so it is a
     function of what was told, as any other.
@@ -67,21 +68,27 @@ class Advised:
         self._make, self._space = make, space
         self._optimizer = make()
         self._sources: dict[int, Source] = {}
+        self._believed: list[Source] = []
+        self._first: dict[Point, Params] | None = None
         self._told: list[tuple[Params, float | Sequence[float]]] = []
+        self._ended: set[Point] = set()
+        self._known: dict[Point, Array] = {}
         self._watched: dict[int, tuple[Params, Sequence[tuple[float, float]], float]] = {}
-        self._judged = 0
 
     def learn(self, source: int, params: Params, value: float | Sequence[float]) -> None:
         """The study ``source`` had this ``value`` at ``params``; all of that is said before anything else."""
-        known = self._sources.setdefault(source, Source())
-        known.params.append(params)
-        known.values.append(value)
-        self._optimizer.tell(params, value)
+        known, point = self._sources.setdefault(source, Source()), self._point(params)
+        known.params[point], known.values[point] = params, np.array(value, dtype=np.float64).reshape(-1)
+        self._first = None
 
     def tell(self, params: Params, value: float | Sequence[float]) -> None:
         """A trial of this study has ended."""
         self._told.append((params, value))
         self._optimizer.tell(params, value)
+        if self._sources and self._space.contains(params):
+            self._ended.add(self._point(params))
+            if np.isfinite(value).all():
+                self._known[self._point(params)] = np.array(value, dtype=np.float64).reshape(-1)
 
     def watch(self, trial: int, params: Params, points: Sequence[tuple[float, float]], seconds: float) -> None:
         """A trial of this study has come so far."""
@@ -90,78 +97,70 @@ class Advised:
             self._optimizer.watch(trial, params, points, seconds)
 
     def ask(self, count: int, pending: Sequence[Params]) -> list[Params]:
-        """Up to ``count`` points, by what is believed now."""
-        self._doubt()
-        return self._optimizer.ask(count, pending)
+        """Up to ``count`` points: first those of other studies, then by what is believed now."""
+        points = self._untried(pending)[:count]
+        if len(points) < count:
+            points += self._present().ask(count - len(points), [*pending, *points])
+        return points
 
     def plan(
         self, count: int, pending: Sequence[Params], paused: Sequence[int]
     ) -> tuple[list[Params], list[tuple[int, str]]]:
         """The same, or paused trials that go on, if the optimizer knows of such."""
-        self._doubt()
-        if isinstance(self._optimizer, Watcher):
-            return self._optimizer.plan(count, pending, paused)
-        return self._optimizer.ask(count, pending), []
+        points, optimizer = self._untried(pending)[:count], self._present()
+        if len(points) == count or not isinstance(optimizer, Watcher):
+            return self.ask(count, pending), []
+        new, thawed = optimizer.plan(count - len(points), [*pending, *points], paused)
+        return [*points, *new], thawed
 
-    def _doubt(self) -> None:
-        """See whether something else is to be believed than before."""
-        if self._sources and (step := self._last_step()) > self._judged:
-            self._judged = step
-            with np.errstate(all="ignore"):
-                self._begin_anew(step)
+    def _point(self, params: Params) -> Point:
+        return tuple(self._space.to_unit(params))
 
-    def _known(self) -> list[tuple[Params, float | Sequence[float]]]:
-        """What came out in this study, without what failed."""
-        return [each for each in self._told if self._space.contains(each[0]) and np.isfinite(each[1]).all()]
+    def _untried(self, pending: Sequence[Params]) -> list[Params]:
+        """Those points of other studies that are still to be tried."""
+        if self._first is None:
+            self._first = {point: params for source, point in self._chosen() for params in [source.params[point]]}
+        if self._first.keys() <= self._ended:
+            return []
+        gone = self._ended | {self._point(params) for params in pending if self._space.contains(params)}
+        return [params for point, params in self._first.items() if point not in gone]
 
-    def _last_step(self) -> int:
-        """The largest number of values, up to those that there are, at which sources are judged; 0 when there is none.
+    def _chosen(self) -> Iterator[tuple[Source, Point]]:
+        """The best points of each source in turn, each apart from those before."""
+        count = min(max(TRIED, OF_EACH * len(self._sources)), MOST)
+        found: list[Point] = []
+        rankings = [(source, source.best_first()) for source in self._sources.values()]
+        for source, ranking in islice(cycle(rankings), count):
+            for point in ranking:
+                if all(math.dist(point, other) > APART * len(point) ** 0.5 for other in found):
+                    found.append(point)
+                    yield source, point
+                    break
 
-        So it is the same whoever was asked when.
-        """
-        known, step = len(self._known()), 0
-        following = JUDGED
-        while following <= known:
-            step, following = following, int(following * AGAIN)
-        return step
+    def _present(self) -> Optimizer:
+        """The optimizer, told of those studies that prove true by now."""
+        with np.errstate(all="ignore"):
+            believed = [source for source in self._sources.values() if source.proves_true(self._known)]
+        if believed != self._believed:
+            self._believed = believed
+            self._begin_anew()
+        return self._optimizer
 
-    def _begin_anew(self, step: int) -> None:
-        """Judge every source by the first ``step`` values."""
-        known = self._known()[:step]
-        points = np.array([self._space.to_unit(params) for params, _ in known]).reshape(step, -1)
-        values = np.array([value for _, value in known], dtype=np.float64).reshape(step, -1)
+    def _begin_anew(self) -> None:
+        """Make the optimizer again, and tell it what is believed, but for points of this study, then of this study."""
         self._optimizer = self._make()
-        believed = [each for source in self._sources.values() for each in source.believed(self._space, points, values)]
         if isinstance(self._optimizer, Watcher):
             for trial, watched in self._watched.items():
                 self._optimizer.watch(trial, *watched)
-        for params, value in (*believed, *self._told):
+        for source in self._believed:
+            for point, values in source.values.items():
+                if point not in self._known:
+                    self._optimizer.tell(source.params[point], values.tolist() if len(values) > 1 else float(values[0]))
+        for params, value in self._told:
             self._optimizer.tell(params, value)
 
 
-def _predictions(points: Array, known: Array, values: Array) -> Array:
-    """Means (n, k) of the ``values`` (m, k) at the points nearest to ``points`` (n, d) of those ``known`` (m, d)."""
-    query = KDTree(known).query(points, k=range(1, min(NEIGHBOURS, len(known)) + 1))
-    distances, nearest = map(np.asarray, query)
-    weights = 1.0 / (distances**2 + 1e-6)
-    weighted: Array = (weights[:, :, None] * values[nearest]).sum(axis=1) / weights.sum(axis=1)[:, None]
-    return weighted
-
-
-def _rank_correlation(one: Array, other: Array) -> float:
-    """Kendall's tau (n,), (n,): of all pairs, how many more there are in the same order than in the opposite one."""
-    above = np.triu_indices(len(one), 1)
-    signs = np.sign(one[:, None] - one)[above] * np.sign(other[:, None] - other)[above]
-    return float(signs.mean())
-
-
-def _scaled(rows: Array, predicted: Array, values: Array) -> Array:
-    """The ``rows`` (m, k) of a source on the scale of ``values`` (n, k), of which it has ``predicted`` others.
-
-    They stay as they are when there are several of them, or when the source is not further off than it is spread.
-    """
-    off = np.median(np.abs(values - predicted))
-    if rows.shape[1] > 1 or off <= rows.std():
-        return rows
-    slope = values.std() / spread if (spread := predicted.std()) > 0 else 1.0
-    return np.asarray(np.median(values) + slope * (rows - np.median(predicted)))
+def _places(rows: Sequence[Array]) -> Array:
+    """The place of each of ``rows`` (n, k) among them, 0 for the best, summed over the columns (n,)."""
+    places = [np.unique(column, return_inverse=True)[1] for column in np.array(rows).T]
+    return np.asarray(np.sum(places, axis=0, dtype=np.float64))

@@ -102,8 +102,9 @@ def test_a_point_of_ones_own_is_run_next_and_another_study_begins_with_what_is_k
 
     write(site, name="second", trials=2, warm_start=["quadratic.history"])
     output = done(site)
-    assert "warm start: 5 of the 5 trials of quadratic.history are used" in output
+    assert "warm start: 5 of the 5 trials of quadratic.history can be used" in output
     assert "[2/2]" in output
+    assert load(site.directory / "second.history").trials[0].params == loaded.best.params
     write(site, name="third", trials=2, warm_start=["nowhere.history"])
     status, output = site.run()
     assert status == 2
