@@ -21,7 +21,7 @@ from measure import progress
 HERE = Path(__file__).parent
 BENCHMARKS = (
     *("overhead", "utilisation", "idle", "reaction", "death", "start", "resume", "status", "simulate", "allocations"),
-    *("stores", "away", "devices", "regret", "parallel", "ask_cost", "feeding", "stopping", "fidelity"),
+    *("stores", "away", "devices", "regret", "parallel", "warm", "ask_cost", "feeding", "stopping", "fidelity"),
 )
 COLUMNS = ("question", "figure", "beside", "ratio", "aim", "machine")
 BEGIN, END = "<!-- figures -->", "<!-- end of figures -->"
