@@ -6,7 +6,7 @@ on a run in progress too.
 
 import json
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -20,7 +20,8 @@ from metaopt.skim import Skim, uncollected
 from metaopt.space import Space
 from metaopt.stores import Record, Store
 from metaopt.study import Study
-from metaopt.trial import ACTIVE, Trial, Unread, extends, of_point
+from metaopt.trial import ACTIVE, Trial, extends, of_point
+from metaopt.unread import Reports
 from metaopt.wire import NOT_PLAIN, from_plain, reported_fields
 
 if TYPE_CHECKING:
@@ -172,6 +173,7 @@ class Fold:
     def __init__(self) -> None:
         self.study: Study | None = None
         self.heard: dict[int, float] = {}
+        self._reports = Reports()
 
     def take(self, record: Record) -> bool:
         """Take the next one in; False for a late word that changes nothing.
@@ -194,11 +196,17 @@ class Fold:
             problem = f"record {record.seq} of run {record.run}, {record.kind}, cannot have happened: {error!r}"
             raise HistoryCorrupt(problem, "metaopt db check  tells all that is wrong.") from error
 
-    def hear(self, worker: int, trial: int, attempt: int, texts: Sequence[bytes]) -> bool:
-        """The same of Reporteds, whose points stay JSON until somebody wants them; False when they are late."""
+    def hear(self, run: int, time: float, lines: bytes) -> None:
+        """The same of Reporteds, as the ``lines`` of a journal; they stay that until somebody wants to know them."""
         if self.study is None:
             raise _no_beginning(Reported.__name__)
-        return self.study.report(worker, trial, attempt, Unread(texts))
+        self.heard[run] = time
+        self._reports.add(lines)
+
+    def listen(self, trial: int) -> None:
+        """What its script says in the attempt at ``trial`` that has just begun is among the lines that come."""
+        if self.study is not None:
+            self.study.trials[trial].listen(self._reports)
 
     def past(self, cursor: object) -> Past:
         """What was taken, up to ``cursor``."""
@@ -222,8 +230,7 @@ def skimmed(store: Store, witness: Callable[[Record], object] | None = None) -> 
 
     ``witness`` is shown each record that is no Reported.
     """
-    fold = Fold()
-    skim = Skim(fold, witness)
+    skim = Skim(fold := Fold(), witness)
     skim.read(store)
     return fold.past(skim.cursor)
 
@@ -308,14 +315,9 @@ def _ended(trial: Trial, worker: int, outcome: Mapping[str, Any]) -> list[Report
         return []
     run = {"worker": worker, "trial": trial.number, "attempt": trial.attempts}
     new = outcome["points"][len(trial.points) - trial.earlier :]
-    return [
-        from_plain("Reported", {**run, "points": new}),
-        from_plain(
-            "Finished",
-            {**run, "outcome": outcome["outcome"], "error": outcome["error"], "ended": outcome.get("ended")}
-            | {"usage": outcome.get("usage", {})},
-        ),
-    ]
+    ended = {"outcome": outcome["outcome"], "error": outcome["error"], "ended": outcome.get("ended")}
+    finished = {**run, **ended, "usage": outcome.get("usage", {})}
+    return [from_plain("Reported", {**run, "points": new}), from_plain("Finished", finished)]
 
 
 def _outcome(directory: Path) -> dict[str, Any]:

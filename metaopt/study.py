@@ -38,7 +38,7 @@ from metaopt.messages import (
 )
 from metaopt.objective import Objective
 from metaopt.space import Space
-from metaopt.trial import ACTIVE, OUTSIDE, State, Trial, Unread
+from metaopt.trial import ACTIVE, OUTSIDE, State, Trial
 
 
 @dataclass(slots=True)
@@ -99,7 +99,7 @@ class Study(Crews):
         trial = self.trials.get(number)
         return trial is None or trial.worker != worker or trial.attempts != attempt or trial.state not in ACTIVE
 
-    def report(self, worker: int, number: int, attempt: int, points: Sequence[Point] | Unread) -> bool:
+    def report(self, worker: int, number: int, attempt: int, points: Sequence[Point]) -> bool:
         """Take in what Reporteds say; False when it is late.  For who folds a million of them without a message."""
         if self.is_late(worker, number, attempt):
             return False

@@ -1,12 +1,14 @@
 """One trial: what is known of it, and which changes of its state there are."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, fields
 from enum import StrEnum
+from itertools import islice
 
 from metaopt.messages import Params, Point
 from metaopt.objective import curve
+from metaopt.unread import WHO, Reports, Unread
 from metaopt.wire import points_in
 
 
@@ -37,18 +39,15 @@ OUTSIDE = "outside the changed space"
 """Why a trial was stopped that waited when the space had no place for it any more."""
 
 
-class Unread(list[bytes]):
-    """The points of some Reporteds, each as JSON, which nobody has wanted to know yet."""
-
-
 @dataclass(slots=True)
 class Trial:
     """One trial.
 
     It is up to ``run`` to run it.  ``started`` and ``ended`` are seconds since the epoch, ``attempts`` how often it was
-    begun.  ``earlier`` is how many of its points, ``saved`` how many seconds of its work, an attempt that goes on from
-    a checkpoint has inherited.  One that is ``outside`` the space, as that is now, counts for nothing.  ``gpus`` are
-    those that it had last, ``shunned`` those that may have failed under it, ``usage`` is what they did (``usage.py``).
+    begun.  An attempt that goes on from a checkpoint has ``inherited`` so many points, and ``saved`` so many seconds of
+    work.  Those of its points that are ``unread`` follow those that are ``known``.  One that is ``outside`` the space,
+    as that is now, counts for nothing.  ``gpus`` are those that it had last, ``shunned`` those that may have failed
+    under it, ``usage`` is what they did (``usage.py``).
     When it has completed, ``objectives`` are its values, and ``excess`` is by how much it exceeds each constraint (0 or
     less: it keeps to it).
     """
@@ -70,8 +69,8 @@ class Trial:
     stop: str = ""
     why: str = ""
     known: list[Point] = field(default_factory=list, repr=False, compare=False)
-    unread: Unread = field(default_factory=Unread, repr=False, compare=False)
-    earlier: int = 0
+    unread: Unread | None = field(default=None, repr=False, compare=False)
+    inherited: int = field(default=0, repr=False, compare=False)
     saved: float = 0.0
     outside: bool = False
     gpus: tuple[str, ...] = ()
@@ -80,27 +79,50 @@ class Trial:
 
     def __eq__(self, other: object) -> bool:
         """Whether they are the same in everything, the curves too, read so far or not."""
-        names = [each.name for each in fields(self) if each.compare]
-        return isinstance(other, Trial) and all(getattr(self, n) == getattr(other, n) for n in (*names, "points"))
+        names = [*(each.name for each in fields(self) if each.compare), "earlier", "points"]
+        return isinstance(other, Trial) and all(getattr(self, name) == getattr(other, name) for name in names)
 
     __hash__ = None  # type: ignore[assignment]  # as that of any dataclass that changes
+
+    def __getstate__(self) -> object:
+        """What is copied, or sent to another process: its own points, and not all that its history has kept."""
+        return None, {each.name: getattr(self, each.name) for each in fields(self)} | {
+            "known": self.points,
+            "unread": None,
+        }
 
     @property
     def points(self) -> list[Point]:
         """All that its script has reported, in that order; read now, if it has only been kept so far."""
-        if self.unread:
-            self.known += points_in(self.unread)
-            self.unread = Unread()
+        if (unread := self.unread) is not None:
+            said, self.unread = points_in(unread.read()), None
+            self.take(said)
+            self.unread = unread.rest()
         return self.known
+
+    @property
+    def earlier(self) -> int:
+        """How many of its points were reported before this attempt, which goes on from a checkpoint."""
+        return self.inherited if self.points else 0
+
+    def backwards(self) -> Iterator[Point]:
+        """The same points, the last one first; of those that are unread no more are read than are asked for."""
+        if self.unread is None or self.known:
+            yield from reversed(self.points)
+            return
+        words, count = self.unread.backwards(), 1
+        while texts := [*islice(words, count)]:
+            yield from reversed(points_in(texts[::-1]))
+            count *= 4
 
     def closing(self, metrics: AbstractSet[str]) -> Sequence[Point]:
         """Those of its points, from the end on, that have the last value of each of ``metrics``; or else all."""
-        count = 1
-        while metrics and count < len(self.unread):
-            found = points_in(self.unread[-count:])
-            if metrics <= {name for _, values in found for name in values}:
-                return found
-            count *= 4
+        missing, found = set(metrics), list[Point]()
+        for point in self.backwards() if metrics else ():
+            found.append(point)
+            missing.difference_update(point[1])
+            if not missing:
+                return found[::-1]
         return self.points
 
     def curve(self, metric: str) -> list[tuple[float, float]]:
@@ -133,24 +155,23 @@ class Trial:
         self.stop = self.why = self.error = ""
         self.gpus, self.usage = (), {}
         if not resumes:
-            self.known, self.unread = [], Unread()
-        self.earlier = len(self.points)
+            self.known, self.unread = [], None
+        self.inherited = len(self.points)
+
+    def listen(self, reports: Reports) -> None:
+        """What its script says in this attempt is among the ``reports`` that come, as long as it is active."""
+        self.unread = Unread(reports, WHO % (self.worker, self.number, self.attempts), len(reports))
 
     def thaw(self) -> None:
         """It is to go on from where it was paused."""
         self.saved, self.ended, self.worker = self.saved + (self.duration or 0.0), None, None
 
-    def take(self, points: Sequence[Point] | Unread) -> None:
+    def take(self, points: Sequence[Point]) -> None:
         """Its script has said these; one that goes on from a checkpoint says some again."""
-        if isinstance(points, Unread):
-            if not self.earlier:
-                self.unread += points
-                return
-            points = points_in(points)
         before = self.points
-        if self.earlier and self.earlier == len(before) and points:
+        if self.inherited and self.inherited == len(before) and points:
             before[:] = [point for point in before if point[0] < points[0][0]]
-            self.earlier = len(before)
+            self.inherited = len(before)
         before += points
 
     def move(self, state: State) -> None:
@@ -158,6 +179,8 @@ class Trial:
         if state not in NEXT[self.state]:
             problem = f"trial {self.number} cannot go from {self.state} to {state}"
             raise ValueError(problem)
+        if self.unread is not None and self.state in ACTIVE and state not in ACTIVE:
+            self.unread = self.unread.closed()
         self.state = state
 
 

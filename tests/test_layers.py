@@ -23,6 +23,7 @@ LAYERS = [
         "fence",
         "keys",
         "arbiter",
+        "unread",
     ],
     [
         "trial",
@@ -114,6 +115,7 @@ PURE = [
     "goals",
     "crew",
     "arbiter",
+    "unread",
     "trial",
     "study",
     "space",

@@ -7,16 +7,18 @@ from typing import Any
 
 from metaopt.stores.base import Record
 
-_VALUE = rb'"[ !#-\[\]-~]*+":(?:[-+.\de]++|"(?:nan|-?inf)")'
-_POINT = rb"\[[-+.\de]++,\{%b(?:,%b)*+\}\]" % (_VALUE, _VALUE)
-LINES = re.compile(
-    rb'\{"run":(\d++),"seq":\d++,"time":[-+.\de]++,"kind":"Reported","body":'
-    rb'\{("worker":\d++,"trial":\d++,"attempt":\d++),"points":(\[%b(?:,%b)*+\])\}(?:,"more":true)?+\}\n|(.*\n)'
-    % (_POINT, _POINT)
-)
-"""Lines, of which each is a Reported as ``encode`` writes it (run, who says it, points), or another.
+_COUNT, _NUMBER = rb"[0-9]++", rb"[-+.0-9e]++"
+_VALUE = rb'"[ !#-\[\]-~]*+":(?:%b|"(?:nan|-?inf)")' % _NUMBER
+_POINT = rb"\[%b,\{%b(?:,%b)*+\}\]" % (_NUMBER, _VALUE, _VALUE)
+_REPORTED = (
+    rb'\{"run":\1,"seq":%b,"time":(%b),"kind":"Reported","body":\{"worker":%b,"trial":%b,"attempt":%b,'
+    rb'"points":\[%b(?:,%b)*+\]\}(?:,"more":true)?+\}\n'
+) % (_NUMBER, _NUMBER, _COUNT, _COUNT, _COUNT, _POINT, _POINT)
+LINES = re.compile(rb'(?=\{"run":(%b),)((?:%b)+)|(.*\n)' % (_COUNT, _REPORTED))
+"""Lines that are Reporteds of one run as ``encode`` writes them (run, they, the time of the last), or another line.
 
-What is a Reported by this is one, if its numbers are numbers; one that is written in another way is another line."""
+What is a Reported by this is one, if its numbers are numbers; one that is written in another way is another line.
+The group of a line is not possessive: Python 3.11.2 takes the half of one that does not match for matched."""
 _JSON = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False)
 
 
