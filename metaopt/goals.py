@@ -4,6 +4,7 @@ import math
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from itertools import zip_longest
 from statistics import fmean, stdev
 from typing import Any, NamedTuple
@@ -61,7 +62,7 @@ class Outcome(NamedTuple):
     flaw: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Goals:
     """``objectives``, of which the first one is the first among equals, and ``constraints``.
 
@@ -96,7 +97,7 @@ class Goals:
         many = {"objectives": len(self.objectives)} if self.several else {}
         return many | ({"constraints": len(self.constraints)} if self.constraints else {})
 
-    @property
+    @cached_property
     def measures(self) -> tuple[Objective, ...]:
         """What is measured of each trial, for the objectives first, then for the constraints; each metric once."""
         measures = {each.metric: each for each in self.objectives}
@@ -104,7 +105,7 @@ class Goals:
             measures.setdefault(each.metric, Objective(each.metric))
         return tuple(measures.values())
 
-    @property
+    @cached_property
     def last(self) -> frozenset[str]:
         """The metrics of which only the last value counts, if that is so of all of them; else none."""
         measures = self.measures
