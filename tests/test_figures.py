@@ -243,6 +243,12 @@ def test_the_best_curves_are_shown(studies):
     assert shown_curves[0] is account.history.best
 
 
+def test_to_find_the_best_curves_none_is_read_to_its_beginning(tmp_path):
+    account = study(tmp_path / "x", [some(number) for number in range(20)])
+    assert curves(account, 10)[1] == 20
+    assert not any(trial.known for trial in account.counted)
+
+
 @pytest.mark.parametrize(
     ("function", "first", "total"),
     [

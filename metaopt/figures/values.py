@@ -104,4 +104,5 @@ def curves(account: Account, most: int) -> tuple[list[Trial], int]:
 
 
 def _said(trial: Trial, metric: str) -> Iterator[float]:
-    return (values[metric] for _, values in trial.points if metric in values)
+    """The values of a metric, the last one first."""
+    return (values[metric] for _, values in trial.backwards() if metric in values)
