@@ -27,7 +27,8 @@ class Crew:
     its allocation ends at its ``deadline``, both in seconds since the epoch, if known.  When it is ``closed``, the run
     has ended, and what waits is to be had by others.  ``quarantined`` are the GPUs that no trial is run on any more,
     and why; ``blamed`` has, by worker, the trials that may have failed for its GPUs.
-    ``served`` are the seconds for which those were there who are not any more.
+    ``served`` are the seconds for which those were there who are not any more; ``worked`` those in which workers had
+    trials, all added up, until ``settled``.
     """
 
     experiment: Mapping[str, Any] = field(default_factory=dict)
@@ -42,12 +43,17 @@ class Crew:
     quarantined: dict[str, str] = field(default_factory=dict)
     blamed: dict[int, list[int]] = field(default_factory=dict)
     served: float = 0.0
+    worked: float = 0.0
+    settled: float = 0.0
 
     def dismiss(self, time: float, worker: int) -> Worker | None:
         """One that is there no more from ``time`` on; None for one that was not."""
+        if worker not in self.workers:
+            return None
+        self._settle(time)
         self.idle.pop(worker, None)
-        gone = self.workers.pop(worker, None)
-        self.served += 0.0 if gone is None else time - gone.joined
+        gone = self.workers.pop(worker)
+        self.served += time - gone.joined
         return gone
 
     @property
@@ -69,6 +75,33 @@ class Crew:
         """A worker is there, and has no trial."""
         self.workers[fact.worker] = Worker(fact.host, fact.device, time, gpus=fact.gpus)
         self.idle[fact.worker] = None
+
+    def engage(self, time: float, number: int, trial: int) -> Worker | None:
+        """A worker has a trial from ``time`` on; None for one that is not there."""
+        self._settle(time)
+        self.idle.pop(number, None)
+        if (worker := self.workers.get(number)) is not None:
+            worker.trial = trial
+        return worker
+
+    def free(self, time: float, number: int) -> None:
+        """A worker has no trial any more, if it is there."""
+        self._settle(time)
+        if (worker := self.workers.get(number)) is not None:
+            worker.trial, self.idle[number] = None, None
+
+    @property
+    def busy(self) -> int:
+        """How many workers run a trial."""
+        return len(self.workers) - len(self.idle)
+
+    def work(self, now: float) -> float:
+        """The seconds in which workers had trials until ``now``, all added up."""
+        return self.worked + self.busy * (now - self.settled)
+
+    def _settle(self, time: float) -> None:
+        """How many are busy is about to change."""
+        self.worked, self.settled = self.work(time), time
 
     def withdraw(self, number: int) -> None:
         """A trial does not wait any more, nor is it paused."""
@@ -119,7 +152,7 @@ class Crews:
     @property
     def busy(self) -> int:
         """How many workers run a trial."""
-        return len(self.workers) - len(self.idle)
+        return self.crews[self.run].busy
 
     @property
     def resumes(self) -> bool:

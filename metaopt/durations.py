@@ -39,10 +39,8 @@ class Durations:
         study = self._study
         if thinking <= 0 or len(study.workers) <= 1:
             return 0
-        running = [worker.trial for worker in study.workers.values() if worker.trial is not None]
-        begun = [started for each in running if (started := study.trials[each].started) is not None]
-        exposed = study.spent + now * len(begun) - sum(begun)
-        expected = thinking * len(study.workers) * study.tries / max(exposed, 1e-6)
+        worked = study.crews[study.run].work(now)
+        expected = thinking * len(study.workers) * study.tries / max(worked, 1e-6)
         return math.ceil(2 * expected) if expected > WORTHWHILE else 0
 
     def fits(self, left: float, span: float) -> bool:

@@ -51,24 +51,23 @@ class Figures:
     @classmethod
     def of(cls, study: Study, total: int, now: float) -> "Figures":
         """The figures of the present run at ``now``."""
-        running = [study.trials[w.trial] for w in study.workers.values() if w.trial is not None]
-        spent = study.spent + sum(now - (trial.started or now) for trial in running)
-        offered = study.crews[study.run].served + sum(now - worker.joined for worker in study.workers.values())
-        begun = study.crews[study.run].begun
+        crew = study.crews[study.run]
+        offered = crew.served + sum(now - worker.joined for worker in crew.workers.values())
+        begun = crew.begun
         done, left = len(study.ended), None
         if study.tries and study.workers:
-            to_do = max(total - done - study.tally[State.PAUSED] - len(running) / 2, 0.0)
+            to_do = max(total - done - study.tally[State.PAUSED] - crew.busy / 2, 0.0)
             left = study.spent / study.tries * to_do / len(study.workers)
         return cls(
             done=done,
-            running=len(running),
+            running=crew.busy,
             waiting=study.tally[State.WAITING],
             failed=study.tally[State.FAILED],
             stopped=study.tally[State.STOPPED],
             paused=study.tally[State.PAUSED],
             total=total,
             workers=len(study.workers),
-            spent=spent,
+            spent=crew.work(now),
             offered=offered,
             rate=study.tries / (now - begun) if begun is not None and now > begun else 0.0,
             left=left,

@@ -161,9 +161,7 @@ class Study(Crews):
         crew = self.crews[trial.run]
         trial.begin(time, fact.worker, fact.attempt, resumes=crew.resumes)
         crew.waiting.remove(fact.trial)
-        crew.idle.pop(fact.worker, None)
-        if (worker := crew.workers.get(fact.worker)) is not None:
-            worker.trial = fact.trial
+        if (worker := crew.engage(time, fact.worker, fact.trial)) is not None:
             trial.device, trial.gpus = worker.device, worker.gpus
 
     def _stop(self, trial: Trial, fact: Stop) -> None:
@@ -187,10 +185,9 @@ class Study(Crews):
         else:
             self._completed(time, trial, fact.error)
         crew = self.crews[trial.run]
-        if (worker := crew.workers.get(fact.worker)) is not None:
-            worker.trial, crew.idle[fact.worker] = None, None
-            if blamed:
-                crew.blamed.setdefault(fact.worker, []).append(fact.trial)
+        crew.free(time, fact.worker)
+        if blamed:
+            crew.blamed.setdefault(fact.worker, []).append(fact.trial)
 
     def _completed(self, time: float, trial: Trial, error: str) -> None:
         outcome = self.goals.outcome(trial.closing(self.goals.last))

@@ -46,17 +46,19 @@ class Anything(RuleBasedStateMachine):
 
     def __init__(self):
         super().__init__()
-        self.journal, self.now = [], 0.0
+        self.journal, self.now, self.worked = [], 0.0, 0
         self.begin(Study(Goals((Objective("loss"),))))
 
     def begin(self, study):
         stopper = Fickle() if self.resumes else Median(warmup=1, curves=1)
         self.scheduler = Scheduler(study, Limits(TRIALS, WORKERS), stopper)
-        self.observed, self.draining = [], False
+        self.observed = []
         self.say(Opened("1", 1, {"name": "anything", "resumes": self.resumes}))
+        self.worked = 0
 
     def say(self, event):
         self.now += 1
+        self.worked += self.scheduler.study.busy
         commands = self.scheduler.handle(self.now, event)
         self.observed += [command.trial for command in commands if isinstance(command, Observe)]
         if any(isinstance(command, Release) for command in commands):
@@ -126,6 +128,11 @@ class Anything(RuleBasedStateMachine):
                 assert study.trials[worker.trial].worker == number
         active = [trial.number for trial in study.trials.values() if trial.state in ACTIVE]
         assert sorted(active) == sorted(w.trial for w in study.workers.values() if w.trial is not None)
+
+    @invariant()
+    def the_work_of_all_workers_is_known(self):
+        study = self.scheduler.study
+        assert study.crews[study.run].work(self.now) == self.worked
 
     @invariant()
     def each_trial_is_in_its_place(self):
