@@ -3,6 +3,7 @@
 from collections import defaultdict, deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import takewhile
 from typing import Any
 
 from metaopt.messages import Joined
@@ -109,6 +110,23 @@ class Crew:
             del self.paused[number]
         else:
             self.waiting.remove(number)
+
+
+class Newcomers:
+    """Which of those who are ``paused`` are so since the last look; who is not any more must be dropped."""
+
+    def __init__(self) -> None:
+        self._known = set[int]()
+
+    def among(self, paused: dict[int, None]) -> list[int]:
+        """They, in the order in which they paused; it costs nothing to have many others."""
+        new = [*takewhile(lambda number: number not in self._known, reversed(paused))][::-1]
+        self._known.update(new)
+        return new
+
+    def drop(self, number: int) -> None:
+        """It goes on, and will be new when it pauses again."""
+        self._known.discard(number)
 
 
 class Crews:

@@ -4,7 +4,7 @@ from collections import deque
 from collections.abc import Iterator
 from typing import Protocol
 
-from metaopt.messages import Assign, Claim, Command, Event, Interrupted, Observe, Stop, Suggest, Watch
+from metaopt.messages import Advice, Assign, Claim, Command, Event, Interrupted, Stop
 from metaopt.proposer import Proposer
 from metaopt.recorder import Recorder
 from metaopt.scheduler import Scheduler
@@ -79,7 +79,7 @@ class Driver:
         facts, self._scheduler.facts = self._scheduler.facts, []
         seq = self._recorder.record(now, facts)
         for command in commands:
-            if isinstance(command, Suggest | Observe | Watch):
+            if isinstance(command, Advice):
                 self._proposer.send(command)
             elif isinstance(command, Claim):
                 self._recorder.claim(now, command)

@@ -1,8 +1,8 @@
 """What the stopper is shown of each trial, and what it says.  Pure; the scheduler acts on it."""
 
 import math
-from itertools import takewhile
 
+from metaopt.crew import Newcomers
 from metaopt.messages import Abandoned, Thawed
 from metaopt.objective import curve
 from metaopt.stopping.base import Promoter, Stopper
@@ -21,7 +21,7 @@ class Judge:
         self._promoter = stopper if isinstance(stopper, Promoter) else None
         self._seen: dict[int, int] = {}
         self._reached: dict[int, float] = {}
-        self._paused: set[int] = set()
+        self._paused = Newcomers()
         self._resumed: set[int] = set()
         self._failures = list[str]()
         for number in [*study.open, *study.ended]:
@@ -59,7 +59,7 @@ class Judge:
 
     def resumed(self, number: int) -> None:
         """A trial that was paused goes on, as somebody else has found."""
-        self._paused.discard(number)
+        self._paused.drop(number)
         self._resumed.add(number)
 
     def thawed(self, *, last: bool) -> Thawed | None:
@@ -89,10 +89,8 @@ class Judge:
     def _promoted(self, promoter: Promoter) -> Thawed | None:
         """Tell it who is paused since, who are the last ones of them, and ask it."""
         paused = self._study.paused
-        new = [*takewhile(lambda number: number not in self._paused, reversed(paused))]
-        for number in reversed(new):
+        for number in self._paused.among(paused):
             promoter.pause(number)
-        self._paused.update(new)
         while (found := promoter.promote()) and found[0] in self._resumed and found[0] not in paused:
             self._resumed.discard(found[0])
         if found is None:
@@ -100,7 +98,7 @@ class Judge:
         number, why = found
         if number not in paused:
             raise LookupError(number)
-        self._paused.discard(number)
+        self._paused.drop(number)
         why = f"{why}{NEGATED}" if self._study.objective.sign < 0 else why
         return Thawed(number, self._study.trials[number].attempts, why)
 

@@ -253,14 +253,18 @@ class Release:
 
 @dataclass(frozen=True, slots=True)
 class Suggest:
-    """Propose ``count`` points, knowing that those in ``pending`` are under way.
-
-    Or propose that some of the trials ``paused`` go on, whose points are among the pending ones.
-    """
+    """Propose ``count`` points, knowing all that are expected; or that some of the paused trials go on instead."""
 
     count: int
-    pending: tuple[Params, ...]
-    paused: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Expect:
+    """A trial is under way until it is observed; if it is ``paused``, until this is said again, it may be thawed."""
+
+    trial: int
+    params: Params
+    paused: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -300,7 +304,9 @@ class Claim:
 Event: TypeAlias = (
     Opened | Joined | Started | Reported | Finished | Lost | StoodDown | Lent | Suggested | Interrupted | Heard | Silent
 )
-Command: TypeAlias = Welcome | Assign | Stop | Fence | Quarantine | Release | Suggest | Observe | Watch | Claim
+Advice: TypeAlias = Suggest | Expect | Observe | Watch
+"""What is said to the optimizer."""
+Command: TypeAlias = Welcome | Assign | Stop | Fence | Quarantine | Release | Advice | Claim
 Fact: TypeAlias = (
     Opened
     | Joined

@@ -23,7 +23,7 @@ def hungry(study: Study, without: AbstractSet[int] = frozenset()) -> int:
     """How many new trials idle workers, ``without`` some, have use for: more than wait, unless none may run these."""
     blamed = {worker for worker in study.crews[study.run].blamed if _is_suspicious(study, worker)}
     free = len(study.idle) - len(study.idle.keys() & (blamed | without))
-    return free if free and next_pair(study, without) is None else free - len(study.waiting)
+    return free if free and study.waiting and next_pair(study, without) is None else free - len(study.waiting)
 
 
 def _may_run(study: Study, worker: int, trial: Trial) -> bool:

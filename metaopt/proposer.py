@@ -5,10 +5,10 @@ from collections.abc import Mapping
 from typing import Any, Protocol
 
 from metaopt.errors import OptimizerGone
-from metaopt.messages import Command, Event, Suggest, Watch
+from metaopt.messages import Command, Event, Expect, Observe, Suggest, Watch
 from metaopt.optimizers.base import Optimizer
 from metaopt.plugins import Choice
-from metaopt.thinker import Thinker, respond
+from metaopt.thinker import Respondent, Thinker
 
 SPARE = Choice("random")
 PATIENCE = 60.0
@@ -26,7 +26,7 @@ class Proposer(Protocol):
         ...
 
     def send(self, command: Command) -> None:
-        """Pass on Suggest, Observe or Watch; never blocks."""
+        """Pass on Advice; never blocks."""
         ...
 
     def receive(self) -> list[Event]:
@@ -48,12 +48,12 @@ class InlineProposer:
     thinking = False
 
     def __init__(self, optimizer: Optimizer) -> None:
-        self._optimizer = optimizer
+        self._respondent = Respondent(optimizer)
         self._suggested: list[Event] = []
 
     def send(self, command: Command) -> None:
         """Ask or tell at once."""
-        self._suggested += respond(self._optimizer, command)
+        self._suggested += self._respondent.respond(command)
 
     def receive(self) -> list[Event]:
         """The answers."""
@@ -77,8 +77,9 @@ class ProcessProposer:
 
     def __init__(self, choice: Choice, space: Mapping[str, Any], seed: int, patience: float = PATIENCE) -> None:
         self._space, self._seed, self._patience = space, seed, patience
-        self._told: list[Command] = []
+        self._told: list[Observe] = []
         self._watched: dict[int, Watch] = {}
+        self._expected: dict[int, Expect] = {}
         self._question: Suggest | None = None
         self._asked: Thinker | None = None  # owes the answer
         self._asked_at = 0.0
@@ -99,15 +100,19 @@ class ProcessProposer:
         return self._chosen.pid
 
     def send(self, command: Command) -> None:
-        """Pass on Suggest, Observe or Watch."""
+        """Pass on Advice."""
         if isinstance(command, Suggest):
             self._question, self._asked_at = command, time.monotonic()
             self._ask(self._stand_in() if self._late else self._chosen)
             return
-        if isinstance(command, Watch):
-            self._watched[command.trial] = command
-        else:
-            self._told.append(command)
+        match command:
+            case Watch():
+                self._watched[command.trial] = command
+            case Expect():
+                self._expected[command.trial] = command
+            case Observe():
+                self._told.append(command)
+                self._expected.pop(command.trial, None)
         for thinker in self._thinkers():
             thinker.tell(command)
 
@@ -141,7 +146,8 @@ class ProcessProposer:
     def _start(self, choice: Choice) -> Thinker:
         """One that knows what has been told so far."""
         thinker = Thinker(choice, self._space, self._seed)
-        for command in (*self._watched.values(), *self._told):
+        known: list[Command] = [*self._watched.values(), *self._told, *self._expected.values()]
+        for command in known:
             thinker.tell(command)
         return thinker
 

@@ -38,6 +38,7 @@ from metaopt.messages import (
     Suggested,
     Thawed,
 )
+from metaopt.pending import Pending
 from metaopt.placement import begun_anew, hungry, in_words, next_pair, on_ill_gpus, run_again
 from metaopt.stopping.base import Stopper
 from metaopt.stopping.never import Never
@@ -76,7 +77,7 @@ class Scheduler:
         self.interrupted = self.exhausted = False
         self._given = given or Given(study)
         self.asked_at: float | None = None
-        self._ahead = 0
+        self._ahead, self._pending = 0, Pending(study)
         self._watching, self._endings = watching, Endings(study, watching=watching)
         self._standing_by, self._claims = dict[int, str](), list[Claim]()
 
@@ -132,6 +133,9 @@ class Scheduler:
     def _apply(self, now: float, fact: Fact) -> bool:
         if applied := self.study.apply(now, fact):
             self.facts.append(fact)
+            if isinstance(fact, Thawed):
+                self._pending.resumed(fact.trial)
+                self.news.append(f"trial {fact.trial} goes on: {fact.why}")
         return applied
 
     def _take(self, now: float, event: Event, reported: dict[int, None]) -> None:  # noqa: C901, PLR0912 - one case an event
@@ -238,7 +242,6 @@ class Scheduler:
         for number, why in event.thawed:
             if (trial := self.study.trials.get(number)) and self._apply(now, Thawed(number, trial.attempts, why)):
                 self._judge.resumed(number)
-                self.news.append(f"trial {number} goes on: {why}")
         wanted = event.params[: max(self._missing, 0)]
         if wanted and self.shared:
             self._claims.append(Claim(Suggested(wanted)))
@@ -264,7 +267,7 @@ class Scheduler:
 
     def _stops(self, now: float, reported: dict[int, None]) -> list[Command]:
         stops: list[Command] = []
-        running = self.study.workers.values() if self.draining else ()
+        running = self.study.workers.values() if self.draining and self.study.tally[State.RUNNING] else ()
         for number in [*reported, *(worker.trial for worker in running if worker.trial is not None)]:
             trial = self.study.trials[number]
             pruned = self._judge.verdict(number) if number in reported else ""
@@ -279,10 +282,11 @@ class Scheduler:
 
     def _thaw(self, now: float) -> None:
         """Go on with paused trials that are worth it by now, before anything new; when nothing is to come, end them."""
-        last = (self._missing <= self._kept or self.exhausted) and not self.draining
-        while not self.draining and self._fits(now) and (thawed := self._judge.thawed(last=last)) is not None:
+        if self.draining or not self.study.paused:
+            return
+        last = self._missing <= self._kept or self.exhausted
+        while self._fits(now) and (thawed := self._judge.thawed(last=last)) is not None:
             self._apply(now, thawed)
-            self.news.append(f"trial {thawed.trial} goes on: {thawed.why}")
         for abandoned in self._judge.abandoned() if last else ():
             self._apply(now, abandoned)
 
@@ -307,24 +311,20 @@ class Scheduler:
     def _what_next(self, now: float) -> list[Command]:
         """Ask for the points that are missing, or send everybody home."""
         if self.study.waiting and not self.study.busy and not self._fits(now):
-            self.interrupted = True
-            left = max(self.limits.end - now, 0)
+            self.interrupted, left = True, max(self.limits.end - now, 0)
             self._drain(f"no trial is likely to complete in the {left:.0f} s that are left for one")
         if self.finished:
-            return [Release(worker) for worker in self._leave()]
+            leaving = [worker for worker in (*self.study.workers, *self._standing_by) if worker not in self._gone]
+            self._gone.update(leaving)
+            return [Release(worker) for worker in leaving]
         if self.study.idle and not self.study.waiting and not self.draining:
             self._adopt(*self.study.left)
-        missing = min(hungry(self.study, self._leaving) + self._ahead, self._missing - self._kept)
-        if missing <= 0 or self.asked_at is not None or self.draining or self.exhausted:
+        if self.asked_at is not None or self.draining or self.exhausted:
+            return []
+        if (missing := min(hungry(self.study, self._leaving) + self._ahead, self._missing - self._kept)) <= 0:
             return []
         self.asked_at = now
-        paused = tuple(sorted(self.study.paused)) if self._watching and self._judge.pauses and self._fits(now) else ()
-        return [Suggest(missing, tuple(self.study.trials[number].params for number in self.study.open), paused)]
-
-    def _leave(self) -> list[int]:
-        leaving = [worker for worker in (*self.study.workers, *self._standing_by) if worker not in self._gone]
-        self._gone.update(leaving)
-        return leaving
+        return [*self._pending.expected(pausing=self._watching and self._judge.pauses), Suggest(missing)]
 
     def _drain(self, reason: str) -> None:
         self.draining = self.draining or reason

@@ -1,7 +1,7 @@
 """One optimizer in a process of its own, both ends of it: rank 0 needs no numpy, and its loop never waits for a fit.
 
-``python -m metaopt.thinker`` is that process: a line of JSON in says what to search, then come Observe and Suggest;
-Suggested goes out, or, after a ``!``, why it fails.
+``python -m metaopt.thinker`` is that process: a line of JSON in says what to search, then comes Advice; Suggested goes
+out, or, after a ``!``, why it fails.
 """
 
 import json
@@ -15,7 +15,7 @@ from contextlib import suppress
 from typing import IO, Any
 
 from metaopt.errors import WireError
-from metaopt.messages import Command, Event, Observe, Params, Suggest, Suggested, Watch
+from metaopt.messages import Command, Event, Expect, Observe, Params, Suggest, Suggested, Watch
 from metaopt.optimizers.base import Optimizer, Watcher
 from metaopt.plugins import Choice, load
 from metaopt.process import environment
@@ -47,7 +47,8 @@ class Thinker:
         for pipe in self._pipes():
             os.set_blocking(pipe.fileno(), False)
         task = {"rule": choice.rule, "settings": dict(choice.settings), "space": space, "seed": seed}
-        self._say(json.dumps(task).encode())
+        self._unsaid += json.dumps(task).encode() + b"\n"
+        self._write()
 
     @property
     def pid(self) -> int:
@@ -55,8 +56,10 @@ class Thinker:
         return self._process.pid
 
     def tell(self, command: Command) -> None:
-        """Pass on Suggest or Observe."""
-        self._say(encode(command))
+        """Pass on Advice; all of it but a question may wait for the next look."""
+        self._unsaid += encode(command) + b"\n"
+        if isinstance(command, Suggest):
+            self._write()
 
     def answers(self) -> Iterator[Event]:
         """What was suggested since."""
@@ -82,10 +85,6 @@ class Thinker:
         if self._process.stdin is None or self._process.stdout is None:
             raise ValueError
         return self._process.stdin, self._process.stdout
-
-    def _say(self, line: bytes) -> None:
-        self._unsaid += line + b"\n"
-        self._write()
 
     def _write(self) -> None:
         """As much as the pipe takes."""
@@ -117,7 +116,7 @@ class Thinker:
 
 
 def serve(lines: IO[bytes], answer: Callable[[bytes], None]) -> None:
-    """The process: what is searched, then Observe and Suggest, until ``lines`` end."""
+    """The process: what is searched, then Advice, until ``lines`` end."""
     task = json.loads(lines.readline())
     try:
         from metaopt.optimizers.advised import Advised  # noqa: PLC0415 - rank 0 imports this file, and loads no numpy
@@ -125,30 +124,45 @@ def serve(lines: IO[bytes], answer: Callable[[bytes], None]) -> None:
         made = load("optimizer", Choice(task["rule"], task["settings"]))
         space = Space.parse(task["space"])
         optimizer = Advised(lambda: made(space, task["seed"], **task["settings"]), space)
+        respondent = Respondent(optimizer)
         for line in lines:
             match decode(line):
                 case Observe(number, params, value) if number < 0:
                     optimizer.learn(number, params, value)
                 case command:
-                    for said in respond(optimizer, command):
+                    for said in respondent.respond(command):
                         answer(encode(said))
     except Exception:  # noqa: BLE001 - whatever an optimizer does, rank 0 shall know and go on
         answer(b"!" + json.dumps(traceback.format_exc()).encode())
 
 
-def respond(optimizer: Optimizer, command: Command) -> Iterator[Suggested]:
-    """Pass ``command`` on to ``optimizer``, and its answer if there is one; what it does not care for is left out."""
-    match command:
-        case Observe(_, params, value):
-            optimizer.tell(params, value)
-        case Watch(trial, params, points, seconds) if isinstance(optimizer, Watcher):
-            optimizer.watch(trial, params, points, seconds)
-        case Suggest(count, pending, paused) if paused and isinstance(optimizer, Watcher):
-            new, thawed = optimizer.plan(count, pending, paused)
-            named = [(int(number), str(why)) for number, why in thawed if number in paused]
-            yield Suggested(_plain(new), tuple(named))
-        case Suggest(count, pending):
-            yield Suggested(_plain(optimizer.ask(count, pending)))
+class Respondent:
+    """Has ``optimizer`` obey; which trials are under way, of which it knows nothing, is kept here."""
+
+    def __init__(self, optimizer: Optimizer) -> None:
+        self._optimizer = optimizer
+        self._pending: dict[int, Params] = {}
+        self._paused: set[int] = set()
+
+    def respond(self, command: Command) -> Iterator[Suggested]:
+        """Pass ``command`` on, and the answer if there is one; what the optimizer does not care for is left out."""
+        optimizer, paused = self._optimizer, self._paused
+        match command:
+            case Expect(trial, params, pauses):
+                self._pending[trial] = params
+                (paused.add if pauses else paused.discard)(trial)
+            case Observe(trial, params, value):
+                self._pending.pop(trial, None)
+                paused.discard(trial)
+                optimizer.tell(params, value)
+            case Watch(trial, params, points, seconds) if isinstance(optimizer, Watcher):
+                optimizer.watch(trial, params, points, seconds)
+            case Suggest(count) if paused and isinstance(optimizer, Watcher):
+                new, thawed = optimizer.plan(count, tuple(self._pending.values()), sorted(paused))
+                named = [(int(number), str(why)) for number, why in thawed if number in paused]
+                yield Suggested(_plain(new), tuple(named))
+            case Suggest(count):
+                yield Suggested(_plain(optimizer.ask(count, tuple(self._pending.values()))))
 
 
 def _plain(points: Sequence[Params]) -> tuple[Params, ...]:

@@ -13,6 +13,7 @@ from metaopt.messages import (
     Adopted,
     Assign,
     Closed,
+    Expect,
     Fence,
     Finished,
     Interrupted,
@@ -41,7 +42,7 @@ KINDS: dict[str, type[Any]] = {
     for kind in (
         *(Opened, Joined, Started, Reported, Finished, Lost, Suggested, Interrupted, Renewed, Closed, Adopted, Revised),
         *(StoodDown, Thawed, Abandoned),
-        *(Welcome, Assign, Stop, Fence, Release, Suggest, Observe, Watch),
+        *(Welcome, Assign, Stop, Fence, Release, Suggest, Expect, Observe, Watch),
     )
 }
 _JSON = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False)
@@ -51,7 +52,6 @@ _TUPLES = {
     Adopted: "runs",
     Revised: "dropped",
     Suggested: "params",
-    Suggest: "pending",
     Watch: "points",
     Welcome: "command",
     Joined: "gpus",

@@ -7,7 +7,19 @@ import metaopt
 from metaopt.given import Given
 from metaopt.goals import Goals
 from metaopt.limits import Limits
-from metaopt.messages import Assign, Claim, Finished, Heard, Interrupted, Joined, Opened, Reported, Suggest, Suggested
+from metaopt.messages import (
+    Assign,
+    Claim,
+    Expect,
+    Finished,
+    Heard,
+    Interrupted,
+    Joined,
+    Opened,
+    Reported,
+    Suggest,
+    Suggested,
+)
 from metaopt.objective import Objective
 from metaopt.point import usual
 from metaopt.scheduler import Scheduler
@@ -71,10 +83,10 @@ def test_it_has_the_defaults_and_elsewhere_the_middle(space, params):
 
 def test_it_is_trial_0_and_the_optimizer_knows_that_it_is_under_way():
     talk = scheduler()
-    assert talk.handle(1.0, joined(1), joined(2)) == [Assign(1, 0, 1, FIRST), Suggest(1, (FIRST,))]
+    assert talk.handle(1.0, joined(1), joined(2)) == [Assign(1, 0, 1, FIRST), Expect(0, FIRST), Suggest(1)]
     assert talk.facts == [joined(1), joined(2), Suggested((FIRST,)), Assign(1, 0, 1, FIRST)]
     assert talk.handle(2.0, Suggested(({"x": 0.5},))) == [Assign(2, 1, 1, {"x": 0.5})]
-    assert talk.handle(3.0, joined(3)) == [Suggest(1, (FIRST, {"x": 0.5}))]
+    assert talk.handle(3.0, joined(3)) == [Expect(1, {"x": 0.5}), Suggest(1)]
 
 
 def test_it_is_all_that_there_is_when_there_is_to_be_one_trial():
@@ -93,7 +105,8 @@ def test_a_run_that_goes_on_does_not_repeat_it(begun):
     talk = scheduler(study)
     assert talk.handle(1.0, Opened("1", 1, about), joined(1), joined(2)) == [
         Assign(1, 0, 2 if begun else 1, FIRST),
-        Suggest(1, (FIRST,)),
+        Expect(0, FIRST),
+        Suggest(1),
     ]
 
 
@@ -111,7 +124,7 @@ def test_points_that_were_inserted_come_before_it_and_a_study_that_has_begun_has
         *(Reported(1, 0, 1, ((1, {"loss": 0.5}),)), Finished(1, 0, 1, "completed")),
     ):
         study.apply(0.0, fact)
-    assert scheduler(study).handle(1.0)[-1] == Suggest(1, ())
+    assert scheduler(study).handle(1.0)[-1] == Suggest(1)
 
 
 def test_a_run_that_is_over_before_it_has_workers_does_not_begin_with_it():
@@ -125,11 +138,11 @@ def test_of_several_runs_the_first_one_claims_it():
     talk = scheduler(shared=True)
     assert talk.handle(1.0, joined(1), joined(2)) == [Claim(Suggested((FIRST,)))]
     answer = talk.handle(2.0, Heard(0, 1.5, Suggested((FIRST,))))
-    assert answer == [Assign(1, 0, 1, FIRST), Suggest(1, (FIRST,))]
+    assert answer == [Assign(1, 0, 1, FIRST), Expect(0, FIRST), Suggest(1)]
     study = Study(Goals((Objective("loss"),)), run=2)
     for run in (1, 2):
         study.apply(0.0, Opened("1", 1, {}, alone=False), run)
-    assert scheduler(study, shared=True).handle(1.0, joined(1)) == [Suggest(1, ())]
+    assert scheduler(study, shared=True).handle(1.0, joined(1)) == [Suggest(1)]
 
 
 def test_the_optimizer_goes_on_from_it_in_a_whole_study():

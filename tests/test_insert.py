@@ -10,7 +10,7 @@ from metaopt.errors import HistoryError, SpaceError
 from metaopt.experiment import Experiment
 from metaopt.history import replay
 from metaopt.limits import Limits
-from metaopt.messages import Adopted, Assign, Claim, Joined, Opened, Suggest, Suggested
+from metaopt.messages import Adopted, Assign, Claim, Expect, Joined, Opened, Suggest, Suggested
 from metaopt.point import point
 from metaopt.recorder import Recorder
 from metaopt.scheduler import Scheduler
@@ -215,7 +215,7 @@ def test_runs_under_way_adopt_it_when_a_worker_is_free(place):
     assert editing.insert(experiment, Memory(records), params) == (0, 0)
     assert [record.kind for record in records if record.run == 2] == ["Opened", "Suggested", "Closed"]
     commands = scheduler.handle(1.0, Joined(1, "host", ""), *recorder.heard())
-    assert commands == [Suggest(1, (params,)), Claim(Adopted((2,)))]
+    assert commands == [Expect(0, params), Suggest(1), Claim(Adopted((2,)))]
     recorder.claim(1.0, commands[-1])
     assert scheduler.handle(2.0, *recorder.heard())[0] == Assign(1, 0, 1, params)
 

@@ -7,7 +7,7 @@ from test_scheduler import Talk, completed, reported
 
 from metaopt.evidence import Evidence
 from metaopt.faults import blames_gpu
-from metaopt.messages import Assign, Finished, Joined, Lost, Release, Started, StoodDown, Suggest, Suggested
+from metaopt.messages import Assign, Expect, Finished, Joined, Lost, Release, Started, StoodDown, Suggest, Suggested
 from metaopt.shortage import lacks_gpu_memory
 from metaopt.trial import State, Trial
 from metaopt.usage import in_words
@@ -84,7 +84,7 @@ def test_a_trial_that_blamed_its_gpu_waits_for_another_one_and_the_ill_one_stand
     talk.say(Suggested(({"x": 0}, {"x": 1})))
     talk.say(Started(1, 0, 1, 7), Started(2, 1, 1, 8))
     asked = talk.say(Finished(1, 0, 1, "killed", f"its GPU may be ill: {FAULT}"))
-    assert asked == [Suggest(1, ({"x": 0}, {"x": 1}))]  # worker 1 is not to wait for worker 2
+    assert asked == [Expect(0, {"x": 0}), Expect(1, {"x": 1}), Suggest(1)]  # worker 1 is not to wait for worker 2
     assert talk.say(Suggested(({"x": 2},)))[0] == Assign(1, 2, 1, {"x": 2})
     commands = talk.say(reported(2, 1, 1.0), completed(2, 1))
     assert Assign(2, 0, 2, {"x": 0}) in commands

@@ -8,6 +8,7 @@ from metaopt.goals import Goals
 from metaopt.limits import Limits
 from metaopt.messages import (
     Assign,
+    Expect,
     Finished,
     Interrupted,
     Joined,
@@ -75,7 +76,7 @@ def completed(worker, trial, attempt=1):
 def talk():
     """Worker 1 runs trial 0."""
     talk = Talk()
-    assert talk.say(joined(1)) == [Suggest(1, ())]
+    assert talk.say(joined(1)) == [Suggest(1)]
     assert talk.say(Suggested(({"x": 0},))) == [Assign(1, 0, 1, {"x": 0})]
     return talk
 
@@ -83,22 +84,22 @@ def talk():
 def test_a_trial_from_its_suggestion_to_its_observation(talk):
     assert talk.say(Started(1, 0, 1, pid=99)) == []
     assert talk.say(reported(1, 0, 0.5)) == []
-    assert talk.say(completed(1, 0)) == [Observe(0, {"x": 0}, 0.5), Suggest(1, ())]
+    assert talk.say(completed(1, 0)) == [Observe(0, {"x": 0}, 0.5), Suggest(1)]
     assert talk.state(0) is State.COMPLETED
     assert talk.study.best.objective == 0.5
 
 
 def test_everything_is_taken_in_before_anything_is_decided():
     talk = Talk()
-    assert talk.say(joined(1), joined(2)) == [Suggest(2, ())]
+    assert talk.say(joined(1), joined(2)) == [Suggest(2)]
     assert talk.say(Suggested(({"x": 0}, {"x": 1}))) == [Assign(1, 0, 1, {"x": 0}), Assign(2, 1, 1, {"x": 1})]
 
 
 def test_one_ask_is_in_flight_at_a_time():
     talk = Talk()
-    assert talk.say(joined(1)) == [Suggest(1, ())]
+    assert talk.say(joined(1)) == [Suggest(1)]
     assert talk.say(joined(2)) == []
-    assert talk.say(Suggested(({"x": 0},))) == [Assign(1, 0, 1, {"x": 0}), Suggest(1, ({"x": 0},))]
+    assert talk.say(Suggested(({"x": 0},))) == [Assign(1, 0, 1, {"x": 0}), Expect(0, {"x": 0}), Suggest(1)]
 
 
 def test_the_total_is_never_exceeded(talk):
@@ -111,9 +112,9 @@ def test_points_are_kept_ahead_of_workers_that_finish_faster_than_the_optimizer_
     talk = Talk(trials=100)
     talk.say(joined(1), joined(2))
     talk.say(Suggested(({"x": 0}, {"x": 1})))
-    assert talk.say(reported(1, 0, 0.1), completed(1, 0))[1] == Suggest(1, ({"x": 1},))  # after a second
+    assert talk.say(reported(1, 0, 0.1), completed(1, 0))[1:] == [Expect(1, {"x": 1}), Suggest(1)]  # after a second
     commands = talk.say(Suggested(({"x": 2},)))  # another second: 2 workers, 1 s a trial, 1 s of thinking
-    assert commands == [Assign(1, 2, 1, {"x": 2}), Suggest(2, ({"x": 1}, {"x": 2}))]
+    assert commands == [Assign(1, 2, 1, {"x": 2}), Expect(2, {"x": 2}), Suggest(2)]
 
 
 def test_no_points_are_kept_ahead_of_a_worker_that_is_alone():
@@ -129,7 +130,7 @@ def test_no_points_are_kept_ahead_of_long_trials():
     talk.say(joined(1), joined(2))
     talk.say(Suggested(({"x": 0}, {"x": 1})))
     talk.now += 1000.0
-    assert talk.say(reported(1, 0, 0.1), completed(1, 0))[1] == Suggest(1, ({"x": 1},))
+    assert talk.say(reported(1, 0, 0.1), completed(1, 0))[1:] == [Expect(1, {"x": 1}), Suggest(1)]
     assert talk.say(Suggested(({"x": 2},))) == [Assign(1, 2, 1, {"x": 2})]
 
 
@@ -203,7 +204,7 @@ def test_a_failed_trial_counts_and_keeps_its_error(talk):
     assert talk.state(0) is State.FAILED
     assert talk.study.trials[0].error == "exit status 1\nboom"
     assert math.isnan(commands[0].value)
-    assert commands[1] == Suggest(1, ())
+    assert commands[1] == Suggest(1)
 
 
 def test_the_run_gives_up_when_the_first_trials_all_fail():

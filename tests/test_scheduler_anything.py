@@ -12,6 +12,7 @@ from simulation import Fickle
 from metaopt.goals import Goals
 from metaopt.limits import Limits
 from metaopt.messages import (
+    Expect,
     Finished,
     Interrupted,
     Joined,
@@ -22,6 +23,7 @@ from metaopt.messages import (
     Reported,
     Started,
     StoodDown,
+    Suggest,
     Suggested,
 )
 from metaopt.objective import Objective
@@ -51,8 +53,8 @@ class Anything(RuleBasedStateMachine):
 
     def begin(self, study):
         stopper = Fickle() if self.resumes else Median(warmup=1, curves=1)
-        self.scheduler = Scheduler(study, Limits(TRIALS, WORKERS), stopper)
-        self.observed = []
+        self.scheduler = Scheduler(study, Limits(TRIALS, WORKERS), stopper, watching=True)
+        self.observed, self.expected = [], {}
         self.say(Opened("1", 1, {"name": "anything", "resumes": self.resumes}))
         self.worked = 0
 
@@ -60,11 +62,24 @@ class Anything(RuleBasedStateMachine):
         self.now += 1
         self.worked += self.scheduler.study.busy
         commands = self.scheduler.handle(self.now, event)
-        self.observed += [command.trial for command in commands if isinstance(command, Observe)]
+        for command in commands:
+            self.listen(command)
         if any(isinstance(command, Release) for command in commands):
             assert self.scheduler.finished
         self.journal += [(self.now, fact) for fact in self.scheduler.facts]
         self.scheduler.facts = []
+
+    def listen(self, command):
+        """What an optimizer is told, and what it must know when it is asked."""
+        match command:
+            case Observe(trial):
+                self.observed.append(trial)
+                self.expected.pop(trial, None)
+            case Expect(trial, _, paused):
+                self.expected[trial] = paused
+            case Suggest():
+                study = self.scheduler.study
+                assert self.expected == {number: number in study.paused for number in study.open}
 
     @rule(worker=workers, gpu=gpus)
     def join(self, worker, gpu):
@@ -103,6 +118,10 @@ class Anything(RuleBasedStateMachine):
     @rule(count=st.integers(0, 3))
     def suggest(self, count):
         self.say(Suggested(({"x": 0},) * count))
+
+    @rule(trial=trials)
+    def thaw(self, trial):
+        self.say(Suggested((), ((trial, "it promises more"),)))
 
     @rule()
     def interrupt(self):

@@ -12,6 +12,7 @@ from metaopt.limits import Limits
 from metaopt.messages import (
     Abandoned,
     Assign,
+    Expect,
     Finished,
     Interrupted,
     Joined,
@@ -77,14 +78,14 @@ class Talk:
 def talk():
     """Trials 0 and 1 have completed, 2 is paused."""
     talk = Talk()
-    assert talk.play(3.0, 2.0, 4.0) == [Suggest(1, ({"x": 2},))]  # and nothing is told the optimizer
+    assert talk.play(3.0, 2.0, 4.0) == [Expect(2, {"x": 2}), Suggest(1)]  # and no value is told the optimizer
     assert talk.states() == ["completed", "completed", "paused"]
     return talk
 
 
 def test_a_trial_that_is_not_among_the_best_is_paused_and_goes_on_when_it_is(talk):
     assert talk.study.trials[2].why == WHY
-    assert talk.play(5.0) == [Suggest(1, ({"x": 2}, {"x": 3}))]  # trial 3 is paused too, as number 4 of 4
+    assert talk.play(5.0) == [Expect(3, {"x": 3}), Suggest(1)]  # trial 3 is paused too, as number 4 of 4
     talk.say(Suggested(({"x": 4},)))
     talk.tell(4, 6.0)
     commands = talk.say(Finished(1, 4, 1, "stopped"))
@@ -95,7 +96,7 @@ def test_a_trial_that_is_not_among_the_best_is_paused_and_goes_on_when_it_is(tal
     assert f"trial 2 is paused: {WHY}" in talk.scheduler.news
     assert talk.study.trials[2].curve("loss") == [(1, 4.0)]
     talk.tell(2, 1.5, 3.5, attempt=2, first=2)
-    observed, _ = talk.say(Finished(1, 2, 2, "completed"))
+    observed = talk.say(Finished(1, 2, 2, "completed"))[0]
     assert observed == Observe(2, {"x": 2}, 3.5)
     assert talk.study.trials[2].work == 20.0 + 30.0  # both attempts
 
@@ -144,7 +145,7 @@ def test_an_interrupted_study_keeps_its_paused_trials_for_the_next_run(talk):
     assert not talk.scheduler.complete
     later = Talk(study=talk.study)
     assert list(later.study.paused) == [2]
-    assert later.play(5.0) == [Suggest(1, ({"x": 2}, {"x": 3}))]
+    assert later.play(5.0) == [Expect(3, {"x": 3}), Suggest(1)]
     later.play(6.0)
     assert later.states()[2] == "running"
 

@@ -196,7 +196,7 @@ def lessons(site):
 
 
 def ask(proposer):
-    proposer.send(Suggest(3, ()))
+    proposer.send(Suggest(3))
     return until(proposer.receive, "an answer")[0].params
 
 

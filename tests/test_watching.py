@@ -7,7 +7,19 @@ from test_thawing import RESUMES, Talk
 
 from metaopt.goals import Goals
 from metaopt.limits import Limits
-from metaopt.messages import Assign, Finished, Joined, Observe, Opened, Reported, Suggest, Suggested, Thawed, Watch
+from metaopt.messages import (
+    Assign,
+    Expect,
+    Finished,
+    Joined,
+    Observe,
+    Opened,
+    Reported,
+    Suggest,
+    Suggested,
+    Thawed,
+    Watch,
+)
 from metaopt.objective import Objective
 from metaopt.scheduler import Scheduler
 from metaopt.stopping.asha import Asha
@@ -100,7 +112,7 @@ def paused():
 
 def test_who_is_paused_is_told_of_and_may_be_named():
     talk, said = paused()
-    assert said == [Suggest(1, ({"x": 2},), (2,))]
+    assert said == [Expect(2, {"x": 2}, paused=True), Suggest(1)]
     assert talk.watched[-1] == Watch(2, {"x": 2}, ((1, 4.0),), 20.0)
     assert talk.say(Suggested((), ((2, WHY),))) == [Assign(1, 2, 2, {"x": 2})]
     assert Thawed(2, 1, WHY) in talk.scheduler.facts
@@ -128,7 +140,7 @@ def test_the_stopper_may_name_it_when_it_runs_already():
 
 def test_where_scripts_cannot_go_on_nobody_is_named():
     talk = Watched(about={**RESUMES, "resumes": False})
-    assert talk.play(3.0, 2.0, 4.0)[-1] == Suggest(1, (), ())
+    assert talk.play(3.0, 2.0, 4.0)[-1] == Suggest(1)
 
 
 def test_who_resumes_a_study_tells_the_same():
@@ -140,7 +152,7 @@ def test_who_resumes_a_study_tells_the_same():
 
 
 def test_nothing_of_it_is_said_where_nobody_looks():
-    assert Talk().play(3.0, 2.0, 4.0) == [Suggest(1, ({"x": 2},))]
+    assert Talk().play(3.0, 2.0, 4.0) == [Expect(2, {"x": 2}), Suggest(1)]
 
 
 def test_it_crosses_a_pipe_and_a_history_has_none_of_it():

@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from metaopt.errors import LaunchError, WireError
 from metaopt.fence import end_launcher, fence, launcher
 from metaopt.messages import (
+    Advice,
     Claim,
     Command,
     Event,
@@ -23,13 +24,10 @@ from metaopt.messages import (
     Joined,
     Lost,
     Message,
-    Observe,
     Release,
     Reported,
     Started,
     StoodDown,
-    Suggest,
-    Watch,
 )
 from metaopt.transports.base import MasterLost
 from metaopt.transports.heart import Heart
@@ -181,7 +179,7 @@ class MpiHub:
 
     def send(self, command: Command) -> None:
         """Say ``command`` to its worker, unless that is silent: it shall but leave, or join anew."""
-        if isinstance(command, Welcome | Suggest | Observe | Watch | Claim):
+        if isinstance(command, Welcome | Advice | Claim):
             return
         if command.worker not in self._silent or isinstance(command, Release):
             self._mail.send(encode(command), command.worker, TO_WORKER)
