@@ -33,18 +33,16 @@ class Endings:
 
     def observations(self, now: float, reported: Iterable[int] = ()) -> list[Observe | Watch]:
         """What the optimizer is to be told: of those that have ended since, and of those that have ``reported``."""
-        study = self._study
-        fresh = [study.trials[number] for number in study.ended[max(self._seen, self._past) :]]
-        for trial in fresh:
-            for gpu, why in self._evidence.weigh(trial, self._study.nodes).items():
-                self.suspects.setdefault(gpu, why)
-        ended = [study.trials[number] for number in study.ended[self._seen :]]
-        self._seen += len(ended)
-        self._lasts |= {_last(trial) for trial in fresh if trial.state is State.COMPLETED}
-        self._hopeful = self._hopeful or any(trial.state is not State.FAILED for trial in ended)
-        standing, self._unseen = [*self._unseen, *reported], []
-        told: list[Observe | Watch] = [*self._watches(now, (study.trials[n] for n in standing if n in study.open))]
-        for trial in ended:
+        study, told = self._study, list[Observe | Watch]()
+        if self._watching:
+            standing, self._unseen = [*self._unseen, *reported], []
+            told += self._watches(now, (study.trials[n] for n in standing if n in study.open))
+        while self._seen < len(study.ended):
+            trial = study.trials[study.ended[self._seen]]
+            if self._seen >= self._past:
+                self._learn(trial)
+            self._seen += 1
+            self._hopeful = self._hopeful or trial.state is not State.FAILED
             told += [*self._watches(now, [trial]), Observe(trial.number, trial.params, self._value_of(trial))]
         return told
 
@@ -57,8 +55,16 @@ class Endings:
         """That all have failed, of at least so many (0: never); a paused one is a hope."""
         failures = len(self._study.ended) - self._past
         self._hopeful = self._hopeful or self._study.tally[State.PAUSED] > 0
-        said = f"the first {failures} trials all failed" if failures > 1 else "the first trial failed"
-        return said if not self._hopeful and 0 < patience <= failures else ""
+        if self._hopeful or not 0 < patience <= failures:
+            return ""
+        return f"the first {failures} trials all failed" if failures > 1 else "the first trial failed"
+
+    def _learn(self, trial: Trial) -> None:
+        """What one that has ended in this run tells of the GPUs, and of the steps at which trials end."""
+        for gpu, why in self._evidence.weigh(trial, self._study.nodes).items():
+            self.suspects.setdefault(gpu, why)
+        if trial.state is State.COMPLETED:
+            self._lasts.add(_last(trial))
 
     def _value_of(self, trial: Trial) -> float | tuple[float, ...]:
         if trial.state is State.COMPLETED:

@@ -26,13 +26,15 @@ class Evidence:
 
     def weigh(self, trial: Trial, nodes: int = 1) -> dict[str, str]:
         """The GPUs that ``trial``, on so many nodes, with all before it, proves to be ill, and why."""
+        if not trial.gpus:
+            return {}
         point, done = _key(trial.params), trial.state is State.COMPLETED
         if done:
             self._completed[point].update(trial.gpus)
         elif _may_be_the_gpu(trial):
             self._failed[point].append(trial)
         found: dict[str, str] = {}
-        for gpu in trial.shunned if done and trial.gpus else ():
+        for gpu in trial.shunned if done else ():
             if gpu not in trial.gpus:
                 found |= self._count(gpu, trial.number, ENOUGH if nodes > 1 else 1)
         for failed in self._failed.get(point, ()):
@@ -56,7 +58,7 @@ class Evidence:
 def _may_be_the_gpu(trial: Trial) -> bool:
     """Whether it failed on one, and for nothing that is known to be its own fault."""
     own = wants_memory(trial.error) or trial.error.startswith("timeout:")
-    return trial.state is State.FAILED and bool(trial.gpus) and not own
+    return trial.state is State.FAILED and not own
 
 
 def _key(params: Params) -> str:

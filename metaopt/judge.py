@@ -1,11 +1,12 @@
 """What the stopper is shown of each trial, and what it says.  Pure; the scheduler acts on it."""
 
-import math
+from itertools import islice, takewhile
 
 from metaopt.crew import Newcomers
 from metaopt.messages import Abandoned, Thawed
 from metaopt.objective import curve
 from metaopt.stopping.base import Promoter, Stopper
+from metaopt.stopping.never import Never
 from metaopt.study import Study
 from metaopt.trial import State
 
@@ -18,6 +19,7 @@ class Judge:
     def __init__(self, study: Study, stopper: Stopper) -> None:
         """Tell it of all that there is."""
         self._study, self._stopper = study, stopper
+        self._blind = isinstance(stopper, Never)
         self._promoter = stopper if isinstance(stopper, Promoter) else None
         self._seen: dict[int, int] = {}
         self._reached: dict[int, float] = {}
@@ -43,18 +45,22 @@ class Judge:
         Its curve is shown from the beginning, which may be said anew, but it is not judged where it has been before.
         """
         self._seen.pop(number, None)
-        points = self._study.trials[number].points
-        self._reached[number] = max((step for step, _ in points), default=-math.inf)
+        self._reached.pop(number, None)
+        if points := self._study.trials[number].points:
+            self._reached[number] = max(step for step, _ in points)
 
     def verdict(self, number: int) -> str:
         """Why a trial should stop, given what is new of it; or nothing."""
+        if self._blind:
+            return ""
         trial, objective = self._study.trials[number], self._study.objective
         new = trial.points[self._seen.get(number, 0) :]
         self._seen[number] = len(trial.points)
         told = [(step, objective.sign * value) for step, value in curve(new, objective.metric)]
-        reached = self._reached.get(number, -math.inf)
-        self._ask(number, [point for point in told if point[0] <= reached])
-        why = self._ask(number, [point for point in told if not point[0] <= reached])
+        if (reached := self._reached.get(number)) is not None:
+            self._ask(number, [point for point in told if point[0] <= reached])
+            told = [point for point in told if not point[0] <= reached]
+        why = self._ask(number, told)
         return f"{why}{NEGATED}" if why and objective.sign < 0 else why
 
     def resumed(self, number: int) -> None:
@@ -70,7 +76,8 @@ class Judge:
         study, idle = self._study, len(self._study.idle)
         if not study.paused or self._promoter is None or not self.pauses or not (idle or last):
             return None
-        if not last and sum(study.trials[number].attempts > 0 for number in study.waiting) >= idle:
+        begun = takewhile(lambda number: study.trials[number].attempts, study.waiting)
+        if not last and sum(1 for _ in islice(begun, idle)) == idle:
             return None
         try:
             return self._promoted(self._promoter)

@@ -63,10 +63,11 @@ NOT_PLAIN = (KeyError, TypeError, ValueError, AttributeError)
 
 def to_plain(message: Message) -> dict[str, Any]:
     """The fields of ``message`` as plain data that JSON can hold (numbers that are not finite as text)."""
+    if isinstance(message, Reported):  # most are
+        points = [(step, {k: _speakable(v) for k, v in values.items()}) for step, values in message.points]
+        return {"worker": message.worker, "trial": message.trial, "attempt": message.attempt, "points": points}
     plain = {name: getattr(message, name) for name in _NAMES[type(message)]}
-    if isinstance(message, Reported):
-        plain["points"] = [(step, {k: _speakable(v) for k, v in values.items()}) for step, values in message.points]
-    elif isinstance(message, Suggested) and not message.thawed:  # a journal has none
+    if isinstance(message, Suggested) and not message.thawed:  # a journal has none
         del plain["thawed"]
     return plain
 
@@ -120,7 +121,7 @@ def encode(message: Message) -> bytes:
 def decode(line: bytes | bytearray) -> Any:  # noqa: ANN401 - any of KINDS
     """The inverse of ``encode``; raises WireError."""
     try:
-        kind, plain = json.loads(line)
+        kind, plain = json.loads(line.decode("utf-8", "surrogatepass"))  # else it tries to find out which code it is
     except (ValueError, TypeError) as error:
         problem = f"not a message: {bytes(line[:200])!r} ({error})"
         raise WireError(problem) from None
