@@ -15,7 +15,7 @@ from statistics import quantiles
 from measure import answer, progress
 from problems import PROBLEMS
 
-from metaopt.driver import Driver
+from metaopt.driver import Driver, collect_seldom
 from metaopt.goals import Goals
 from metaopt.limits import Limits
 from metaopt.messages import Assign, Command, Event, Finished, Observe, Opened, Params
@@ -105,6 +105,7 @@ def feed(rule: str, workers: int, mean: float, tells: int, seconds: float) -> li
     scheduler = Scheduler(Study(Goals((Objective("loss"),))), Limits(10**6, workers), Never())
     driver = Driver(scheduler, stage, proposer, Recorder(Memory(), 1, background=False), watch)
     watch.over = partial(driver.interrupt, "seen enough", at_once=True)
+    collect_seldom()
     driver.run(Opened("1", 1, {"name": "feeding", "objective": {"metric": "loss"}}))
     proposer.close()
     return [wait for at, wait in stage.waits if at > watch.began]

@@ -18,7 +18,7 @@ from statistics import median
 
 from measure import answer, progress
 
-from metaopt.driver import Driver
+from metaopt.driver import Driver, collect_seldom
 from metaopt.goals import Goals
 from metaopt.limits import Limits
 from metaopt.messages import Opened, Params, Reported
@@ -62,6 +62,7 @@ def simulate(workers: int, trials: int, reports: int) -> tuple[float, str, int]:
     scheduler = Scheduler(study, Limits(trials, workers), Never())
     proposer, recorder = InlineProposer(make("random", SPACE, seed=1)), Recorder(store, 1, background=False)
     driver = Driver(scheduler, SimulatedHub(training(reports), workers), proposer, recorder, Silence())
+    collect_seldom()
     began = time.process_time()
     driver.run(Opened("1", 1, {"name": "simulated", "objective": {"metric": "loss"}}))
     seconds = time.process_time() - began

@@ -28,6 +28,7 @@ from measure import answer, progress
 from problems import CACHE
 from simulation import Tape, driven, simulated
 
+from metaopt.driver import collect_seldom
 from metaopt.limits import Limits
 from metaopt.messages import Params, Reported
 from metaopt.plugins import Choice, load_stopper
@@ -200,6 +201,7 @@ def cost(rule: str, minute: float) -> Cost:
         thought=THOUGHT,
     )
     judge, hub = made()
+    collect_seldom()
     began = time.thread_time()
     drive(judge, hub)
     took = time.thread_time() - began

@@ -1,5 +1,6 @@
 """Rank 0's loop: the imperative shell around the scheduler."""
 
+import gc
 from collections import deque
 from collections.abc import Iterator
 from typing import Protocol
@@ -12,9 +13,19 @@ from metaopt.transports.base import Hub
 
 SOON, THINKING, TICK = 0.0003, 0.001, 0.1
 """Seconds until the next look: for an fsync that a command waits for, for the optimizer, for nothing at all."""
-
-
+SELDOM = (700, 10, 10_000)
 WARNING = "warning: "
+
+
+def collect_seldom() -> None:
+    """A full garbage collection looks at all that is kept, and more is all the time; rank 0 waits, and little is found.
+
+    So it does without, mostly, and what there is when it begins is never looked at again.
+    """
+    gc.unfreeze()
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*SELDOM)
 
 
 class View(Protocol):

@@ -1,6 +1,5 @@
 """Rank 0: what it takes to drive a study, put together."""
 
-import gc
 import json
 import signal
 import time
@@ -11,7 +10,7 @@ from typing import Protocol
 
 from metaopt.devices.base import Node
 from metaopt.devices.cpu import one_thread
-from metaopt.driver import Driver, View
+from metaopt.driver import Driver, View, collect_seldom
 from metaopt.errors import HistoryIncomplete, LaunchError
 from metaopt.experiment import Experiment
 from metaopt.given import Given
@@ -32,8 +31,6 @@ from metaopt.trial import ENDED, Trial
 
 FINISHED, FAILED, INTERRUPTED = 0, 1, 130
 SEED_STEP = 1_000_003
-SELDOM = (700, 10, 10_000)
-"""A full garbage collection looks at all that is kept, and more is all the time; rank 0 waits, and little is found."""
 
 
 class Watcher(View, Protocol):
@@ -122,10 +119,7 @@ def _drive(
         proposer.send(observed)
     driver = Driver(scheduler, hub, proposer, recorder, watcher)
     heed(driver)
-    gc.unfreeze()
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(*SELDOM)
+    collect_seldom()
     try:
         yield from driver.turns(*first)
         if scheduler.shared and not scheduler.study.busy:
