@@ -96,7 +96,7 @@ class Watch:
 
 
 def feed(rule: str, workers: int, mean: float, tells: int, seconds: float) -> list[float]:
-    """The waits of workers, in seconds, once all have begun."""
+    """The waits of workers, in seconds, that became free once all had begun."""
     problem = PROBLEMS[PROBLEM]()
     proposer = ProcessProposer(Choice(rule), Space.parse(problem.space).canonical(), 1, patience=600.0)
     for number, params in enumerate(make("random", problem.space, seed=2).ask(tells, [])):
@@ -108,7 +108,7 @@ def feed(rule: str, workers: int, mean: float, tells: int, seconds: float) -> li
     collect_seldom()
     driver.run(Opened("1", 1, {"name": "feeding", "objective": {"metric": "loss"}}))
     proposer.close()
-    return [wait for at, wait in stage.waits if at > watch.began]
+    return [wait for at, wait in stage.waits if at - wait > watch.began]
 
 
 def figures(waits: Sequence[float], seconds: float) -> dict[str, float]:

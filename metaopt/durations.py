@@ -16,6 +16,13 @@ WORTHWHILE = 0.25
 Then twice as many are kept: for those that come free until the answer is there, and until the next one is.
 A worker that is alone waits: each of its points knows all others, and the same seed gives the same ones."""
 
+AT_ONCE = 256
+"""The most points that are asked for at once: of more, the last ones would hold up the first."""
+
+FADING = 0.9
+"""Now and then the optimizer thinks for long, to fit its model anew: so the longest time counts, and less with each one
+that is shorter."""
+
 
 class Durations:
     """The work, in seconds, of the trials of ``study`` that have completed."""
@@ -24,6 +31,7 @@ class Durations:
         self._study = study
         self._read = 0
         self._work: list[float] = []
+        self._thinking = 0.0
 
     @property
     def shortest(self) -> float | None:
@@ -32,15 +40,15 @@ class Durations:
         return self._work[0] if self._work else None
 
     def ahead(self, thinking: float, now: float) -> int:
-        """How many points to keep ahead of the workers while the optimizer thinks for so many seconds.
+        """How many points to keep ahead of the workers while the optimizer thinks, which took so many seconds just now.
 
         Trials that still run count too: else only short ones would, at first.
         """
-        study = self._study
+        study, self._thinking = self._study, max(thinking, FADING * self._thinking)
         if thinking <= 0 or len(study.workers) <= 1:
             return 0
         worked = study.crews[study.run].work(now)
-        expected = thinking * len(study.workers) * study.tries / max(worked, 1e-6)
+        expected = self._thinking * len(study.workers) * study.tries / max(worked, 1e-6)
         return math.ceil(2 * expected) if expected > WORTHWHILE else 0
 
     def fits(self, left: float, span: float) -> bool:

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from typing import assert_never
 
 from metaopt.doubts import of_end
-from metaopt.durations import Durations
+from metaopt.durations import AT_ONCE, Durations
 from metaopt.endings import Endings
 from metaopt.given import Given
 from metaopt.judge import Judge
@@ -321,7 +321,7 @@ class Scheduler:
             self._adopt(*self.study.left)
         if self.asked_at is not None or self.draining or self.exhausted:
             return []
-        if (missing := min(hungry(self.study, self._leaving) + self._ahead, self._missing - self._kept)) <= 0:
+        if (missing := min(hungry(self.study, self._leaving) + self._ahead, self._missing - self._kept, AT_ONCE)) <= 0:
             return []
         self.asked_at = now
         return [*self._pending.expected(pausing=self._watching and self._judge.pauses), Suggest(missing)]

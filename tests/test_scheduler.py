@@ -4,6 +4,7 @@ import math
 
 import pytest
 
+from metaopt.durations import AT_ONCE, Durations
 from metaopt.goals import Goals
 from metaopt.limits import Limits
 from metaopt.messages import (
@@ -115,6 +116,22 @@ def test_points_are_kept_ahead_of_workers_that_finish_faster_than_the_optimizer_
     assert talk.say(reported(1, 0, 0.1), completed(1, 0))[1:] == [Expect(1, {"x": 1}), Suggest(1)]  # after a second
     commands = talk.say(Suggested(({"x": 2},)))  # another second: 2 workers, 1 s a trial, 1 s of thinking
     assert commands == [Assign(1, 2, 1, {"x": 2}), Expect(2, {"x": 2}), Suggest(2)]
+
+
+def test_who_has_thought_for_long_may_do_so_again():
+    talk = Talk(trials=100)
+    talk.say(joined(1), joined(2))
+    talk.say(Suggested(({"x": 0}, {"x": 1})))
+    talk.say(reported(1, 0, 0.1), completed(1, 0))
+    durations = Durations(talk.study)
+    before, long, after = (durations.ahead(seconds, talk.now) for seconds in (1.0, 10.0, 1.0))
+    assert 4 * before < after < long
+
+
+def test_no_more_points_are_asked_for_than_can_be_had_soon():
+    talk = Talk(trials=1000, workers=300)
+    assert talk.say(*map(joined, range(1, 301)))[-1] == Suggest(AT_ONCE)
+    assert talk.say(Suggested(tuple({"x": x} for x in range(AT_ONCE))))[-1] == Suggest(300 - AT_ONCE)
 
 
 def test_no_points_are_kept_ahead_of_a_worker_that_is_alone():
