@@ -19,10 +19,6 @@ A worker that is alone waits: each of its points knows all others, and the same 
 AT_ONCE = 256
 """The most points that are asked for at once: of more, the last ones would hold up the first."""
 
-FADING = 0.9
-"""Now and then the optimizer thinks for long, to fit its model anew: so the longest time counts, and less with each one
-that is shorter."""
-
 
 class Durations:
     """The work, in seconds, of the trials of ``study`` that have completed."""
@@ -31,7 +27,6 @@ class Durations:
         self._study = study
         self._read = 0
         self._work: list[float] = []
-        self._thinking = 0.0
 
     @property
     def shortest(self) -> float | None:
@@ -40,15 +35,15 @@ class Durations:
         return self._work[0] if self._work else None
 
     def ahead(self, thinking: float, now: float) -> int:
-        """How many points to keep ahead of the workers while the optimizer thinks, which took so many seconds just now.
+        """How many points to keep ahead of the workers while the optimizer thinks for so many seconds.
 
         Trials that still run count too: else only short ones would, at first.
         """
-        study, self._thinking = self._study, max(thinking, FADING * self._thinking)
+        study = self._study
         if thinking <= 0 or len(study.workers) <= 1:
             return 0
         worked = study.crews[study.run].work(now)
-        expected = self._thinking * len(study.workers) * study.tries / max(worked, 1e-6)
+        expected = thinking * len(study.workers) * study.tries / max(worked, 1e-6)
         return math.ceil(2 * expected) if expected > WORTHWHILE else 0
 
     def fits(self, left: float, span: float) -> bool:

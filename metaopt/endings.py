@@ -72,8 +72,10 @@ class Endings:
         return math.inf if trial.state is State.FAILED and wants_memory(trial.error) else math.nan
 
     def _watches(self, now: float, trials: Iterable[Trial]) -> Iterator[Watch]:
-        """How ``trials`` stand, where that is worth a word."""
-        for trial in trials if self._watching else ():
+        """How ``trials`` stand, where that is worth a word; how far one came that was stopped always is."""
+        for trial in trials:
+            if not self._watching and trial.state is not State.STOPPED:
+                continue
             last = self._watched.get(trial.number)
             if trial.state is State.FAILED:
                 if self._watched.pop(trial.number, None) is not None:

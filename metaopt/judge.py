@@ -19,7 +19,7 @@ class Judge:
     def __init__(self, study: Study, stopper: Stopper) -> None:
         """Tell it of all that there is."""
         self._study, self._stopper = study, stopper
-        self._blind = isinstance(stopper, Never)
+        self._blind = type(stopper) is Never  # one of the user's may be made of it
         self._promoter = stopper if isinstance(stopper, Promoter) else None
         self._seen: dict[int, int] = {}
         self._reached: dict[int, float] = {}

@@ -4,6 +4,7 @@ import json
 import signal
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
@@ -114,20 +115,18 @@ def _drive(
     told: Sequence[Observe],
     heed: Callable[[Driver], None],
 ) -> Iterator[Scheduler]:
-    proposer = ProcessProposer(experiment.optimizer, experiment.space.canonical(), _seed(experiment, scheduler))
-    for observed in told:
-        proposer.send(observed)
-    driver = Driver(scheduler, hub, proposer, recorder, watcher)
-    heed(driver)
-    collect_seldom()
-    try:
-        yield from driver.turns(*first)
-        if scheduler.shared and not scheduler.study.busy:
-            recorder.record(round(hub.now(), 6), [Closed()])
-    finally:
-        proposer.close()
+    with closing(watcher):
+        seed = _seed(experiment, scheduler, len(told))
+        with closing(ProcessProposer(experiment.optimizer, experiment.space.canonical(), seed)) as proposer:
+            for observed in told:
+                proposer.send(observed)
+            driver = Driver(scheduler, hub, proposer, recorder, watcher)
+            heed(driver)
+            collect_seldom()
+            yield from driver.turns(*first)
+            if scheduler.shared and not scheduler.study.busy:
+                recorder.record(round(hub.now(), 6), [Closed()])
         kept = recorder.close()
-        watcher.close()
     watcher.end(hub.now(), scheduler)
     if not kept and not recorder.overruled:
         raise _incomplete(recorder, scheduler.study, Path(experiment.welcome().trials))
@@ -139,9 +138,10 @@ def _heed_signals(driver: Driver) -> None:
     signal.signal(signal.SIGTERM, lambda *_: driver.interrupt("terminated", at_once=True))  # mpirun kills soon after
 
 
-def _seed(experiment: Experiment, scheduler: Scheduler) -> int:
-    """That of the optimizer: runs on one study are not to propose the same points."""
-    return experiment.seed + SEED_STEP * (scheduler.study.run - 1) if scheduler.shared else experiment.seed
+def _seed(experiment: Experiment, scheduler: Scheduler, lessons: int) -> int:
+    """That of the optimizer: who knows so many trials of other studies, or other runs, is not to begin as these did."""
+    runs = scheduler.study.run - 1 if scheduler.shared else 0
+    return experiment.seed + SEED_STEP * runs + lessons
 
 
 def _incomplete(recorder: Recorder, study: Study, trials: Path) -> HistoryIncomplete:

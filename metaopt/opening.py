@@ -92,7 +92,10 @@ def begin(experiment: Experiment, terms: Terms) -> Opening:
 
 
 def begin_aside(experiment: Experiment, terms: Terms) -> Generator[None, None, Opening]:
-    """The same, while others go on, who are given a turn for each None; raises HistoryError when it takes too long."""
+    """The same, while others go on, who are given a turn for each None.
+
+    Raises HistoryError when it takes too long, and WalltimeShort when the end comes before that.
+    """
     opening, until = aside(partial(begin, experiment, terms)), min(time.time() + PATIENCE, terms.deadline)
     try:
         while not opening.done() and time.time() < until:
@@ -102,6 +105,9 @@ def begin_aside(experiment: Experiment, terms: Terms) -> Generator[None, None, O
         raise
     if not opening.done():
         opening.add_done_callback(_undo)
+        if until == terms.deadline:
+            problem = f"the end came before the history had answered: {experiment.location}"
+            raise WalltimeShort(problem, NOT_BEGUN)
         problem = f"the history has not answered in a long time: {experiment.location}"
         raise HistoryError(problem, NOT_BEGUN)
     return opening.result()

@@ -80,4 +80,5 @@ def _note(url: str, used: int, reasons: list[str]) -> str:
     name = shown(url) if "://" in url else Path(url).name
     if not used:
         return f"warm start: nothing of {name} can be used{others or ': it has no trials'}"
-    return f"warm start: {used} of the {used + len(reasons)} trials of {name} can be used{others}"
+    first = "the best points are tried first"
+    return f"warm start: {used} of the {used + len(reasons)} trials of {name} can be used, {first}{others}"

@@ -237,3 +237,20 @@ def test_a_study_that_goes_on_has_the_same_points(source):
     for params, value in own:
         again.tell(params, value)
     assert again.ask(3, []) == optimizer.ask(3, [])
+
+
+@pytest.mark.parametrize("rule", ["gp", "random"])
+def test_who_is_told_everything_at_once_has_the_same_points_as_who_asked_meanwhile(rule):
+    """The third of its points ends after the study has been believed: it is known once, not twice."""
+    lessons = study(bowl)
+    one, other = advised(lessons, rule), advised(lessons, rule)
+    first = one.ask(TRIED, [])
+    apart = [{"x": 0.9, "y": 0.05 + 0.1 * number, "z": 0.95} for number in range(OTHERS)]
+    told = [(params, bowl(params)) for params in (*first[:2], *apart, first[2])]
+    for params, value in told[:-1]:
+        one.tell(params, value)
+    one.ask(1, [first[2]])
+    one.tell(*told[-1])
+    for params, value in told:
+        other.tell(params, value)
+    assert one.ask(2, []) == other.ask(2, [])

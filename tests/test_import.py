@@ -176,7 +176,9 @@ def test_what_was_found_out_elsewhere_is_told_to_the_optimizer(here):
     about |= {"objective": "loss", "space": old.experiment["space"], "trials": 5, "warm_start": "it.history"}
     Path("exp.yaml").write_text(yaml.safe_dump(about))
     lessons = warmstart.learn(Experiment.load("exp.yaml"))
-    assert lessons.notes == ("warm start: 6 of the 7 trials of it.history can be used; not used: 1 failed",)
+    assert lessons.notes == (
+        "warm start: 6 of the 7 trials of it.history can be used, the best points are tried first; not used: 1 failed",
+    )
     assert sorted(each.value for each in lessons.observed) == sorted(
         t.objective for t in old.trials.values() if t.objective
     )

@@ -46,11 +46,15 @@ def test_what_others_are_given_turns_for_comes_when_it_answers(hanging, tmp_path
     ended.value.value.recorder.close()
 
 
-@pytest.mark.parametrize("how", ["interrupted", "too late"])
-def test_what_nobody_waits_for_any_more_lets_others_write(hanging, tmp_path, how):
-    opening = begin_aside(hanging, Terms(deadline=0.0 if how == "too late" else time.time() + 60))
+@pytest.mark.parametrize("how", ["interrupted", "too late", "at the end"])
+def test_what_nobody_waits_for_any_more_lets_others_write(hanging, tmp_path, how, monkeypatch):
+    monkeypatch.setattr("metaopt.opening.PATIENCE", 0.0 if how == "too late" else 60.0)
+    opening = begin_aside(hanging, Terms(deadline=0.0 if how == "at the end" else time.time() + 60))
     if how == "too late":
         with pytest.raises(HistoryError, match="has not answered in a long time: hangs_later:Store:"):
+            next(opening)
+    elif how == "at the end":  # a later run may begin it
+        with pytest.raises(WalltimeShort, match="the end came before the history had answered: hangs_later:Store:"):
             next(opening)
     else:
         next(opening)

@@ -84,7 +84,7 @@ def test_trials_that_fit_are_told_with_what_they_lack_and_the_others_are_counted
     ]
     (note,) = lessons.notes
     for text in (
-        "2 of the 7 trials of other.history can be used; not used: ",
+        "2 of the 7 trials of other.history can be used, the best points are tried first; not used: ",
         "1 outside the space (kind)",
         "1 outside the space (x)",
         "1 failed",

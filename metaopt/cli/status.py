@@ -68,7 +68,7 @@ def _document(location: "Location", history: "History") -> dict[str, Any]:
 def _account(location: "Location", history: "History") -> Iterator[tuple[str, str]]:
     """What there is to be said, and by which name."""
     from metaopt.cli.base import claim_of, tally  # noqa: PLC0415 - help needs nothing of this
-    from metaopt.trial import State  # noqa: PLC0415 - the same
+    from metaopt.trial import ENDED, State  # noqa: PLC0415 - the same
 
     said = _document(location, history)
     states = {State(name): count for name, count in said["states"].items()}
@@ -80,7 +80,7 @@ def _account(location: "Location", history: "History") -> Iterator[tuple[str, st
         yield "outside", f"{said['outside']} are outside the space, as it is now"
     if who := said["writer"]:
         yield "run", f"process {who.get('pid')} on {who.get('host')} since {who.get('since')}"
-    elif claim_of(location) is not None and (states.get(State.RUNNING) or states.get(State.WAITING)):
+    elif claim_of(location) is not None and states.keys() - ENDED:
         yield "run", "none is at it; the command that began it goes on"
     best = said["best"]
     if best is None:

@@ -68,7 +68,7 @@ class Advised:
         self._make, self._space = make, space
         self._optimizer = make()
         self._sources: dict[int, Source] = {}
-        self._believed: list[Source] = []
+        self._lessons: list[tuple[Source, Point]] = []
         self._first: dict[Point, Params] | None = None
         self._told: list[tuple[Params, float | Sequence[float]]] = []
         self._ended: set[Point] = set()
@@ -138,24 +138,24 @@ class Advised:
                     break
 
     def _present(self) -> Optimizer:
-        """The optimizer, told of those studies that prove true by now."""
+        """The optimizer, told of those studies that prove true by now, but for points of this one."""
         with np.errstate(all="ignore"):
             believed = [source for source in self._sources.values() if source.proves_true(self._known)]
-        if believed != self._believed:
-            self._believed = believed
+        lessons = [(each, point) for each in believed for point in each.values if point not in self._known]
+        if lessons != self._lessons:
+            self._lessons = lessons
             self._begin_anew()
         return self._optimizer
 
     def _begin_anew(self) -> None:
-        """Make the optimizer again, and tell it what is believed, but for points of this study, then of this study."""
+        """Make the optimizer again, and tell it what is to be learned, then all of this study."""
         self._optimizer = self._make()
         if isinstance(self._optimizer, Watcher):
             for trial, watched in self._watched.items():
                 self._optimizer.watch(trial, *watched)
-        for source in self._believed:
-            for point, values in source.values.items():
-                if point not in self._known:
-                    self._optimizer.tell(source.params[point], values.tolist() if len(values) > 1 else float(values[0]))
+        for source, point in self._lessons:
+            values = source.values[point]
+            self._optimizer.tell(source.params[point], values.tolist() if len(values) > 1 else float(values[0]))
         for params, value in self._told:
             self._optimizer.tell(params, value)
 
