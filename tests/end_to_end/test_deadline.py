@@ -36,13 +36,13 @@ def test_at_the_end_the_scripts_save_and_the_next_run_begins_with_them(site):
         trials=5,
         grace="3s",
     )
-    status, output = site.run("run", "-w", "2", "--walltime", "17", "exp.yaml")
+    status, output = site.run("run", "-w", "2", "--walltime", "16", "exp.yaml")
     assert status == 130, output
     assert "the allocation ends" in output
-    finished = [r["body"] for r in site.records() if r["kind"] == "Finished"]
-    assert {each["outcome"] for each in finished} <= {"completed", "stopped"}
-    stopped = {each["trial"] for each in finished if each["outcome"] == "stopped"}  # not who had just come to its end
+    done = {number for number, trial in site.load().trials.items() if trial.state == "completed"}
+    stopped = {r["body"]["trial"] for r in site.records() if r["kind"] == "Stop"} - done  # who had just come to its end
     assert stopped
+    assert {r["body"]["outcome"] for r in site.records() if r["kind"] == "Finished"} <= {"completed", "stopped"}
     known = len(site.records())
     status, output = site.run("run", "-w", "2", "exp.yaml")
     assert status == 0, output
