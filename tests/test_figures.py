@@ -20,7 +20,7 @@ from metaopt.location import locate
 from metaopt.messages import Adopted, Assign, Closed, Finished, Joined, Lost, Opened, Reported, Started, Suggested
 from metaopt.optimizers.sensitivity import sensitivity
 from metaopt.plots import KINDS
-from metaopt.plots.draw import drawings
+from metaopt.plots.draw import drawings, inline
 from metaopt.plots.style import label
 from metaopt.reportpage import report
 from metaopt.space import Space
@@ -37,6 +37,7 @@ SPACE = {
     "noise": "normal(0, 1)",
     "epochs": 20,
 }
+X = {"x": "uniform(0, 1)"}
 LOSS = {"metric": "loss", "goal": "minimize", "of": "last"}
 
 
@@ -296,6 +297,19 @@ def test_a_figure_of_what_is_not_there(studies):
     for kind, what in (("one", "pareto"), ("one", "importance"), ("failed", "regret")):
         with pytest.raises(Exception, match=r"metaopt status|Plot its regret"):
             drawings(studies[kind], [what])
+
+
+def test_what_is_left_out_is_said_and_a_picture_has_its_own_colours_on_each_ground(tmp_path):
+    many = study(tmp_path / "many", [({"x": n / 1600}, [(1, {"loss": n * 1.0})]) for n in range(1600)], X)
+    few = study(tmp_path / "few", [({"x": n / 16}, [(1, {"loss": n * 1.0})]) for n in range(16)], X)
+    said = {each.title: each.note for each in drawings(many, ["slices", "parallel"])[0]}
+    assert "400 of 1600" in said["Slices"]
+    assert re.search(r"[1-9]\d+ of 1600", said["Parallel coordinates"])
+    assert not any(" of 16" in each.note for each in drawings(few, ["slices", "parallel"])[0])
+    bars, picture = (inline(drawings(each, ["timeline"])[0][0], 1) for each in (few, many))
+    assert "var(--blue)" in bars
+    assert "<image" in picture
+    assert "var(--blue)" not in picture
 
 
 class Page(HTMLParser):

@@ -99,7 +99,9 @@ def slices(account: Account) -> Drawing:
             row[0].set_ylabel(named(goal))
         legend(canvas)
 
-    return Drawing("Slices", 0.6 + 2.1 * rows, paint, f"The trials' {goal.metric} over each parameter.")
+    some = sum(min(sum(trial.feasible is good for trial in trials), DOTS) for good in KEPT)
+    note = f"The trials' {goal.metric} over each parameter.{_of(some, trials)}"
+    return Drawing("Slices", 0.6 + 2.1 * rows, paint, note)
 
 
 def _slice(axes: "Axes", parameter: Parameter, trials: Sequence[Trial], view: Range) -> None:
@@ -121,6 +123,11 @@ def _slice(axes: "Axes", parameter: Parameter, trials: Sequence[Trial], view: Ra
         if isinstance(parameter, Integer) and not parameter.log:
             whole_numbers(axes, "x")
     axes.set_xlabel(label(parameter.name))
+
+
+def _of(some: int, trials: Sequence[Trial]) -> str:
+    """That not all are shown, if so."""
+    return f" {some} of {len(trials)}, by their values evenly." if some < len(trials) else ""
 
 
 def _prior(parameter: Integer | Real | Normal) -> Range:
@@ -169,7 +176,8 @@ def parallel(account: Account) -> Drawing:
         _uprights(axes, parameters, goals, views)
         legend(canvas)
 
-    note = "A line is a trial, from what it was given to what it came to."
+    some = len({trial.number for _, those in groups.values() for trial in those})
+    note = f"A line is a trial, from what it was given to what it came to.{_of(some, trials)}"
     note += " Below an axis: that parameter is not active." * any(each.when for each in parameters)
     return Drawing("Parallel coordinates", 3.6, paint, note)
 

@@ -35,9 +35,11 @@ def timeline(account: Account) -> Drawing:
 
     def paint(canvas: Canvas) -> None:
         axes = canvas.subplots()
+        colours = {state: LIGHT[style.STATES[state]] for state in STATES}
         if len(spans) <= MANY:
             _bars(axes, account, pauses, scale)
         else:
+            colours = {state: _own(colour) for state, colour in colours.items()}
             _picture(axes, account, pauses, scale)
         axes.set(ylim=(lanes + 0.6, 0.4), xlim=(0.0, pauses.places[-1] / scale or 1.0), ylabel="worker")
         whole_numbers(axes, "y")
@@ -45,12 +47,17 @@ def timeline(account: Account) -> Drawing:
             axes.set_yticks(range(1, lanes + 1))
         axes.grid(visible=False)
         for state in states:
-            axes.plot([], [], color=LIGHT[style.STATES[state]], linewidth=6, label=state, solid_capstyle="butt")
+            axes.plot([], [], color=colours[state], linewidth=6, label=state, solid_capstyle="butt")
         _along(axes, pauses, scale, name)
         legend(canvas)
 
     note = "A row for each worker, a bar for each attempt at a trial."
     return Drawing("Timeline", min(1.2 + 0.22 * lanes, 7.0), paint, note)
+
+
+def _own(colour: str) -> str:
+    """The same to the eye; but on a dark ground a page leaves it as it is, which it cannot but do with a picture."""
+    return f"#{int(colour[1:], 16) ^ 1:06x}"
 
 
 def _bars(axes: "Axes", account: Account, pauses: Pauses, scale: float) -> None:
