@@ -8,8 +8,6 @@ some Python; <!-- needs: MODULE --> it is run only where there is that module, a
 import importlib.util
 import os
 import re
-import shlex
-import subprocess
 import sysconfig
 from dataclasses import dataclass
 from importlib import import_module
@@ -18,7 +16,7 @@ from pathlib import Path
 import yaml
 from histories import records_of, written
 
-from metaopt.cli import ALIASES, FILES, VERBS, main, run
+from metaopt.cli import ALIASES, FILES, VERBS
 from metaopt.experiment import Experiment
 from metaopt.history import FORMAT
 from metaopt.keys import KEYS
@@ -27,9 +25,6 @@ from metaopt.mpirun import ANYWHERE
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-ENDS = {"|", "&&", ";", ">", "&", "||", "\n"}
-HARMLESS = {".", "cd", "export", "head", "python3"}
-SUBMIT = {"sbatch", "qsub", "bsub", "flux"}
 TRAIN = """#!/usr/bin/env python3
 import metaopt
 metaopt.report(loss=1.0)
@@ -102,41 +97,6 @@ def studied(url, trials=20):
     return written(url, records_of(*said))
 
 
-def commands(text):
-    """The words of each command in some lines of a shell."""
-    for line in re.sub(r"\\\n", " ", text).splitlines():
-        words = shlex.shlex(re.sub(r"(^|\s)#.*", "", line), posix=True, punctuation_chars=True)
-        words.whitespace_split, words.commenters = True, ""
-        command = []
-        for word in [*words, "\n"]:
-            if word not in ENDS:
-                command.append(word)
-            elif command:
-                yield command
-                command = []
-
-
-def understand(words):
-    """Try a command as far as it goes without starting anything; an assertion or an error when it cannot be meant."""
-    while words and re.match(r"\w+=", words[0]):
-        words = words[1:]
-    head, rest = (words[0], words[1:]) if words else ("cd", [])
-    if head == "mpirun" or words[:3] == ["python", "-m", "metaopt"]:
-        at = words.index("metaopt")
-        return understand(words[at:])
-    if head in {"metaopt", "metaoptd"}:
-        return _metaopt(rest if head == "metaopt" else ["daemon", *rest])
-    if head in SUBMIT:
-        (script,) = [word for word in rest if word.endswith(".sh")]
-        return subprocess.run(["bash", "-n", script if Path(script).exists() else ROOT / script], check=True)
-    if head == "pip":
-        extras = re.findall(r"\[([\w,]+)\]", " ".join(rest))
-        return [_assert_extra(extra) for extra in ",".join(extras).split(",") if extra]
-    if head in {"./dev", "make"}:
-        return _assert_in(f"\n{rest[0]})", (ROOT / "dev").read_text())
-    return _assert_in(head, HARMLESS)
-
-
 def understand_yaml(text):
     """An experiment file, or some of its keys, in a directory that has the script."""
     said = yaml.safe_load(text)
@@ -174,35 +134,8 @@ def understand_inline(page):
                 assert flag in known, shown
 
 
-def _metaopt(words):
-    if not words or words[0].startswith("--help"):
-        return None
-    verb = ALIASES.get(words[0], words[0])
-    if verb not in VERBS:
-        return _run(words)
-    rest = [word for word in words[1:] if word != "--help"]
-    if verb in {"run", "submit"}:
-        return _run(rest, verb)
-    if verb == "insert":
-        return _assert_in(main(["insert", *rest]) if rest else 0, {0})
-    return _parser(verb).parse_args(rest) if rest == words[1:] else None
-
-
-def _run(words, verb="run"):
-    options, files = run.understood(words, _parser(verb))
-    return options if run.is_file_of_ours(options.experiment[0]) else Experiment.load(*files())
-
-
 def _parser(verb):
     return import_module(f"metaopt.cli.{FILES.get(verb, verb)}").parser()
-
-
-def _assert_extra(extra):
-    assert re.search(rf"^{extra} =", (ROOT / "setup.cfg").read_text(), re.MULTILINE), f"there is no extra {extra}"
-
-
-def _assert_in(what, known):
-    assert what in known, f"nobody tries {what}"
 
 
 def play(site, page):

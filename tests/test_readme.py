@@ -10,10 +10,8 @@ from documents import (
     PAGES,
     ROOT,
     blocks,
-    commands,
     stage,
     studied,
-    understand,
     understand_inline,
     understand_python,
     understand_yaml,
@@ -107,13 +105,6 @@ def test_the_commands_in_the_lines_of_a_page_are_there(page):
 
 
 SHOWN = [block for page in PAGES for block in blocks(page)]
-
-
-@pytest.mark.parametrize("block", [b for b in SHOWN if b.language == "sh" and "run" not in b.how], ids=str)
-def test_every_command_that_is_shown_is_understood(here, block):
-    stage(here, block.page)
-    tried = [understand(command) for command in commands(block.text)]
-    assert tried
 
 
 @pytest.mark.parametrize("block", [block for block in SHOWN if block.language == "yaml"], ids=str)

@@ -1,14 +1,21 @@
 """The job scripts in a real Slurm: whole studies, warnings, lost nodes, two jobs on one history."""
 
 import os
+import re
+import shutil
 import sys
 from pathlib import Path
 
 import pytest
 import slurm
 import yaml
+from mongo import PASSWORD, USER, Mongo
+from running import ANYWHERE, until
+from shown import shown
 from test_resume import check
 from test_several_nodes import RANKS, TORCHRUN, check_ranks, recipe
+
+from metaopt.history import load
 
 JOBSCRIPTS = Path(__file__).parents[2] / "jobscripts"
 SLOW = ["python", "script.py", "--x", "{x}", "--sleep", "0.3", "--steps", "3"]
@@ -178,3 +185,32 @@ def test_a_wrong_experiment_is_refused_for_good(site, cluster, sbatch, script):
     job = cluster.wait_for(sbatch("--nodes=1", script=script))
     assert (job["JobState"], job["ExitCode"], job["Restarts"]) == ("FAILED", "2:0", "0"), output(site)
     assert "trials: it is 0" in output(site)
+
+
+@pytest.fixture
+def guarded(tmp_path):
+    """A server with a login."""
+    mongo = Mongo(tmp_path / "mongo", login=True).start()
+    yield mongo
+    mongo.stop()
+
+
+@pytest.mark.parametrize("line", [line for line in shown() if "sbatch" in line])
+def test_what_is_shown_of_sbatch_can_be_typed(site, cluster, monkeypatch, request, line):
+    here, url = site.directory, "quadratic.history"
+    if "MONGODB" in line:
+        url = request.getfixturevalue("guarded").url("shown", login=USER)
+        (here / ".mongodb-password").write_text(PASSWORD)
+        monkeypatch.setenv("METAOPT_MONGODB_PASSWORD_FILE", str(here / ".mongodb-password"))
+    site.experiment(trials=4, history=url)
+    shutil.copy(here / "exp.yaml", here / "second.yaml")
+    shutil.copytree(JOBSCRIPTS, here / "jobscripts")
+    for script in (here / "jobscripts").iterdir():  # a site's own figure
+        script.write_text(script.read_text().replace("--ntasks-per-node=8", "--ntasks-per-node=1"))
+    path = f"{Path(sys.executable).parent}:{cluster.environment['PATH']}"
+    few = re.sub(r"--array=1-\d+", "--array=1-2", line)
+    number = cluster.run("bash", "-euc", few, cwd=here, **ANYWHERE, SITE=here, HOME=here, PATH=path).split()[-1]
+    until(lambda: not cluster.run("squeue", "--noheader"), "an empty queue")
+    assert set(re.findall(r"ExitCode=(\S+)", cluster.run("scontrol", "show", "job", number))) == {"0:0"}, output(site)
+    monkeypatch.chdir(here)
+    assert len(load(url).trials) == 4
