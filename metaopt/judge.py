@@ -1,9 +1,10 @@
-"""What the stopper is shown of each trial, and what it says.  Pure; the scheduler acts on it."""
+"""What the stopper says of each trial, and which are to stop.  Pure; the scheduler acts on it."""
 
+from collections.abc import Iterable
 from itertools import islice, takewhile
 
 from metaopt.crew import Newcomers
-from metaopt.messages import Abandoned, Thawed
+from metaopt.messages import Abandoned, Stop, Thawed
 from metaopt.objective import curve
 from metaopt.stopping.base import Promoter, Stopper
 from metaopt.stopping.never import Never
@@ -27,7 +28,7 @@ class Judge:
         self._resumed: set[int] = set()
         self._failures = list[str]()
         for number in [*study.open, *study.ended]:
-            self.verdict(number)
+            self._verdict(number)
 
     @property
     def pauses(self) -> bool:
@@ -49,8 +50,24 @@ class Judge:
         if points := self._study.trials[number].points:
             self._reached[number] = max(step for step, _ in points)
 
-    def verdict(self, number: int) -> str:
-        """Why a trial should stop, given what is new of it; or nothing."""
+    def stops(self, reported: Iterable[int], draining: str, last: float | None) -> list[Stop]:
+        """Which trials of this run are to stop now that these have ``reported``: all, if it is ``draining``."""
+        study, whys = self._study, self._whys(reported)
+        running = study.workers.values() if draining and study.tally[State.RUNNING] else ()
+        whys |= {each.trial: draining for each in running if each.trial is not None}
+        reason = "interrupted" if draining else "paused" if self.pauses else "pruned"
+        trials = ((study.trials[number], why) for number, why in whys.items())
+        return [
+            Stop(trial.worker, trial.number, trial.attempts, reason, why, last)
+            for trial, why in trials
+            if trial.run == study.run and trial.state is State.RUNNING and trial.worker is not None
+        ]
+
+    def _whys(self, reported: Iterable[int]) -> dict[int, str]:
+        """Which of these are not worth going on with, given what is new of them."""
+        return {number: why for number in reported if (why := self._verdict(number))}
+
+    def _verdict(self, number: int) -> str:
         if self._blind:
             return ""
         trial, objective = self._study.trials[number], self._study.objective

@@ -301,29 +301,11 @@ class Claim:
     fact: Suggested | Adopted
 
 
-Event: TypeAlias = (
-    Opened | Joined | Started | Reported | Finished | Lost | StoodDown | Lent | Suggested | Interrupted | Heard | Silent
-)
+Happened: TypeAlias = Opened | Joined | Started | Reported | Finished | Lost | StoodDown | Suggested | Interrupted
+"""The events that are facts."""
+Event: TypeAlias = Happened | Lent | Heard | Silent
 Advice: TypeAlias = Suggest | Expect | Observe | Watch
 """What is said to the optimizer."""
 Command: TypeAlias = Welcome | Assign | Stop | Fence | Quarantine | Release | Advice | Claim
-Fact: TypeAlias = (
-    Opened
-    | Joined
-    | Started
-    | Reported
-    | Finished
-    | Lost
-    | StoodDown
-    | Suggested
-    | Interrupted
-    | Assign
-    | Stop
-    | Renewed
-    | Closed
-    | Adopted
-    | Revised
-    | Thawed
-    | Abandoned
-)
+Fact: TypeAlias = Happened | Assign | Stop | Renewed | Closed | Adopted | Revised | Thawed | Abandoned
 Message: TypeAlias = Event | Command | Fact

@@ -43,7 +43,6 @@ from metaopt.placement import begun_anew, hungry, in_words, next_pair, on_ill_gp
 from metaopt.stopping.base import Stopper
 from metaopt.stopping.never import Never
 from metaopt.study import Study
-from metaopt.trial import State
 
 ELSEWHERE = "it works for another experiment"
 
@@ -265,19 +264,10 @@ class Scheduler:
             self._drain(hopeless)
         return [*observed]
 
-    def _stops(self, now: float, reported: dict[int, None]) -> list[Command]:
-        stops: list[Command] = []
-        running = self.study.workers.values() if self.draining and self.study.tally[State.RUNNING] else ()
-        for number in [*reported, *(worker.trial for worker in running if worker.trial is not None)]:
-            trial = self.study.trials[number]
-            pruned = self._judge.verdict(number) if number in reported else ""
-            if trial.run != self.study.run:
-                continue
-            if trial.state is State.RUNNING and trial.worker is not None and (self.draining or pruned):
-                reason = "interrupted" if self.draining else "paused" if self._judge.pauses else "pruned"
-                stop = Stop(trial.worker, number, trial.attempts, reason, self.draining or pruned, self._endings.last)
-                self._apply(now, stop)
-                stops.append(stop)
+    def _stops(self, now: float, reported: Iterable[int]) -> list[Stop]:
+        stops = self._judge.stops(reported, self.draining, self._endings.last)
+        for stop in stops:
+            self._apply(now, stop)
         return stops
 
     def _thaw(self, now: float) -> None:
