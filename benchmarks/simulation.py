@@ -17,6 +17,11 @@ from metaopt.stopping.base import Stopper
 from metaopt.stores.memory import Memory
 from metaopt.study import Study
 from metaopt.transports.simulated import Script, SimulatedHub
+from metaopt.verdicts import Weigh
+from metaopt.wire import encode
+
+HEARING = 0.001
+"""Seconds from a word to another process to what that answers."""
 
 
 class Silence:
@@ -40,17 +45,25 @@ class Anything:
 
 
 class Slow(InlineProposer):
-    """Its answers come some seconds later, by the clock of ``hub``."""
+    """Its answers come some seconds later, by the clock of ``hub``; what is said to it is encoded, as rank 0 has to."""
 
-    def __init__(self, optimizer: Optimizer, hub: Any, thought: float) -> None:  # noqa: ANN401 - a hub, or a tape of one
-        super().__init__(optimizer)
+    def __init__(
+        self,
+        optimizer: Optimizer,
+        stopper: Stopper,
+        hub: Any,  # noqa: ANN401 - a hub, or a tape of one
+        thought: float,
+    ) -> None:
+        super().__init__(optimizer, stopper)
         self._hub, self._thought, self._due = hub, thought, 0.0
 
     def send(self, command: Command) -> None:
-        """It begins to think when it is asked."""
+        """It begins to think when it is asked; to weigh a few curves takes no longer than to hear of them."""
+        encode(command)
         super().send(command)
-        if isinstance(command, Suggest):
-            self._due = self._hub.now() + self._thought
+        if self._thought and isinstance(command, Suggest | Weigh):
+            thought = self._thought if isinstance(command, Suggest) else min(self._thought, HEARING)
+            self._due = max(self._due, self._hub.now() + thought)
 
     def receive(self) -> list[Event]:
         """The answers, when it is time."""
@@ -86,7 +99,7 @@ def driven(
     study = Study(Goals((Objective("loss"),)))
     study.run = 1
     scheduler = Scheduler(study, limits, stopper, watching=optimizer is not None)
-    proposer = Slow(optimizer or Anything(), hub, thought)
+    proposer = Slow(optimizer or Anything(), stopper, hub, thought)
     driver = Driver(scheduler, hub, proposer, Recorder(Memory(), 1, background=False), Silence())
     opened = Opened("1", 1, {"name": "simulated", "objective": {"metric": "loss"}, "resumes": resumes})
     for _ in driver.turns(opened):

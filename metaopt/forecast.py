@@ -134,7 +134,7 @@ def forecast(
     hub = ReplayHub(past, crew, experiment.seed, limits.end, resumes=experiment.resumes)
     recorder = Recorder(Memory([]), 1, background=False)
     study.run = 1
-    Driver(scheduler, hub, InlineProposer(_Anything()), recorder, _Nobody()).run(
+    Driver(scheduler, hub, InlineProposer(_Anything(), stopper), recorder, _Nobody()).run(
         Opened("", FORMAT, experiment.describe())
     )
     return _summed(study, crew, scale, seconds)

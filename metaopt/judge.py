@@ -4,31 +4,35 @@ from collections.abc import Iterable
 from itertools import islice, takewhile
 
 from metaopt.crew import Newcomers
+from metaopt.hearing import News, Questions, ask
 from metaopt.messages import Abandoned, Stop, Thawed
-from metaopt.objective import curve
-from metaopt.stopping.base import Promoter, Stopper
+from metaopt.stopping.base import Promoter, Stopper, is_apart
 from metaopt.stopping.never import Never
 from metaopt.study import Study
 from metaopt.trial import State
+from metaopt.verdicts import Weigh, Weighed
 
 NEGATED = " (values are negated: more is better)"
 
 
 class Judge:
-    """Shows ``stopper`` what is new of each trial of ``study``, once, to be minimised; an error of it stops nothing."""
+    """Shows ``stopper`` what is new of each trial of ``study``; an error of it stops nothing.
+
+    One that is asked apart is not touched: there are questions to it, and what it has answered is to be told.
+    """
 
     def __init__(self, study: Study, stopper: Stopper) -> None:
         """Tell it of all that there is."""
         self._study, self._stopper = study, stopper
+        self._news = News(study.trials, study.objective)
+        self._questions = Questions(study.trials, self._news) if is_apart(stopper) else None
+        self._doubts = list[tuple[int, int, str]]()
         self._blind = type(stopper) is Never  # one of the user's may be made of it
         self._promoter = stopper if isinstance(stopper, Promoter) else None
-        self._seen: dict[int, int] = {}
-        self._reached: dict[int, float] = {}
         self._paused = Newcomers()
         self._resumed: set[int] = set()
         self._failures = list[str]()
-        for number in [*study.open, *study.ended]:
-            self._verdict(number)
+        self._whys(self._everything)
 
     @property
     def pauses(self) -> bool:
@@ -41,14 +45,8 @@ class Judge:
         return failures
 
     def again(self, number: int) -> None:
-        """Another attempt at this trial has begun.
-
-        Its curve is shown from the beginning, which may be said anew, but it is not judged where it has been before.
-        """
-        self._seen.pop(number, None)
-        self._reached.pop(number, None)
-        if points := self._study.trials[number].points:
-            self._reached[number] = max(step for step, _ in points)
+        """Another attempt at this trial has begun."""
+        self._news.again(number)
 
     def stops(self, reported: Iterable[int], draining: str, last: float | None) -> list[Stop]:
         """Which trials of this run are to stop now that these have ``reported``: all, if it is ``draining``."""
@@ -63,22 +61,17 @@ class Judge:
             if trial.run == study.run and trial.state is State.RUNNING and trial.worker is not None
         ]
 
-    def _whys(self, reported: Iterable[int]) -> dict[int, str]:
-        """Which of these are not worth going on with, given what is new of them."""
-        return {number: why for number in reported if (why := self._verdict(number))}
+    def question(self) -> list[Weigh]:
+        """What a stopper that is asked apart is to be asked now, if anything."""
+        question = self._questions and self._questions.next()
+        return [question] if question else []
 
-    def _verdict(self, number: int) -> str:
-        if self._blind:
-            return ""
-        trial, objective = self._study.trials[number], self._study.objective
-        new = trial.points[self._seen.get(number, 0) :]
-        self._seen[number] = len(trial.points)
-        told = [(step, objective.sign * value) for step, value in curve(new, objective.metric)]
-        if (reached := self._reached.get(number)) is not None:
-            self._ask(number, [point for point in told if point[0] <= reached])
-            told = [point for point in told if not point[0] <= reached]
-        why = self._ask(number, told)
-        return f"{why}{NEGATED}" if why and objective.sign < 0 else why
+    def weighed(self, answer: Weighed) -> None:
+        """It has answered, or begins anew."""
+        self._doubts += answer.doubts
+        self._failures += answer.failures
+        if self._questions is not None:
+            self._questions.begin_anew(self._everything) if answer.anew else self._questions.answered()
 
     def resumed(self, number: int) -> None:
         """A trial that was paused goes on, as somebody else has found."""
@@ -126,9 +119,26 @@ class Judge:
         why = f"{why}{NEGATED}" if self._study.objective.sign < 0 else why
         return Thawed(number, self._study.trials[number].attempts, why)
 
-    def _ask(self, number: int, points: list[tuple[float, float]]) -> str:
-        try:
-            return self._stopper.should_stop(number, points) if points else ""
-        except Exception as error:  # noqa: BLE001 - the same
-            self._failures.append(f"the stopper failed on trial {number}, which goes on: {error!r}")
-            return ""
+    @property
+    def _everything(self) -> list[int]:
+        return [*self._study.open, *self._study.ended]
+
+    def _whys(self, reported: Iterable[int]) -> dict[int, str]:
+        """Which attempts are not worth going on with, given what is new of these trials, or was answered since."""
+        if self._blind:
+            return {}
+        if self._questions is None:
+            found = [(number, self._verdict(number)) for number in reported]
+        else:
+            self._questions.about(reported)
+            doubts, self._doubts = self._doubts, []
+            found = [(number, why) for number, of, why in doubts if self._study.trials[number].attempts == of]
+        negated = NEGATED if self._study.objective.sign < 0 else ""
+        return {number: f"{why}{negated}" for number, why in found if why}
+
+    def _verdict(self, number: int) -> str:
+        why = ""
+        for points in self._news.of(number):
+            why, failure = ask(lambda: self._stopper, number, points)
+            self._failures += [failure] if failure else []
+        return why

@@ -117,7 +117,9 @@ def _drive(
 ) -> Iterator[Scheduler]:
     with closing(watcher):
         seed = _seed(experiment, scheduler, len(told))
-        with closing(ProcessProposer(experiment.optimizer, experiment.space.canonical(), seed)) as proposer:
+        space, stopper, goal = experiment.space.canonical(), experiment.stopper, experiment.goals.objectives[0].goal
+        proposer = ProcessProposer(experiment.optimizer, space, seed, stopper=stopper, goal=goal)
+        with closing(proposer):
             for observed in told:
                 proposer.send(observed)
             driver = Driver(scheduler, hub, proposer, recorder, watcher)

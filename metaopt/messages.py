@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
+from metaopt.verdicts import Weigh, Weighed
 from metaopt.welcome import Welcome
 
 Scalar: TypeAlias = str | int | float | bool | None
@@ -303,9 +304,9 @@ class Claim:
 
 Happened: TypeAlias = Opened | Joined | Started | Reported | Finished | Lost | StoodDown | Suggested | Interrupted
 """The events that are facts."""
-Event: TypeAlias = Happened | Lent | Heard | Silent
-Advice: TypeAlias = Suggest | Expect | Observe | Watch
-"""What is said to the optimizer."""
+Event: TypeAlias = Happened | Lent | Weighed | Heard | Silent
+Advice: TypeAlias = Suggest | Expect | Observe | Watch | Weigh
+"""What is said to the optimizer, and to a stopper beside it."""
 Command: TypeAlias = Welcome | Assign | Stop | Fence | Quarantine | Release | Advice | Claim
 Fact: TypeAlias = Happened | Assign | Stop | Renewed | Closed | Adopted | Revised | Thawed | Abandoned
 Message: TypeAlias = Event | Command | Fact

@@ -12,7 +12,7 @@ from types import ModuleType
 from typing import Any
 
 from metaopt.errors import PluginError
-from metaopt.stopping.base import Stopper
+from metaopt.stopping.base import Promoter, Stopper, is_apart
 
 OPTIMIZERS = {
     "cmaes": "metaopt.optimizers.cmaes:CmaEs",
@@ -82,6 +82,9 @@ def load_stopper(choice: Choice, goal: str) -> Stopper:
             problem, "Leave it out; the key objective says it: objective: {metric: accuracy, goal: maximize}."
         )
     stopper: Stopper = made(**choice.settings, **filled)
+    if is_apart(stopper) and isinstance(stopper, Promoter):
+        problem = f"stopper {choice.rule!r} is to be asked apart, and says which paused trials go on"
+        raise PluginError(problem, "For that it is asked where trials begin: leave out apart, or pause and promote.")
     return stopper
 
 

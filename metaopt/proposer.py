@@ -1,4 +1,7 @@
-"""Where points come from: an optimizer in a process of its own, and random points whenever that has none to give."""
+"""Where points come from: an optimizer in a process of its own, and random points whenever that has none to give.
+
+A stopper that is asked apart is asked there too.
+"""
 
 import time
 from collections.abc import Mapping
@@ -8,7 +11,9 @@ from metaopt.errors import OptimizerGone
 from metaopt.messages import Command, Event, Expect, Observe, Suggest, Watch
 from metaopt.optimizers.base import Optimizer
 from metaopt.plugins import Choice
+from metaopt.stopping.base import Stopper
 from metaopt.thinker import Respondent, Thinker
+from metaopt.verdicts import Weigh, Weighed
 
 SPARE = Choice("random")
 PATIENCE = 60.0
@@ -18,7 +23,7 @@ LIVES = 3
 
 
 class Proposer(Protocol):
-    """What the driver asks for points."""
+    """What the driver asks for points, and for verdicts."""
 
     @property
     def thinking(self) -> bool:
@@ -30,7 +35,7 @@ class Proposer(Protocol):
         ...
 
     def receive(self) -> list[Event]:
-        """What was suggested since; never blocks."""
+        """What was answered since; never blocks."""
         ...
 
     def warnings(self) -> list[str]:
@@ -43,21 +48,21 @@ class Proposer(Protocol):
 
 
 class InlineProposer:
-    """The optimizer in the caller's own process: for simulations and tests."""
+    """The optimizer, and a stopper beside it, in the caller's own process: for simulations and tests."""
 
     thinking = False
 
-    def __init__(self, optimizer: Optimizer) -> None:
-        self._respondent = Respondent(optimizer)
-        self._suggested: list[Event] = []
+    def __init__(self, optimizer: Optimizer, stopper: Stopper | None = None) -> None:
+        self._respondent = Respondent(optimizer, None if stopper is None else lambda: stopper)
+        self._answers: list[Event] = []
 
     def send(self, command: Command) -> None:
         """Ask or tell at once."""
-        self._suggested += self._respondent.respond(command)
+        self._answers += filter(None, self._respondent.respond(command))
 
     def receive(self) -> list[Event]:
         """The answers."""
-        answers, self._suggested = self._suggested, []
+        answers, self._answers = self._answers, []
         return answers
 
     def warnings(self) -> list[str]:
@@ -72,11 +77,22 @@ class ProcessProposer:
     """The optimizer ``choice`` over ``space`` in a child process; rank 0 never waits for it.
 
     One that raises is given up; one whose process dies is started anew; for one that does not answer within
-    ``patience`` seconds, random points are used until it does.
+    ``patience`` seconds, random points are used until it does.  The ``stopper``, for an objective with this ``goal``,
+    is asked in the same process, or in the one that takes its place; while random points stand in, it is awaited.
     """
 
-    def __init__(self, choice: Choice, space: Mapping[str, Any], seed: int, patience: float = PATIENCE) -> None:
+    def __init__(
+        self,
+        choice: Choice,
+        space: Mapping[str, Any],
+        seed: int,
+        patience: float = PATIENCE,
+        *,
+        stopper: Choice | None = None,
+        goal: str = "minimize",
+    ) -> None:
         self._space, self._seed, self._patience = space, seed, patience
+        self._stopper, self._goal, self._weighing = stopper, goal, False
         self._told: list[Observe] = []
         self._watched: dict[int, Watch] = {}
         self._expected: dict[int, Expect] = {}
@@ -92,7 +108,7 @@ class ProcessProposer:
     @property
     def thinking(self) -> bool:
         """Whether an answer is awaited."""
-        return self._asked is not None
+        return self._asked is not None or (self._weighing and not self._late)
 
     @property
     def pid(self) -> int:
@@ -104,6 +120,11 @@ class ProcessProposer:
         if isinstance(command, Suggest):
             self._question, self._asked_at = command, time.monotonic()
             self._ask(self._stand_in() if self._late else self._chosen)
+            return
+        if isinstance(command, Weigh):
+            # Nobody else is asked: the spare knows no curve, and would have to be told all of them.
+            self._weighing = True
+            self._chosen.tell(command)
             return
         match command:
             case Watch():
@@ -117,17 +138,24 @@ class ProcessProposer:
             thinker.tell(command)
 
     def receive(self) -> list[Event]:
-        """What was suggested since; raises OptimizerGone when not even random points can be had."""
+        """What was answered since; raises OptimizerGone when not even random points can be had."""
         events: list[Event] = []
+        chosen = self._chosen
         for thinker in self._thinkers():
             for answer in thinker.answers():
-                if thinker is self._asked:
+                if isinstance(answer, Weighed):
+                    events.append(answer)
+                    self._weighing = False
+                elif thinker is self._asked:
                     events.append(answer)
                     self._asked = None
                 elif thinker is self._chosen:
                     self._late = False
                     self._note("answers again, and is asked again")
         self._look_after()
+        if self._chosen is not chosen and self._stopper is not None:
+            events.append(Weighed(anew=True))
+            self._weighing = False
         return events
 
     def warnings(self) -> list[str]:
@@ -145,7 +173,7 @@ class ProcessProposer:
 
     def _start(self, choice: Choice) -> Thinker:
         """One that knows what has been told so far."""
-        thinker = Thinker(choice, self._space, self._seed)
+        thinker = Thinker(choice, self._space, self._seed, self._stopper, self._goal)
         known: list[Command] = [*self._watched.values(), *self._told, *self._expected.values()]
         for command in known:
             thinker.tell(command)

@@ -43,6 +43,7 @@ from metaopt.placement import begun_anew, hungry, in_words, next_pair, on_ill_gp
 from metaopt.stopping.base import Stopper
 from metaopt.stopping.never import Never
 from metaopt.study import Study
+from metaopt.verdicts import Weighed
 
 ELSEWHERE = "it works for another experiment"
 
@@ -65,7 +66,8 @@ class Scheduler:
     ) -> None:
         """Go on from ``study``, which may have a past; the stopper and the optimizer are told of it.
 
-        An optimizer that is ``watching`` is told of curves too, and may say which paused trials go on.
+        An optimizer that is ``watching`` is told of curves too, and may say which paused trials go on.  A stopper that
+        is asked apart is not asked here: who answers Advice must have it.
         """
         self.shared = shared
         self.study, self.limits, self.stopper = study, limits, stopper
@@ -127,7 +129,7 @@ class Scheduler:
         self._begin(now)
         decided += [*self._observations(now), *self._assignments(now), *self._what_next(now)]
         claims, self._claims, self.warnings = self._claims, [], [*self.warnings, *self._judge.failures()]
-        return [*decided, *claims]
+        return [*decided, *claims, *self._judge.question()]  # what delays nothing that is decided
 
     def _apply(self, now: float, fact: Fact) -> bool:
         if applied := self.study.apply(now, fact):
@@ -165,6 +167,8 @@ class Scheduler:
                     self.news, self.warnings = [*self.news, *news], [*self.warnings, *warnings]
             case Started() | Opened():
                 self._apply(now, event)
+            case Weighed():
+                self._judge.weighed(event)
             case Heard():
                 self._heard(event, reported)
             case Silent(run):

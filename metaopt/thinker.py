@@ -1,39 +1,50 @@
 """One optimizer in a process of its own, both ends of it: rank 0 needs no numpy, and its loop never waits for a fit.
 
-``python -m metaopt.thinker`` is that process: a line of JSON in says what to search, then comes Advice; Suggested goes
-out, or, after a ``!``, why it fails.
+``python -m metaopt.thinker`` is that process: a line of JSON in says what to search, then comes Advice; Suggested and
+Weighed go out, or, after a ``!``, why it fails.  A stopper that is asked apart is asked there too.
 """
 
 import json
 import os
+import select
 import signal
 import subprocess
 import sys
+import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from typing import IO, Any
+from functools import cache
+from typing import IO, Any, TypeAlias
 
 from metaopt.errors import WireError
+from metaopt.hearing import weighed
 from metaopt.messages import Command, Event, Expect, Observe, Params, Suggest, Suggested, Watch
 from metaopt.optimizers.base import Optimizer, Watcher
-from metaopt.plugins import Choice, load
+from metaopt.plugins import Choice, load, load_stopper
 from metaopt.process import environment
 from metaopt.space import Space
+from metaopt.stopping.base import Stopper
+from metaopt.verdicts import Weigh, Weighed
 from metaopt.wire import decode, encode
 
 CHUNK_BYTES = 1 << 16
 ENDED = b"!"
 PATIENCE = 2.0  # seconds for a process that has ended, or was killed, to be gone
+FAIR = 0.05  # seconds for which curves are weighed though there are other words, which may be a question for points
+Answer: TypeAlias = Suggested | Weighed | None
 
 
 class Thinker:
     """The optimizer ``choice`` over ``space``, at the other end of pipes that never block.
 
-    ``broken`` says why it answers no more; ``died`` whether its process went without a word.
+    ``stopper`` is the one that weighs curves there, for an objective with this ``goal``.  ``broken`` says why no more
+    is answered; ``died`` whether the process went without a word.
     """
 
-    def __init__(self, choice: Choice, space: Mapping[str, Any], seed: int) -> None:
+    def __init__(
+        self, choice: Choice, space: Mapping[str, Any], seed: int, stopper: Choice | None = None, goal: str = ""
+    ) -> None:
         self.choice, self.broken, self.died = choice, "", False
         self._unsaid, self._unread = bytearray(), bytearray()
         alone = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
@@ -46,7 +57,7 @@ class Thinker:
         )
         for pipe in self._pipes():
             os.set_blocking(pipe.fileno(), False)
-        task = {"rule": choice.rule, "settings": dict(choice.settings), "space": space, "seed": seed}
+        task = {**_plain(choice), "space": space, "seed": seed, "stopper": stopper and _plain(stopper), "goal": goal}
         self._unsaid += json.dumps(task).encode() + b"\n"
         self._write()
 
@@ -58,11 +69,11 @@ class Thinker:
     def tell(self, command: Command) -> None:
         """Pass on Advice; all of it but a question may wait for the next look."""
         self._unsaid += encode(command) + b"\n"
-        if isinstance(command, Suggest):
+        if isinstance(command, Suggest | Weigh):
             self._write()
 
     def answers(self) -> Iterator[Event]:
-        """What was suggested since."""
+        """What was answered since."""
         self._write()
         for line in self._lines():
             if line.startswith(b"!"):
@@ -115,37 +126,77 @@ class Thinker:
             return "or has closed its output"
 
 
-def serve(lines: IO[bytes], answer: Callable[[bytes], None]) -> None:
-    """The process: what is searched, then Advice, until ``lines`` end."""
-    task = json.loads(lines.readline())
+def serve(source: int, answer: Callable[[bytes], None]) -> None:
+    """The process: what is searched, then Advice, until the file ``source`` ends.
+
+    Curves are weighed one by one while there is nothing else to do, or for a moment: other words need not wait for all.
+    """
+    weighing: Iterator[Answer] = iter(())
+
+    def weigh() -> bool:
+        for said in weighing:
+            _say(answer, said)
+            return True
+        return False
+
+    lines = _lines(source, weigh)
+    task = json.loads(next(lines))
     try:
         from metaopt.optimizers.advised import Advised  # noqa: PLC0415 - rank 0 imports this file, and loads no numpy
 
         made = load("optimizer", Choice(task["rule"], task["settings"]))
         space = Space.parse(task["space"])
         optimizer = Advised(lambda: made(space, task["seed"], **task["settings"]), space)
-        respondent = Respondent(optimizer)
+        respondent = Respondent(optimizer, _stopper(task))
         for line in lines:
             match decode(line):
                 case Observe(number, params, value) if number < 0:
                     optimizer.learn(number, params, value)
+                case Weigh() as question:
+                    weighing = respondent.respond(question)
                 case command:
                     for said in respondent.respond(command):
-                        answer(encode(said))
+                        _say(answer, said)
     except Exception:  # noqa: BLE001 - whatever an optimizer does, rank 0 shall know and go on
         answer(b"!" + json.dumps(traceback.format_exc()).encode())
 
 
-class Respondent:
-    """Has ``optimizer`` obey; which trials are under way, of which it knows nothing, is kept here."""
+def _lines(source: int, meanwhile: Callable[[], bool]) -> Iterator[bytes]:
+    """All lines; ``meanwhile`` is done as often as it has something to do, until there are more, and for a moment."""
+    rest = b""
+    while True:
+        until = time.monotonic() + FAIR
+        while (time.monotonic() < until or not select.select([source], [], [], 0)[0]) and meanwhile():
+            pass
+        if not (chunk := os.read(source, CHUNK_BYTES)):
+            return
+        *lines, rest = (rest + chunk).split(b"\n")
+        yield from lines
 
-    def __init__(self, optimizer: Optimizer) -> None:
-        self._optimizer = optimizer
+
+def _stopper(task: Mapping[str, Any]) -> Callable[[], Stopper] | None:
+    """Makes the one that is asked here, once it is needed."""
+    return task["stopper"] and cache(lambda: load_stopper(Choice(**task["stopper"]), task["goal"]))
+
+
+def _say(answer: Callable[[bytes], None], said: Answer) -> None:
+    if said is not None:
+        answer(encode(said))
+
+
+class Respondent:
+    """Has ``optimizer`` obey, and ``stopper``; which trials are under way, of which they know nothing, is kept here."""
+
+    def __init__(self, optimizer: Optimizer, stopper: Callable[[], Stopper] | None = None) -> None:
+        self._optimizer, self._stopper = optimizer, stopper
         self._pending: dict[int, Params] = {}
         self._paused: set[int] = set()
 
-    def respond(self, command: Command) -> Iterator[Suggested]:
-        """Pass ``command`` on, and the answer if there is one; what the optimizer does not care for is left out."""
+    def respond(self, command: Command) -> Iterator[Answer]:
+        """Pass ``command`` on, and the answer if there is one; what the optimizer does not care for is left out.
+
+        Where the answer may wait for others, there is a None before it.
+        """
         optimizer, paused = self._optimizer, self._paused
         match command:
             case Expect(trial, params, pauses):
@@ -157,15 +208,24 @@ class Respondent:
                 optimizer.tell(params, value)
             case Watch(trial, params, points, seconds) if isinstance(optimizer, Watcher):
                 optimizer.watch(trial, params, points, seconds)
+            case Weigh() if self._stopper is not None:
+                yield from weighed(self._stopper, command)
+            case Weigh():
+                problem = "there is no stopper to weigh curves"
+                raise LookupError(problem)
             case Suggest(count) if paused and isinstance(optimizer, Watcher):
                 new, thawed = optimizer.plan(count, tuple(self._pending.values()), sorted(paused))
                 named = [(int(number), str(why)) for number, why in thawed if number in paused]
-                yield Suggested(_plain(new), tuple(named))
+                yield Suggested(_points(new), tuple(named))
             case Suggest(count):
-                yield Suggested(_plain(optimizer.ask(count, tuple(self._pending.values()))))
+                yield Suggested(_points(optimizer.ask(count, tuple(self._pending.values()))))
 
 
-def _plain(points: Sequence[Params]) -> tuple[Params, ...]:
+def _plain(choice: Choice) -> dict[str, Any]:
+    return {"rule": choice.rule, "settings": dict(choice.settings)}
+
+
+def _points(points: Sequence[Params]) -> tuple[Params, ...]:
     """The points with Python's own numbers, also when an optimizer gives numpy's."""
     return tuple({name: getattr(value, "item", lambda v=value: v)() for name, value in p.items()} for p in points)
 
@@ -181,7 +241,7 @@ def main() -> None:
         answers.write(line + b"\n")
         answers.flush()
 
-    serve(sys.stdin.buffer, answer)
+    serve(sys.stdin.fileno(), answer)
 
 
 if __name__ == "__main__":

@@ -35,6 +35,7 @@ from metaopt.messages import (
     Thawed,
     Watch,
 )
+from metaopt.verdicts import Weigh, Weighed
 from metaopt.welcome import Welcome
 
 KINDS: dict[str, type[Any]] = {
@@ -42,7 +43,7 @@ KINDS: dict[str, type[Any]] = {
     for kind in (
         *(Opened, Joined, Started, Reported, Finished, Lost, Suggested, Interrupted, Renewed, Closed, Adopted, Revised),
         *(StoodDown, Thawed, Abandoned),
-        *(Welcome, Assign, Stop, Fence, Release, Suggest, Expect, Observe, Watch),
+        *(Welcome, Assign, Stop, Fence, Release, Suggest, Expect, Observe, Watch, Weigh, Weighed),
     )
 }
 _JSON = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False)
@@ -53,6 +54,8 @@ _TUPLES = {
     Revised: "dropped",
     Suggested: "params",
     Watch: "points",
+    Weigh: "curves",
+    Weighed: "doubts",
     Welcome: "command",
     Joined: "gpus",
     StoodDown: "gpus",

@@ -7,7 +7,7 @@ from collections import deque
 from itertools import count, islice
 
 from metaopt.history import OUTCOME
-from metaopt.messages import Assign, Finished, Joined, Lost, Reported, Started
+from metaopt.messages import Assign, Finished, Joined, Lost, Reported, Started, Suggested
 from metaopt.proposer import InlineProposer
 from metaopt.recorder import Recorder
 from metaopt.transports.simulated import SimulatedHub
@@ -49,10 +49,14 @@ def play(params, trial):
 
 
 class Impatient:
-    """A stopper that ends what never ends, and fails on one in ten others; some it pauses for a while, if it may."""
+    """A stopper that ends what never ends, and fails on one in ten others.
+
+    Some it pauses for a while, if it may; else it is asked apart.
+    """
 
     def __init__(self, *, pauses):
         self._pauses, self._endless, self._paused = pauses, set(), {}
+        self.apart = not pauses
 
     def should_stop(self, trial, points):
         (step, value) = points[-1]
@@ -122,8 +126,8 @@ class SlowDisk(Recorder):
 class Moody(InlineProposer):
     """An optimizer that takes its time, gives a few points only or too many, repeats itself, and may fail."""
 
-    def __init__(self, chance, now, fails):
-        super().__init__(self)
+    def __init__(self, chance, now, fails, stopper):
+        super().__init__(self, stopper)
         self._chance, self._now, self._fails = chance, now, fails
         self._due = 0.0
         self._given = [{"x": chance.random()}]
@@ -142,7 +146,7 @@ class Moody(InlineProposer):
     def receive(self):
         if self._now() < self._due:
             return []
-        if self._fails and self._suggested and self._chance.random() < self._fails:
+        if self._fails and any(isinstance(a, Suggested) for a in self._answers) and self._chance.random() < self._fails:
             raise Killed
         answers = super().receive()
         return answers * self._chance.choice((1, 1, 1, 2))

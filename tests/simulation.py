@@ -88,10 +88,11 @@ class Simulation:
         self.study = study or Study(Goals((Objective("loss"),)))
         self.hub = SimulatedHub(train, workers, losses, resumes=resumes)
         self.about = {**ABOUT, "resumes": resumes}
+        stopper = stopper or Never()
         self.scheduler = Scheduler(
-            self.study, Limits(trials, workers, end=end), stopper or Never(), given=Given(self.study, **given)
+            self.study, Limits(trials, workers, end=end), stopper, given=Given(self.study, **given)
         )
-        proposer = InlineProposer(make(optimizer, space, seed=1))
+        proposer = InlineProposer(make(optimizer, space, seed=1), stopper)
         run = 1 + max((record.run for _, record in self.store.read()), default=0)
         self.study.run = run
         recorder = Recorder(self.store, run, background=False)

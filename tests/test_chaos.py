@@ -66,9 +66,10 @@ class Story:
         hub = self.hub(end)
         until = self.now + self.chance.uniform(2, 8) if end == "walltime" else math.inf
         limits = Limits(self.trials, WORKERS, give_up_after=0, begin=self.now, end=until)
-        self.scheduler = Scheduler(study, limits, Impatient(pauses=self.about["resumes"]))
+        stopper = Impatient(pauses=self.about["resumes"])
+        self.scheduler = Scheduler(study, limits, stopper)
         hub.disk = self.disk(run + 1)
-        proposer = Moody(self.chance, hub.now, 0.2 if end == "the optimizer fails" else 0.0)
+        proposer = Moody(self.chance, hub.now, 0.2 if end == "the optimizer fails" else 0.0, stopper)
         driver = Driver(self.scheduler, hub, proposer, hub.disk, Unseen())
         hub.call = lambda: driver.interrupt(end, at_once=end == "terminated")
         try:

@@ -7,7 +7,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1] / "metaopt"
 LAYERS = [
-    ["errors", "sparkline", "welcome", "aside", ""],
+    ["errors", "sparkline", "welcome", "verdicts", "aside", ""],
     ["messages"],
     [
         "wire",
@@ -50,6 +50,7 @@ LAYERS = [
         "process",
         "hosts",
         "study",
+        "hearing",
         "point",
         "location",
         "goalkeys",
@@ -110,6 +111,7 @@ PURE = [
     "evidence",
     "endings",
     "pending",
+    "hearing",
     "judge",
     "placement",
     "groups",

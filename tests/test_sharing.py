@@ -117,7 +117,7 @@ class Allocation:
         recorder = SharedRecorder(self.store, study.run, place, clock=hub.now, background=False)
         limits = Limits(self.trials, self.workers, begin=self.begin, end=self.end)
         self.scheduler = Scheduler(study, limits, self.stopper or Never(), shared=True)
-        proposer = InlineProposer(make("random", SPACE, seed=hash(self.name) % 1000))
+        proposer = InlineProposer(make("random", SPACE, seed=hash(self.name) % 1000), self.stopper)
         Driver(self.scheduler, hub, proposer, recorder, Quiet()).run()
         recorder.record(hub.now(), [Closed()])
 

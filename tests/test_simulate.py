@@ -37,13 +37,14 @@ def test_trials_of_one_length_fill_the_rounds_that_there_are(experiment):
     assert with_end.busy == pytest.approx(10 / 14)
 
 
-def test_the_stopper_of_the_file_judges_the_curves_and_makes_room(experiment):
+@pytest.mark.parametrize("stopper", ["asha", "curves"])
+def test_the_stopper_of_the_file_judges_the_curves_and_makes_room(experiment, stopper):
     past = [Past(90.0, curve(level)) for level in (0.1, 0.2, 0.3, 0.4, 0.5)]
     full = forecast(experiment(), past, workers=8, seconds=3600.0)
-    short = forecast(experiment(stopper="asha"), past, workers=8, seconds=3600.0)
+    short = forecast(experiment(stopper=stopper), past, workers=8, seconds=3600.0)
     assert (full.stopped, short.stopped > short.completed) == (0, True)
     assert short.ended > 1.5 * full.ended
-    assert forecast(experiment(stopper="asha"), past, workers=8, seconds=3600.0) == short  # there is no chance in it
+    assert forecast(experiment(stopper=stopper), past, workers=8, seconds=3600.0) == short  # there is no chance in it
 
 
 def test_where_scripts_resume_the_stopper_pauses_and_goes_on(experiment):

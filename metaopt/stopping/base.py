@@ -10,6 +10,9 @@ class Stopper(Protocol):
     It has no clock and no randomness: the same points in the same order give the same decisions.  What it knows depends
     on the curves alone, in whatever order trials drew them: when a study is resumed, it is told of them trial by trial.
     ``metaopt.testing.StopperContract`` holds an implementation to this.
+
+    One that takes its time, or more than the standard library, has ``apart = True`` in its class: it is asked in the
+    optimizer's process, and rank 0, which goes on meanwhile, only makes one to check its settings.
     """
 
     def should_stop(self, trial: int, points: Sequence[tuple[float, float]]) -> str:
@@ -21,11 +24,16 @@ class Stopper(Protocol):
         ...
 
 
+def is_apart(stopper: Stopper) -> bool:
+    """Whether it is asked in the optimizer's process."""
+    return bool(getattr(stopper, "apart", False))
+
+
 @runtime_checkable
 class Promoter(Stopper, Protocol):
     """A stopper that finds trials worth going on with that were not when it was asked of them.
 
-    Where scripts can resume, its trials are paused, not ended.
+    Where scripts can resume, its trials are paused, not ended.  It is never asked apart: each idle worker waits for it.
     """
 
     def pause(self, trial: int) -> None:

@@ -37,6 +37,8 @@ class Curves:
     ``first`` is the first step at which a trial may be stopped, but for half of that being seen too.
     """
 
+    apart = True
+
     def __init__(
         self,
         *,

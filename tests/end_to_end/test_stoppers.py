@@ -3,8 +3,10 @@
 import sys
 
 import pytest
+from running import MPIRUN, PATIENCE
 
 from metaopt import history
+from metaopt.mpirun import ANYWHERE
 from metaopt.stopping.asha import Asha
 from metaopt.trial import State
 
@@ -91,3 +93,58 @@ def test_a_script_that_reports_only_at_its_end_is_told_of_with_its_first_trial(s
     assert status == 0, output
     warning = output.index("asha can stop nothing early unless the script reports loss while it runs")
     assert warning < output.index("[2/4]")
+
+
+MINE = """
+import os, pathlib, sys
+class Mine:
+    apart = True
+
+    def __init__(self, *, dies=-1):
+        self.told, self.dies = set(), dies
+
+    def should_stop(self, trial, points):
+        self.told.add(trial)
+        if trial == self.dies and not os.path.exists("died"):
+            pathlib.Path("died").touch()
+            os._exit(3)
+        if points[-1][0] < 3 or trial % 2:
+            return ""
+        return f"by {os.getpid()}, {' '.join(sys.orig_argv[1:])}, of {len(self.told)} trials"
+"""
+
+
+def test_one_that_is_asked_apart_is_asked_by_the_optimizers_process_and_stops_trials(site):
+    site.write("mine.py", MINE)
+    command = [sys.executable, "script.py", "{x}"]
+    site.experiment(PRINTS, command=command, stopper={"rule": "mine:Mine"}, trials=12, optimizer="sobol")
+    process = site.start("exp.yaml", under=(MPIRUN, "-n", 3), **ANYWHERE, PYTHONPATH=str(site.directory))
+    site.wait_for("Stop")
+    ranks = site.ranks()
+    output, _ = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 0, output
+    trials = site.load().trials
+    whys = {number: trial.why for number, trial in trials.items() if trial.state is State.STOPPED}
+    assert set(whys) == {0, 2, 4, 6, 8, 10}
+    assert all(", -m metaopt.thinker, of" in why and why in output for why in whys.values())
+    assert set(ranks) == {0, 1, 2}
+    assert not {int(why.split()[1].strip(",")) for why in whys.values()} & {*ranks.values()}
+    assert {trial.stop for trial in trials.values() if trial.why} == {"pruned"}
+
+
+def test_one_that_is_asked_apart_knows_all_curves_when_its_process_or_the_study_begins_anew(site):
+    site.write("mine.py", MINE)
+    site.experiment(
+        PRINTS, command=[sys.executable, "script.py", "{x}"], stopper={"rule": "mine:Mine", "dies": 5}, trials=9
+    )
+    status, output = site.run("run", "-w", "2", "exp.yaml", PYTHONPATH=str(site.directory))
+    assert status == 0, output
+    assert output.count("it is started anew: its process ended (3)") == 1
+    last = site.load().trials[8]
+    assert (last.state, last.why.endswith(", of 9 trials")) == (State.STOPPED, True), last.why
+    site.experiment(PRINTS, command=[sys.executable, "script.py", "{x}"], stopper="mine:Mine", trials=11)
+    status, output = site.run("run", "-w", "1", "exp.yaml", PYTHONPATH=str(site.directory))
+    assert status == 0, output
+    trials = site.load().trials
+    assert (trials[10].state, trials[10].why.endswith(", of 11 trials")) == (State.STOPPED, True), trials[10].why
+    assert {n for n, trial in trials.items() if trial.state is State.STOPPED} == {0, 2, 4, 6, 8, 10}
