@@ -10,6 +10,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from simulation import Fickle
 
 from metaopt.goals import Goals
+from metaopt.hearing import weighed
 from metaopt.limits import Limits
 from metaopt.messages import (
     Expect,
@@ -31,6 +32,7 @@ from metaopt.scheduler import Scheduler
 from metaopt.stopping.median import Median
 from metaopt.study import Study
 from metaopt.trial import ACTIVE, ENDED, State
+from metaopt.verdicts import Weigh, Weighed
 from metaopt.wire import from_plain, to_plain
 
 TRIALS, WORKERS = 4, 3
@@ -52,11 +54,13 @@ class Anything(RuleBasedStateMachine):
         self.begin(Study(Goals((Objective("loss"),))))
 
     def begin(self, study):
-        stopper = Fickle() if self.resumes else Median(warmup=1, curves=1)
-        self.scheduler = Scheduler(study, Limits(TRIALS, WORKERS), stopper, watching=True)
+        self.scheduler = Scheduler(study, Limits(TRIALS, WORKERS), self.stopper(), watching=True)
         self.observed, self.expected = [], {}
         self.say(Opened("1", 1, {"name": "anything", "resumes": self.resumes}))
         self.worked = 0
+
+    def stopper(self):
+        return Fickle() if self.resumes else Median(warmup=1, curves=1)
 
     def say(self, event):
         self.now += 1
@@ -187,7 +191,54 @@ class AnythingThatPauses(Anything):
     resumes = True
 
 
+class Untouched:
+    """What the scheduler has of a stopper that is asked apart."""
+
+    apart = True
+
+
+class AnythingThatIsJudgedApart(Anything):
+    """Where the stopper answers when it likes, and begins anew now and then; scripts go on from where they were."""
+
+    resumes = True
+
+    def stopper(self):
+        self.rule, self.question = Median(warmup=1, curves=1), None
+        return Untouched()
+
+    def listen(self, command):
+        super().listen(command)
+        if isinstance(command, Weigh):
+            assert self.question is None
+            self.question = command
+
+    @rule()
+    def answer(self):
+        if self.question is not None:
+            question, self.question = self.question, None
+            *_, answer = weighed(lambda: self.rule, question)
+            assert answer.failures == ()
+            self.say(answer)
+
+    @rule()
+    def forget(self):
+        self.rule, self.question = Median(warmup=1, curves=1), None
+        self.say(Weighed(anew=True))
+
+    @invariant()
+    def all_is_told_once_it_has_answered(self):
+        questions, study = self.scheduler._judge._questions, self.scheduler.study
+        if self.question is None:
+            assert not questions._untold
+            shown = self.scheduler._judge._news.shown
+            for number, trial in study.trials.items():
+                silent = trial.inherited == len(trial.points)  # in this attempt
+                assert shown.get(number) == len(trial.points) or (silent and number not in shown)
+
+
 TestAnything = Anything.TestCase
 TestAnything.settings = settings(max_examples=200, stateful_step_count=30, deadline=None)
 TestAnythingThatPauses = AnythingThatPauses.TestCase
 TestAnythingThatPauses.settings = settings(max_examples=150, stateful_step_count=30, deadline=None)
+TestAnythingThatIsJudgedApart = AnythingThatIsJudgedApart.TestCase
+TestAnythingThatIsJudgedApart.settings = settings(max_examples=150, stateful_step_count=30, deadline=None)
