@@ -72,12 +72,12 @@ class Optuna(Opponent):
 
 
 class Smac(Opponent):
-    """SMAC's black-box facade: a Gaussian process whose hyperparameters are sampled; with conditions."""
+    """One of SMAC's facades as it comes, but for the kind of ``model``; with conditions."""
 
-    def __init__(self, setup: Setup) -> None:
+    def __init__(self, setup: Setup, facade: str, **model: str) -> None:
         super().__init__(setup)
+        import smac  # noqa: PLC0415 - one of many
         from ConfigSpace import Categorical, ConfigurationSpace, Float, InCondition, Integer  # noqa: PLC0415 - its own
-        from smac import BlackBoxFacade, Scenario  # noqa: PLC0415 - one of many
         from smac.runhistory import TrialValue  # noqa: PLC0415 - one of many
 
         space = ConfigurationSpace(seed=setup.seed)
@@ -91,15 +91,17 @@ class Smac(Opponent):
             if each.when:
                 space.add(InCondition(space[each.name], space[each.when["parent"]], each.when["values"]))
         self._folder = tempfile.TemporaryDirectory()
-        scenario = Scenario(
+        scenario = smac.Scenario(
             space,
             deterministic=True,
             n_trials=setup.trials,
             seed=setup.seed,
             output_directory=Path(self._folder.name),
         )
-        model = BlackBoxFacade.get_model(scenario, model_type="mcmc")
-        self._facade = BlackBoxFacade(scenario, _nothing, model=model, overwrite=True, logging_level=False)
+        made = getattr(smac, facade)
+        self._facade = made(
+            scenario, _nothing, model=made.get_model(scenario, **model), overwrite=True, logging_level=False
+        )
         self._value = TrialValue
 
     def suggest(self) -> tuple[Any, Point]:
@@ -307,7 +309,9 @@ OPPONENTS: dict[str, Callable[[Setup], Opponent]] = {
     "optuna:gp": partial(Optuna, sampler="gp"),
     "optuna:tpe": partial(Optuna, sampler="tpe"),
     "optuna:cmaes": partial(Optuna, sampler="cmaes"),
-    "smac": Smac,
+    "smac": partial(Smac, facade="HyperparameterOptimizationFacade"),
+    "smac:gp": partial(Smac, facade="BlackBoxFacade"),
+    "smac:mcmc": partial(Smac, facade="BlackBoxFacade", model_type="mcmc"),
     "skopt": Skopt,
     "nevergrad": Nevergrad,
     "hyperopt": Hyperopt,
