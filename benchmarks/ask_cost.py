@@ -18,7 +18,7 @@ from dataclasses import asdict, dataclass, replace
 from itertools import islice
 from multiprocessing import get_context
 from pathlib import Path
-from statistics import median
+from statistics import fmean
 from typing import Any
 
 from contestants import ONE_THREAD, Contestant, Peer, contestant, contestants
@@ -51,7 +51,7 @@ class Case:
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """Seconds on a core of the first ask and of those that follow (their median), and peak memory in MB."""
+    """Seconds on a core of the first ask and of those that follow (their mean), and peak memory in MB."""
 
     first: float
     next: float
@@ -84,7 +84,7 @@ def measure(case: Case, python: str, rounds: int) -> Cost:
                 optimizer.begin(params)
             optimizer.ask(0, [])  # answered once all that was said has been taken in
         first, *others = islice(asks(optimizer, case, pending, problem, pid), rounds + 1)
-        return Cost(first, median(others), peak(pid))
+        return Cost(first, fmean(others), peak(pid))
 
 
 def asks(optimizer: Contestant, case: Case, pending: Sequence[Params], problem: Problem, pid: int) -> Iterator[float]:
@@ -141,7 +141,7 @@ def main() -> None:
     """Run it."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--optimizers", default="gp,random", help="the ratio is of the first two")
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--rounds", type=int, default=6, help="even: gp has two models, in turn")
     parser.add_argument("--python", default=sys.executable, help="that of an environment with the optimizers of others")
     given = parser.parse_args()
     names = contestants(given.optimizers)

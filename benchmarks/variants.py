@@ -59,6 +59,12 @@ class NoTail(Variant):
     constants: ClassVar = {"outcomes.TAIL": AS_GOOD_AS_NEVER}
 
 
+class NoRegion(Variant):
+    """However many trials there are, none is looked for by a model of what is near the best point."""
+
+    constants: ClassVar = {"gp.NEAR_FROM": AS_GOOD_AS_NEVER}
+
+
 class NoBelief(Variant):
     """What is under way is not thought of, except that it is not proposed again."""
 

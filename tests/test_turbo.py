@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 import metaopt.optimizers
-from metaopt.optimizers.turbo import FAILURES, FIRST, TrustRegion
+from metaopt.optimizers.region import FAILURES, FIRST
+from metaopt.optimizers.turbo import TrustRegion
 from metaopt.space import Space
 from metaopt.testing import OptimizerContract
 

@@ -152,7 +152,7 @@ class Afresh(Surrogate):
     fitted = 80, 80
 
     def _starts(self, count: int) -> list[Kernel]:  # noqa: ARG002 - an earlier fit knew other values
-        return [default_kernel(self._encoding.dimension + 1, self._encoding.groups, sparse=self._sparse)]
+        return [default_kernel(self._encoding.dimension + 1, self._encoding.groups, sparse=self.sparse)]
 
 
 class Levelled(Afresh):

@@ -3,10 +3,11 @@
 The first points are a Sobol sequence.  Then each point is the one with the highest log expected improvement under
 the posterior of a Gaussian process (surrogate.py), found by answer.py and search.py.  Points that are under way are
 believed to end at the posterior mean (gaussian.py), and so are those of trials that were stopped: nobody knows how bad
-they are, and a stopper errs.  Where there are categories, every fifth point is one for the value
-that was tried least, by a model of that value's trials alone, which looks for the best of them: what a model of all
-trials thinks of a value it has given up is never put to the test.  With more than ten parameters two models take turns:
-one that expects all of them to matter, and a sparse one (likelihood.py).  With ``curves`` two do as well, since
+they are, and a stopper errs.  Once there are many, every second point is one near the best, by a model of what is near
+alone (region.py), unless several are asked for at once.  Where there are categories, every fifth point is one for the
+value that was tried least, by a model of that value's trials alone, which looks for the best of them: what a model of
+all trials thinks of a value it has given up is never put to the test.  With more than ten parameters two models take
+turns: one that expects all of them to matter, and a sparse one (likelihood.py).  With ``curves`` two do as well, since
 curves may mislead: one that learns from trials that have no value (fidelity.py), and one that does not.  Several
 objectives are joined by weights, which change from trial to trial (Knowles 2006, ParEGO); a constraint, and what is
 known of failures, adds the log of the probability that it holds (Gardner et al. 2014).
@@ -18,12 +19,13 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from metaopt.messages import Params
-from metaopt.optimizers.answer import Answer
+from metaopt.optimizers.answer import Answer, View
 from metaopt.optimizers.encoding import Encoding
 from metaopt.optimizers.fidelity import AtTheEnd, Curve, Levels
 from metaopt.optimizers.kernels import Array
 from metaopt.optimizers.likelihood import MANY_COORDINATES
 from metaopt.optimizers.models import Models, Side
+from metaopt.optimizers.region import Region
 from metaopt.optimizers.sobol import Sequence01
 from metaopt.optimizers.surrogate import Told
 from metaopt.optimizers.tried import Tried, chance
@@ -31,6 +33,8 @@ from metaopt.space import Space
 
 LEAST_TRIED_EVERY = 5
 """Trials of which one is in the least tried value of a category."""
+NEAR_FROM, NEAR_EVERY = 100, 2
+"""From so many trials with a value on, one of so many points is near the best one, if it is asked for by itself."""
 MODELS = 4
 """Up to so many are asked for the points of one answer, each after the other."""
 
@@ -63,6 +67,7 @@ class GaussianProcess:
         self._tried = Tried(space)
         self._told = Told(self._encoding.dimension, objectives + constraints)
         self._models = Models(self._encoding, seed, self._told, objectives)
+        self._region = Region(self._encoding) if objectives == 1 else None
         self._curves: dict[int, Curve] = {}
         self._levelled: Models | None = None
         self._sees, self._begun = curves, set[bytes]()
@@ -77,7 +82,15 @@ class GaussianProcess:
                 self._stopped.append(point[None, :])
             else:
                 self._told.add(point, value)
+                self._see(point)
             self._levelled = None
+
+    def _see(self, point: Array) -> None:
+        """What was told last is what the region sees; what breaks a constraint is worth nothing."""
+        objective, *excesses = self._told.last
+        if self._region:
+            worth = objective if all(excess <= 0.0 for excess in excesses) else math.inf
+            self._region.see(point, worth, begun=len(self._told) > NEAR_FROM)
 
     def watch(self, trial: int, params: Params, points: Sequence[tuple[float, float]], seconds: float) -> None:
         """A trial has come so far; without points it has failed.  Of several goals, no curve is looked at."""
@@ -159,9 +172,9 @@ class GaussianProcess:
         points: list[Params] = []
 
         def propose(trial: int, rng: np.random.Generator) -> list[float] | None:
-            for side in self._looks(trial, rng, under_way):
+            for side in self._looks(trial, rng, under_way, single=count == 1):
                 if side not in answers and len(answers) < MODELS:
-                    view = self._knowledge(early=side.early).view(side)
+                    view = self._view(side)
                     believed = under_way if side.early else np.concatenate([under_way, *self._stopped])
                     answers[side] = Answer(view, tried, believed, count)
                 answer = answers.get(side, list(answers.values())[trial % len(answers)])
@@ -177,14 +190,21 @@ class GaussianProcess:
                 answer.pick(picked[0])
         return points
 
-    def _looks(self, trial: int, rng: np.random.Generator, under_way: Array) -> list[Side]:
+    def _view(self, side: Side) -> View:
+        """What is to be seen from ``side``."""
+        view = self._knowledge(early=side.early).view(side)
+        return self._region.near(view, self._told.values) if side.near and self._region else view
+
+    def _looks(self, trial: int, rng: np.random.Generator, under_way: Array, *, single: bool) -> list[Side]:
         """By which models a trial is chosen: all take turns, and now and then a value of a category has its own."""
         many = self._encoding.dimension > MANY_COORDINATES
         curves = self._knowledge() is not self._models
         early = curves and (trial % 2 == 0 or self._models.known < self._start)
         turn = Side(weights=trial % len(self._models.weights), sparse=many and trial // 2 % 2 == 0, early=early)
+        many_known = self._models.known >= NEAR_FROM and self._encoding.every_point is None
+        near = self._region and single and many_known and not early and trial % NEAR_EVERY
         if not self._encoding.categories or trial % LEAST_TRIED_EVERY:
-            return [turn]
+            return [turn._replace(near=True), turn] if near else [turn]
         column = int(rng.choice(self._encoding.categories))
         counts = self._encoding.counts(np.concatenate([self._told.points, *self._stopped, under_way]), column)
         return [turn._replace(column=column, cell=int(np.argmin(counts))), turn]

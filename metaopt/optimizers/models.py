@@ -26,7 +26,8 @@ CAUTIOUS = -0.75
 class Side(NamedTuple):
     """From where a trial is looked at: these weights of the objectives, and the trials with one value of a category.
 
-    A ``sparse`` one expects that few coordinates matter (likelihood.py), an ``early`` one looks at curves.
+    A ``sparse`` one expects that few coordinates matter (likelihood.py), an ``early`` one looks at curves, one that is
+    ``near`` at the trials around the best (region.py).
     """
 
     weights: int
@@ -34,6 +35,7 @@ class Side(NamedTuple):
     cell: int = 0
     sparse: bool = False
     early: bool = False
+    near: bool = False
 
 
 class Models:

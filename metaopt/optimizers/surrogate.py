@@ -70,6 +70,11 @@ class Told:
         return np.array(self._rows).reshape(len(self), self.width)
 
     @property
+    def last(self) -> Array:
+        """The values that were told last (width,)."""
+        return self._rows[-1]
+
+    @property
     def final(self) -> Mask:
         """Whether each trial has values, (n,)."""
         return np.asarray(np.isfinite(self.values).all(axis=1))
@@ -87,7 +92,7 @@ class Surrogate:
 
     def __init__(self, encoding: Encoding, seed: int, told: Rows, scale: Scale, *, sparse: bool = False) -> None:
         """``told`` may grow; a ``sparse`` model expects that few coordinates matter (likelihood.py)."""
-        self._encoding, self.seed, self._told, self._scale, self._sparse = encoding, seed, told, scale, sparse
+        self._encoding, self.seed, self._told, self._scale, self.sparse = encoding, seed, told, scale, sparse
         self._kernels: dict[int, Kernel] = {}
         self._seen = -1
         self._modelled: tuple[Posterior, Indices] | None = None
@@ -132,7 +137,7 @@ class Surrogate:
             known = len(fitted) > 0
             features = self._features(fitted)
             self._kernels[count] = (
-                fit(features, values[fitted], starts, iterations, sparse=self._sparse) if known else starts[0]
+                fit(features, values[fitted], starts, iterations, sparse=self.sparse) if known else starts[0]
             )
         return self._kernels[count]
 
@@ -146,7 +151,7 @@ class Surrogate:
 
     def _starts(self, count: int) -> list[Kernel]:
         dimension = self._encoding.dimension
-        default = default_kernel(dimension, self._encoding.groups, sparse=self._sparse)
+        default = default_kernel(dimension, self._encoding.groups, sparse=self.sparse)
         anchor = _anchor_below(count)
         if anchor is None:
             return [default]

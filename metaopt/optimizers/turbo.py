@@ -16,15 +16,12 @@ from metaopt.optimizers.answer import Answer, View
 from metaopt.optimizers.encoding import Encoding
 from metaopt.optimizers.kernels import Array
 from metaopt.optimizers.outcomes import only
+from metaopt.optimizers.region import SMALLEST, Size
 from metaopt.optimizers.sobol import Sequence01
 from metaopt.optimizers.surrogate import Surrogate, Told
 from metaopt.optimizers.tried import Tried
 from metaopt.space import Space
 
-FIRST, LARGEST, SMALLEST = 0.8, 1.6, 0.5**7
-"""Side of the box: at first, at most, and below which another region begins."""
-SUCCESSES, FAILURES = 3, 4
-"""In a row, after which the box is doubled, or halved: of failures as many as there are parameters, if that is more."""
 BETTER = 1e-3
 """A success is better than the best value by this part of it."""
 
@@ -48,8 +45,7 @@ class TrustRegion:
         """Another region."""
         self._told = Told(self._encoding.dimension, 1)
         self._surrogate = Surrogate(self._encoding, self._seed, self._told, only)
-        self._side, self._best = FIRST, math.inf
-        self._successes = self._failures = 0
+        self._size, self._best = Size(self._encoding.dimension), math.inf
 
     def tell(self, params: Params, value: float) -> None:
         """A trial has ended with ``value``; the region grows or shrinks."""
@@ -62,15 +58,8 @@ class TrustRegion:
         if math.isfinite(value):
             self._best = min(self._best, value)
         if begun:
-            self._resize(better=better)
-
-    def _resize(self, *, better: bool) -> None:
-        self._successes, self._failures = (self._successes + 1, 0) if better else (0, self._failures + 1)
-        if self._successes == SUCCESSES:
-            self._side, self._successes = min(2.0 * self._side, LARGEST), 0
-        elif self._failures == max(FAILURES, self._encoding.dimension):
-            self._side, self._failures = self._side / 2.0, 0
-        if self._side < SMALLEST:
+            self._size.count(better=better)
+        if self._size.side < SMALLEST:
             self._begin()
 
     def ask(self, count: int, pending: Sequence[Params]) -> list[Params]:
@@ -106,7 +95,7 @@ class TrustRegion:
     def _box(self) -> Array:
         """The trust region (2, d): its volume is that of a cube with its side, where the unit cube does not cut it."""
         lengths = self._surrogate.posterior()[0].kernel.inverse_squares ** -0.5
-        sides = self._side * lengths / np.exp(np.log(lengths).mean())
+        sides = self._size.side * lengths / np.exp(np.log(lengths).mean())
         centre = self._surrogate.best_points(1, self._told.final)[0]
         sides[self._encoding.categories] = 2.0  # which have no neighbours
         return np.asarray(np.clip([centre - sides / 2.0, centre + sides / 2.0], 0.0, 1.0))

@@ -1,0 +1,112 @@
+"""A trust region: a box around the best point, which grows with success and shrinks without (Eriksson et al. 2019).
+
+What a Gaussian process has learnt of the whole space may hide what is near its best point: waves that are shorter than
+its length-scales are noise to it.  A model of what is near alone has length-scales of its own.
+"""
+
+import math
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from metaopt.optimizers.answer import View
+from metaopt.optimizers.encoding import Encoding
+from metaopt.optimizers.kernels import Array, Kernel
+from metaopt.optimizers.likelihood import default_kernel
+from metaopt.optimizers.outcomes import only
+from metaopt.optimizers.surrogate import Surrogate
+
+FIRST, LARGEST, SMALLEST = 0.8, 1.6, 0.5**7
+"""Side of the box: at first, at most, and below which it is too small."""
+SUCCESSES, FAILURES = 3, 4
+"""In a row, after which the box is doubled, or halved: of failures as many as there are parameters, if that is more."""
+REACH = 2.0
+"""The model of a box knows what is in one with sides so many times as long."""
+FEWEST = 2
+"""So many trials for each parameter, the nearest ones, it knows in any case."""
+
+
+class Size:
+    """The side of a box."""
+
+    def __init__(self, dimension: int) -> None:
+        """Of a box in a space of so many parameters."""
+        self.side = FIRST
+        self._patience = max(FAILURES, dimension)
+        self._successes = self._failures = 0
+
+    def count(self, *, better: bool) -> None:
+        """A trial in the box was a success or a failure."""
+        self._successes, self._failures = (self._successes + 1, 0) if better else (0, self._failures + 1)
+        if self._successes == SUCCESSES:
+            self.side, self._successes = min(2.0 * self.side, LARGEST), 0
+        elif self._failures == self._patience:
+            self.side, self._failures = self.side / 2.0, 0
+
+
+class Region:
+    """The box of one objective; when it has become too small, it is as large as at first again."""
+
+    def __init__(self, encoding: Encoding) -> None:
+        """There is no best point yet."""
+        self._encoding = encoding
+        self._numbers = np.setdiff1d(np.arange(encoding.dimension), encoding.categories)
+        self._size = Size(encoding.dimension)
+        self._best, self._centre = math.inf, np.full(encoding.dimension, 0.5)
+
+    @property
+    def side(self) -> float:
+        """Of the box, where the length-scales of its model are all alike."""
+        return self._size.side
+
+    def see(self, point: Array, worth: float, *, begun: bool) -> None:
+        """A trial at ``point`` (d,) has ended, the less ``worth`` the better; the box stays until it has ``begun``."""
+        better, inside = worth < self._best, self._away(point[None, :])[0] <= self.side / 2.0
+        if better:
+            self._best, self._centre = worth, point
+        if begun and inside:
+            self._size.count(better=better)
+        if self.side < SMALLEST:
+            self._size = Size(self._encoding.dimension)
+
+    def _away(self, points: Array) -> Array:
+        """How far each of ``points`` (n, d) is from the best one, by the number that differs most, (n,)."""
+        return np.asarray(np.abs(points - self._centre)[:, self._numbers].max(axis=1, initial=0.0))
+
+    def near(self, view: View, values: Array) -> View:
+        """``view`` of ``values`` (n, width), of those trials alone that are near, and into the box."""
+        away, known = self._away(view.told), np.isfinite(values).all(axis=1)
+        fewest = np.sort(away[known])[: FEWEST * self._encoding.dimension][-1]
+        near = known & (away <= max(REACH * self.side / 2.0, fewest))
+        part = Part(view.told[near], values[near])
+        model = Nearby(self._encoding, view.objective.seed, part, only, sparse=view.objective.sparse)
+        box = self._box(model.posterior()[0].kernel, view.box)
+        return replace(view, told=part.points, feasible=view.feasible[near], objective=model, box=box)
+
+    def _box(self, kernel: Kernel, limits: Array) -> Array:
+        """Sides (2, d) in proportion to the length-scales, but no longer than what the model knows of."""
+        lengths = np.clip(kernel.inverse_squares[: self._encoding.dimension] ** -0.5, 0.05, 20.0)
+        sides = np.minimum(self.side * lengths / np.exp(np.log(lengths).mean()), REACH * self.side)
+        sides[self._encoding.categories] = 2.0  # which have no neighbours
+        return np.asarray(np.clip([self._centre - sides / 2.0, self._centre + sides / 2.0], *limits))
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Some of what was told: ``points`` (n, d) and their ``values`` (n, width)."""
+
+    points: Array
+    values: Array
+
+    def __len__(self) -> int:
+        return len(self.points)
+
+
+class Nearby(Surrogate):
+    """A model of trials that are others each time: no earlier fit is of use, so it is fitted to a part of many."""
+
+    known = 200, 150, 150
+    fitted = 80, 80
+
+    def _starts(self, count: int) -> list[Kernel]:  # noqa: ARG002 - they are not the first ones of more
+        return [default_kernel(self._encoding.dimension, self._encoding.groups, sparse=self.sparse)]
