@@ -30,8 +30,9 @@ def main() -> None:
     table = next(iter(report["relative_regret"]["all"].values()))
     last = list(table)[-1]
     counts, first = "/".join(map(str, times)), next(iter(words))
+    where = f"on {table[last]['problems']} problems after {counts} points, one at a time"
     answer(
-        f"how much of random search's regret is left after {counts} points, one at a time?",
+        f"how much of random search's regret is left {where}?",
         figure=f"{first} {words.pop(first)}",
         beside="; ".join(f"{name} {each}" for name, each in words.items()) or "random search, 20 seeds",
         aim="below each peer at each count",
