@@ -115,6 +115,22 @@ def test_check_looks_at_what_a_warm_start_would_read(here, capsys):
     assert "warm start: " in told(capsys, "check", "exp.yaml")[1]
 
 
+def test_check_shows_the_points_that_a_study_begins_with(here, capsys):
+    """Inserted ones, that of the defaults, the best one of another study, and then the optimizer's."""
+    x = "{prior: 'uniform(0, 100)', default: 50}"
+    text = f"name: q\ncommand: [echo, '{{x}}']\nobjective: loss\nspace: {{x: {x}}}\ntrials: 9\n"
+    (here / "exp.yaml").write_text(f"{text}warm_start: old.history\n")
+    said = [Opened("1", history.FORMAT, DESCRIPTION), Joined(1, "host", "core 1"), Suggested(({"x": 12.5},))]
+    said += [Assign(1, 0, 1, {"x": 12.5}), Reported(1, 0, 1, ((1, {"loss": 1.0}),)), Finished(1, 0, 1, "completed")]
+    written("old.history", records_of(*said))
+    out = told(capsys, "check", "exp.yaml")[1]
+    assert "  echo 50.0\n  echo 12.5\n  echo " in out
+    assert told(capsys, "insert", "exp.yaml", "--x", "7.0")[0] == 0
+    out = told(capsys, "check", "exp.yaml")[1]
+    assert "  echo 7.0\n  echo 50.0\n  echo 12.5\n\n" in out
+    assert "  echo 7.0\n\n" in told(capsys, "check", "exp.yaml", "-n", "1")[1]
+
+
 def test_best_gives_the_line_to_paste(here, capsys):
     a_study()
     status, out, _ = told(capsys, "best", "--command")

@@ -9,12 +9,15 @@ from metaopt.cli.parser import Parser, natural
 
 if TYPE_CHECKING:
     from metaopt.experiment import Experiment
+    from metaopt.messages import Observe, Params
+    from metaopt.study import Study
 
 EPILOG = """  metaopt check exp.yaml
   metaopt check exp.yaml -n 10   # the first ten trials
 
-Starts nothing and writes nothing.  The points are those that the optimizer proposes first; a study that has begun
-goes on with others.  Exit status: 0 it can be run, 2 it cannot, and why."""
+Starts nothing and writes nothing.  The points are those that a study begins with: inserted ones, that of the defaults,
+the best ones of other studies (warm_start), the first ones of the optimizer; one that has begun goes on with others.
+Exit status: 0 it can be run, 2 it cannot, and why."""
 
 
 def parser() -> Parser:
@@ -41,15 +44,15 @@ def main(argv: Sequence[str]) -> int:
 def _account(experiment: "Experiment", count: int) -> Iterator[str]:
     from metaopt.devices.cpu import usable_cores  # noqa: PLC0415 - help needs nothing of this
     from metaopt.devices.gpu import usable_gpus  # noqa: PLC0415 - the same
-    from metaopt.plugins import load  # noqa: PLC0415 - the same
     from metaopt.scalars import counted  # noqa: PLC0415 - the same
     from metaopt.warmstart import learn  # noqa: PLC0415 - the same
 
+    study, lessons = _study(experiment), learn(experiment)
     size = "no end of points" if experiment.space.size is None else f"{counted(experiment.space.size, 'point')}"
     yield f"{experiment.name}: {counted(experiment.trials, 'trial')}, {size}, optimizer {experiment.optimizer.rule}"
     goals = ", ".join(f"{each.goal} {each.metric} ({each.of})" for each in experiment.goals.objectives)
     yield f"objective   {goals}{''.join(f'; {each}' for each in experiment.goals.constraints)}"
-    yield f"history     {experiment.location}: {_standing(experiment)}"
+    yield f"history     {experiment.location}: {_standing(experiment, study)}"
     gpus, cores = usable_gpus(), len(usable_cores())
     several = experiment.resources.nodes > 1
     each = "" if several else f", {experiment.resources.cores or 1} for each trial"
@@ -58,17 +61,32 @@ def _account(experiment: "Experiment", count: int) -> Iterator[str]:
         yield f"nodes       {experiment.resources.nodes} for each trial, all of each: {_groups(experiment)}"
     yield f"ends        {_deadline(experiment)}"
     yield from (f"warning: {doubt}" for doubt in experiment.doubts())
-    yield from learn(experiment).notes
+    yield from lessons.notes
     yield f"\nin {experiment.directory}:"
-    optimizer = load("optimizer", experiment.optimizer)(
-        experiment.space, experiment.seed, **experiment.optimizer.settings
-    )
-    for number, params in enumerate(optimizer.ask(min(count, experiment.trials), [])):
+    for number, params in enumerate(_first(experiment, study, lessons.observed, min(count, experiment.trials))):
         yield f"  {experiment.line(number, params)}"
     welcome = experiment.welcome()
     yield "\nwith, beside the variables of this environment:"
     for name, value in _variables(welcome.trials, experiment.resources.nodes).items():
         yield f"  {name}={value}"
+
+
+def _first(
+    experiment: "Experiment", study: "Study | None", told: Sequence["Observe"], count: int
+) -> Sequence["Params"]:
+    """The first ``count`` points of a run that begins with ``study``, whose optimizer is ``told`` of other ones."""
+    from metaopt.optimizers.advised import Advised  # noqa: PLC0415 - help needs nothing of this
+    from metaopt.plugins import load  # noqa: PLC0415 - the same
+    from metaopt.point import usual  # noqa: PLC0415 - the same
+
+    inserted = [each.params for each in study.trials.values() if not each.outside] if study else []
+    points = [] if study is None or any(each.attempts for each in study.trials.values()) else inserted
+    points += [point for point in [usual(experiment.space)] if point and point not in points]
+    made, seed = load("optimizer", experiment.optimizer), experiment.seed + len(told)
+    optimizer = Advised(lambda: made(experiment.space, seed, **experiment.optimizer.settings), experiment.space)
+    for each in told:
+        optimizer.learn(each.trial, each.params, each.value)
+    return [*points, *optimizer.ask(count - len(points), points)] if count > len(points) else points[:count]
 
 
 def _groups(experiment: "Experiment") -> str:
@@ -98,22 +116,31 @@ def _variables(trials: str, nodes: int) -> dict[str, str]:
     return {"METAOPT_TRIAL": "0", TRIAL_DIR: home, FILE: f"{home}/reports.jsonl", PATH: f"{home}/{RESULTS}", **more}
 
 
-def _standing(experiment: "Experiment") -> str:
-    """How the study stands; raises HistoryError when the history is another one's, or cannot be read."""
+def _study(experiment: "Experiment") -> "Study | None":
+    """What is there of it; raises HistoryError when the history is another one's, or cannot be read."""
     from metaopt.errors import HistoryMissing  # noqa: PLC0415 - help needs nothing of this
     from metaopt.history import check_same, skimmed  # noqa: PLC0415 - the same
-    from metaopt.scalars import counted  # noqa: PLC0415 - the same
 
     if experiment.history == "memory:":
-        return "kept nowhere"
+        return None
     try:
         with experiment.location.opened() as store:
             study = skimmed(store).study
     except HistoryMissing:
-        study = None
+        return None
+    if study is not None:
+        check_same(study, experiment.describe(), str(experiment.location))
+    return study
+
+
+def _standing(experiment: "Experiment", study: "Study | None") -> str:
+    """How the study stands."""
+    from metaopt.scalars import counted  # noqa: PLC0415 - help needs nothing of this
+
+    if experiment.history == "memory:":
+        return "kept nowhere"
     if study is None:
         return "it would be begun"
-    check_same(study, experiment.describe(), str(experiment.location))
     return f"gone on with: {counted(len(study.ended), 'trial')} ended, {len(study.open)} not"
 
 
