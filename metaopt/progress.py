@@ -54,6 +54,7 @@ class LineView:
         self.console = console or Console(file=sys.stdout, highlight=False, color_system=None)
         self.began = self._told = time.time()
         self._shown = len(study.ended)
+        self._ends = False
         tell(
             self.console,
             f"metaopt: {experiment.name}: {counted(experiment.trials, 'trial')}, history {experiment.location}",
@@ -63,13 +64,16 @@ class LineView:
         if study.ended:
             self._say(f"going on with {counted(len(study.ended), 'trial')} ended and {len(study.open)} not")
 
-    def show(self, now: float, scheduler: Scheduler, notes: list[str]) -> None:  # noqa: ARG002 - the interface
+    def show(self, now: float, scheduler: Scheduler, notes: list[str]) -> None:
         """Say what is new."""
         for note in notes:
             self._say(note)
         for index in range(self._shown, len(self.study.ended)):
             self._say(one_line(self.study, index, self.experiment.trials))
         self._shown = len(self.study.ended)
+        if scheduler.draining and scheduler.study.busy and not self._ends:
+            self._ends = True
+            self._say(_ending(scheduler, self.experiment.grace))
         if now - self._told >= SUMMARY:
             self._told = now
             self._say(f"-- {self.figures(now)}; {busy_line(self.figures(now))}; {best_line(self.study)}")
@@ -127,7 +131,7 @@ class LiveView(LineView):
         """What is to be drawn of it where there are others."""
         notes = []
         if self._scheduler and self._scheduler.draining:
-            notes.append(Text(f"ending: {self._scheduler.draining}", "yellow"))
+            notes.append(Text(_ending(self._scheduler, self.experiment.grace), "yellow"))
         if self._warning:
             notes.append(Text(f"warnings: {self._warned}, the last one: {self._warning}", "yellow"))
         return Part(self.study, self.experiment.trials, notes)
@@ -189,6 +193,15 @@ def _thinking(scheduler: Scheduler, now: float) -> str:
     if scheduler.exhausted:
         return "every point of its space has been tried"
     return "idle" if scheduler.asked_at is None else f"asked {max(now - scheduler.asked_at, 0.0):.1f} s ago"
+
+
+def _ending(scheduler: Scheduler, grace: float) -> str:
+    """Why it ends, and how long the scripts that run have: ``grace`` seconds, or until somebody loses patience."""
+    why = scheduler.draining
+    if not scheduler.study.busy or why == "terminated":
+        return f"ending: {why}"
+    sooner = ", a second Ctrl-C ends them at once" if why == "interrupted" else ""
+    return f"ending: {why}; scripts have {grace:g} s to save{sooner}"
 
 
 def _draws() -> bool:

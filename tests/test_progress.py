@@ -110,6 +110,18 @@ def test_the_end_tells_all(experiment, study):
         assert expected in text
 
 
+@pytest.mark.parametrize("kind", [LineView, LiveView])
+def test_who_ends_a_run_is_told_how_long_scripts_have_and_how_that_is_cut_short(experiment, study, kind):
+    ending = "ending: interrupted; scripts have 2.5 s to save, a second Ctrl-C ends them at once"
+    experiment = replace(experiment, grace=2.5)
+    assert ending in shown(kind, experiment, study, draining="interrupted")
+    assert "ends; scripts have 2.5 s to save\n" in shown(LineView, experiment, study, draining="the allocation ends")
+    assert "to save" not in shown(kind, experiment, study, draining="terminated")  # nobody waits for them
+    assert "ending:" not in shown(kind, experiment, study)
+    study.apply(1007.0, Finished(1, 2, 1, "interrupted"))
+    assert "to save" not in shown(kind, experiment, study, draining="interrupted")
+
+
 def goals_of(pairs, constraints=()):
     """A study of two objectives whose trials came to these ``pairs``."""
     study = Study(Goals((Objective("loss"), Objective("time")), constraints))
