@@ -80,6 +80,30 @@ def test_status_says_how_it_stands(here, capsys):
     assert said["best"]["params"] == {"x": 0.0}
 
 
+def test_status_has_a_block_for_each_study_that_is_here_or_named(here, capsys):
+    for name in "cba":
+        a_study(f"{name}.history")
+    (here / "b.history" / "journal.jsonl").write_text("garbage\n{}\n")
+    status, out, _ = told(capsys, "status")
+    assert status == 0
+    first, second, third = out.split("\n\n")
+    assert "history   a.history\ntrials    5 of 6 done" in first
+    assert "history   b.history\ntrouble   b.history/journal.jsonl" in second
+    assert "history   c.history\ntrials    5 of 6 done" in third
+    named = told(capsys, "status", "c", "a.history")[1]
+    assert 0 < named.index("c.history") < named.index("a.history")
+    said = json.loads(told(capsys, "status", "--json")[1])
+    assert [each.get("states") for each in said] == [{"completed": 2, "failed": 3}, None, {"completed": 2, "failed": 3}]
+
+
+def test_who_does_not_say_which_study_is_told_which_there_are_and_that_it_is_one(here, capsys):
+    for name in "abcdefg":
+        a_study(f"{name}.history")
+    some = "Say which one: a.history, b.history, c.history, d.history, e.history and 2 more"
+    assert some in told(capsys, "watch")[2]
+    assert "It is of one study.  Type, besides:  metaopt watch b" in told(capsys, "watch", "a", "b")[2]
+
+
 def test_failures_that_differ_in_numbers_are_one(here, capsys):
     said = ["no file /tmp/run7/x", "no file /tmp/run8/y", "of 3.5 GiB at 0x7f3a", "of 12 GiB at 0xdead", "of some GiB"]
     trials = [Trial(n, {}, state=State.FAILED, error=f"exit status 1\n{line}") for n, line in enumerate(said)]
@@ -210,6 +234,9 @@ def test_a_history_that_cannot_be_looked_at(here, capsys, verb, kind):
         if kind == "several":
             a_study("a.history")
             a_study("b.history")
+        if (verb, kind) == ("status", "several"):
+            assert told(capsys, verb)[0] == 0  # it has a block for each
+            return
         said = "there is no history here" if kind == "none" else "Say which one: a.history, b.history"
     elif kind == "missing":
         a_study("aa.history")

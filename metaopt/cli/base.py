@@ -7,7 +7,7 @@ import re
 import shlex
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from difflib import get_close_matches
 from io import TextIOWrapper
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from metaopt.messages import Params
 
 WIDE = 10_000
+NAMED = 5
+"""So many of the histories that are here are named to who has to say which one."""
 _SERVER = re.compile(r"mongodb(\+srv)?:", re.IGNORECASE)
 
 
@@ -63,8 +65,14 @@ def chosen(where: str | None) -> Location:
     if len(here) == 1:
         return here[0]
     problem = f"there are {len(here)} histories here" if here else "there is no history here"
-    example = ", ".join(str(each) for each in here[:5]) or "exp.yaml, or its directory or URL"
-    raise HistoryMissing(problem, f"Say which one: {example}")
+    example = ", ".join(map(str, here[:NAMED])) or "exp.yaml, or its directory or URL"
+    more = f" and {len(here) - NAMED} more" if len(here) > NAMED else ""
+    raise HistoryMissing(problem, f"Say which one: {example}{more}")
+
+
+def meant(words: Sequence[str]) -> Sequence[Location]:
+    """The histories that were meant by each of ``words``, or all that are here; raises HistoryMissing for none."""
+    return [chosen(word) for word in words] or list(below(Path(), depth=1)) or [chosen(None)]
 
 
 def file_of(word: str) -> str:

@@ -4,7 +4,7 @@ import argparse
 from difflib import get_close_matches
 from typing import NoReturn
 
-HISTORY = "the experiment file, its directory or URL, or the study's name; default: the only one here"
+HISTORY = "the experiment file, its directory or URL, or the study's name; default: "
 
 
 class Parser(argparse.ArgumentParser):
@@ -21,6 +21,11 @@ class Parser(argparse.ArgumentParser):
         )
 
     @property
+    def takes_one(self) -> bool:
+        """Whether its only argument is a history."""
+        return [action.dest for action in self._actions if not action.option_strings] == ["history"]
+
+    @property
     def flags(self) -> list[str]:
         """The long options."""
         return sorted(flag for flag in self._option_string_actions if flag.startswith("--"))
@@ -31,17 +36,27 @@ class Parser(argparse.ArgumentParser):
         return {flag for flag, action in self._option_string_actions.items() if action.nargs != 0}
 
     def error(self, message: str) -> NoReturn:
-        """Say it, with the nearest option for one that is not known."""
+        """Say it, with the nearest option for one that is not known, and what to type for one study too many."""
         word = message.partition("unrecognized arguments: ")[2].split(" ")[0].partition("=")[0]
         known = self._option_string_actions
         near = get_close_matches(word, known, n=1) if word.startswith("-") else [f"--{word}"] * (f"--{word}" in known)
-        super().error(f"{message}\n  Did you mean {near[0]}?" if near else message)
+        hint = f"\n  Did you mean {near[0]}?" if near else ""
+        if self.takes_one and word and not word.startswith("-"):
+            hint = f"\n  It is of one study.  Type, besides:  {self.prog} {word}"
+        super().error(f"{message}{hint}")
 
 
 def of_a_history(prog: str, description: str | None, epilog: str = "") -> Parser:
     """For a verb whose first argument says which history is meant."""
     made = Parser(prog, description, epilog)
-    made.add_argument("history", nargs="?", help=HISTORY)
+    made.add_argument("history", nargs="?", help=f"{HISTORY}the only one here")
+    return made
+
+
+def of_histories(prog: str, description: str | None, epilog: str = "") -> Parser:
+    """For a verb whose arguments say which histories are meant."""
+    made = Parser(prog, description, epilog)
+    made.add_argument("histories", nargs="*", metavar="history", help=f"{HISTORY}all that are here")
     return made
 
 

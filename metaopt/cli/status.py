@@ -1,16 +1,17 @@
-"""metaopt status: how a study stands: its trials by state, the best one, and what the failed ones died of."""
+"""metaopt status: how studies stand: trials by state, the best one, and what the failed ones died of."""
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from metaopt.cli.parser import Parser, of_a_history
+from metaopt.cli.parser import Parser, of_histories
 
 if TYPE_CHECKING:
+    from metaopt.errors import HistoryError
     from metaopt.history import History
     from metaopt.location import Location
 
-EPILOG = """  metaopt status                 # the only study here
+EPILOG = """  metaopt status                 # all studies here
   metaopt status exp.yaml
   metaopt status digits --json   # for a program"""
 NAMED = 8
@@ -18,31 +19,51 @@ NAMED = 8
 
 def parser() -> Parser:
     """Its command line."""
-    made = of_a_history("status", __doc__, EPILOG)
-    made.add_argument("--json", action="store_true", help="for a program")
+    made = of_histories("status", __doc__, EPILOG)
+    made.add_argument("--json", action="store_true", help="for a program; of several a list")
     return made
 
 
 def main(argv: Sequence[str]) -> int:
     """The verb; gives the exit status."""
     options = parser().parse_args(argv)
-    from metaopt.cli.base import as_json, chosen, output, say  # noqa: PLC0415 - help needs nothing of this
-    from metaopt.history import history_of  # noqa: PLC0415 - the same
+    from metaopt.cli.base import as_json, meant, output, say  # noqa: PLC0415 - help needs nothing of this
 
-    location = chosen(options.history)
-    history = history_of(location)
+    locations = meant(options.histories)
+    alone = len(locations) == 1
+    found = ((each, _history(each, alone=alone)) for each in locations)
     with output():
         if options.json:
-            say(as_json(_document(location, history)))
-        else:
-            for name, value in _account(location, history):
+            documents = [_document(*each) for each in found]
+            say(as_json(documents[0] if alone else documents))
+            return 0
+        for number, each in enumerate(found):
+            if number:
+                say("")
+            for name, value in _account(*each):
                 say(f"{name:10}{value}")
     return 0
 
 
-def _document(location: "Location", history: "History") -> dict[str, Any]:
-    from metaopt.cli.base import best_of  # noqa: PLC0415 - help needs nothing of this
+def _history(location: "Location", *, alone: bool) -> "History | HistoryError":
+    """The history there; of several, one that cannot be looked at is not to hide the others."""
+    from metaopt.errors import HistoryError  # noqa: PLC0415 - help needs nothing of this
+    from metaopt.history import history_of  # noqa: PLC0415 - the same
 
+    try:
+        return history_of(location)
+    except HistoryError as error:
+        if alone:
+            raise
+        return error
+
+
+def _document(location: "Location", history: "History | HistoryError") -> dict[str, Any]:
+    from metaopt.cli.base import best_of  # noqa: PLC0415 - help needs nothing of this
+    from metaopt.errors import HistoryError  # noqa: PLC0415 - the same
+
+    if isinstance(history, HistoryError):
+        return {"history": str(location), "trouble": history.problem}
     states: dict[str, int] = defaultdict(int)
     for trial in history.trials.values():
         states[str(trial.state)] += not trial.outside
@@ -65,12 +86,16 @@ def _document(location: "Location", history: "History") -> dict[str, Any]:
     }
 
 
-def _account(location: "Location", history: "History") -> Iterator[tuple[str, str]]:
+def _account(location: "Location", history: "History | HistoryError") -> Iterator[tuple[str, str]]:
     """What there is to be said, and by which name."""
     from metaopt.cli.base import claim_of, tally  # noqa: PLC0415 - help needs nothing of this
+    from metaopt.errors import HistoryError  # noqa: PLC0415 - the same
     from metaopt.trial import ENDED, State  # noqa: PLC0415 - the same
 
     said = _document(location, history)
+    if isinstance(history, HistoryError):
+        yield from said.items()
+        return
     states = {State(name): count for name, count in said["states"].items()}
     done = sum(states.get(state, 0) for state in (State.COMPLETED, State.STOPPED, State.FAILED))
     yield "study", str(said["study"])
