@@ -10,15 +10,16 @@ One trial after the other, in the process of the caller, by the same optimizers 
 """
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from metaopt.errors import FunctionError
 from metaopt.front import Front
-from metaopt.messages import Scalar
-from metaopt.optimizers import make
+from metaopt.messages import Params, Scalar
+from metaopt.optimizers import Optimizer, chosen, make
 from metaopt.point import usual
+from metaopt.scalars import counted
 from metaopt.space import Space
 
 Function: TypeAlias = Callable[[dict[str, Scalar]], float | Sequence[float]]
@@ -72,7 +73,7 @@ def minimize(  # noqa: D417 - settings are the optimizer's
     space: Space | Mapping[str, object],
     *,
     trials: int,
-    optimizer: str = "gp",
+    optimizer: str | Mapping[str, object] = "gp",
     seed: int = 1,
     give_up_after: int = 5,
     **settings: Any,  # noqa: ANN401 - whatever the optimizer takes
@@ -88,24 +89,41 @@ def minimize(  # noqa: D417 - settings are the optimizer's
             or ``constraints=c`` it gives k + c numbers; a constraint holds when its number is 0 or less.
         space: as in an experiment file: {"lr": "loguniform(1e-4, 1e-1)"}; that of its defaults comes first.
         trials: how many calls in all.
-        optimizer: gp, tpe, ..., or one's own package.module:Class; ``settings`` are its own, ``seed`` its randomness.
+        optimizer: as in an experiment file: "gp", {"rule": "gp", "start": 12}, ...; ``settings`` are more of its own.
         give_up_after: so many failures at first, and nothing else, end the search; 0: never.
 
     Raises FunctionError for what cannot be called, or not so often, or when the first calls all failed; SpaceError and
-    PluginError as ``metaopt.optimizers.make`` does.
+    PluginError as ``metaopt.optimizers.make`` does; KeyboardInterrupt with the Result so far as its ``result``.
     """
-    objectives, width = _check(f, trials, give_up_after, settings)
+    objectives, width = _check(f, trials, give_up_after, chosen(optimizer, settings).settings)
     searched = space if isinstance(space, Space) else Space.parse(space)
     proposer = make(optimizer, searched, seed, **settings)
     done: list[Evaluation] = []
-    points = [first] if (first := usual(searched)) else proposer.ask(1, [])
-    while points:
-        done.append(_call(f, len(done), dict(points[0]), width))
-        proposer.tell(points[0], _told(done[-1]))
-        if len(done) == give_up_after and not any(each.values for each in done):
-            raise _hopeless(done)
-        points = proposer.ask(1, []) if len(done) < trials else []
+    try:
+        for params in _points(proposer, usual(searched), trials, done):
+            done.append(_call(f, len(done), dict(params), width))
+            proposer.tell(params, _told(done[-1]))
+            if len(done) == give_up_after and not any(each.values for each in done):
+                raise _hopeless(done)
+    except KeyboardInterrupt as interrupt:
+        raise _with(interrupt, Result(tuple(done), _pareto(done, objectives))) from None
     return Result(tuple(done), _pareto(done, objectives))
+
+
+def _with(interrupt: KeyboardInterrupt, found: Result) -> KeyboardInterrupt:
+    """The same with what was ``found``, which is told to who does not catch it."""
+    interrupt.result = found  # type: ignore[attr-defined]  # of another class, Python would not end as others do
+    said = f", the best of them gave {found.value:.6g} at {found.params}" if found.best else ""
+    interrupt.add_note(f"after {counted(len(found.trials), 'call')}{said}; all are in the result of this exception")
+    return interrupt
+
+
+def _points(proposer: Optimizer, first: Params | None, trials: int, done: Sequence[Evaluation]) -> Iterator[Params]:
+    """The points one by one, each by what is ``done``; fewer when there are no more."""
+    points = [first] if first else proposer.ask(1, [])
+    while points:
+        yield points[0]
+        points = proposer.ask(1, []) if len(done) < trials else []
 
 
 def _check(f: object, trials: int, give_up_after: int, settings: Mapping[str, Any]) -> tuple[int, int]:

@@ -39,7 +39,7 @@ def study(loss, trials=30):
 
 
 def advised(lessons=(), rule="gp", seed=1, space=SPACE):
-    optimizer = Advised(lambda: make(rule, space, seed), space)
+    optimizer = Advised(lambda: make(rule, space, seed).optimizer, space)
     for params, value in lessons:
         optimizer.learn(-1, params, value)
     return optimizer

@@ -12,6 +12,7 @@ from metaopt import optimizers
 from metaopt.optimizers.advised import TRIED, Advised
 from metaopt.optimizers.base import Watcher
 from metaopt.optimizers.fidelity import Curve, Levels
+from metaopt.optimizers.gp import GaussianProcess
 from metaopt.optimizers.surrogate import Told
 from metaopt.space import Space
 
@@ -217,12 +218,12 @@ def test_no_curve_does_any_harm(points):
 
 def test_one_that_is_advised_sees_curves_too_and_again_when_it_begins_anew():
     space = Space.parse(SPACE)
-    advised = Advised(lambda: optimizers.make("gp", space, 1, curves=True), space)
+    advised = Advised(lambda: GaussianProcess(space, 1, curves=True), space)
     assert isinstance(advised, Watcher)
     for number in range(10):
         params = {"x": number / 10, "y": 0.5, "kind": "a"}
         advised.learn(-1, params, loss(params))
-    alone = optimizers.make("gp", space, 1, curves=True)
+    alone = GaussianProcess(space, 1, curves=True)
     again = advised.ask(TRIED, [])
     for trial in range(12):
         params = {"x": trial / 12, "y": (trial * 5 % 12) / 12, "kind": "ba"[trial % 2]}

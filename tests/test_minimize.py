@@ -95,12 +95,32 @@ def test_when_the_first_calls_all_fail_it_says_so():
     assert found.best is found.params is found.value is None
 
 
-def test_keyboard_interrupt_ends_it():
+def test_keyboard_interrupt_ends_it_and_has_what_was_found():
+    values = iter([3.0, 1.0, 2.0])
+
     def f(params):
+        for value in values:
+            return value
         raise KeyboardInterrupt
 
-    with pytest.raises(KeyboardInterrupt):
-        metaopt.minimize(f, SPACE, trials=3)
+    with pytest.raises(KeyboardInterrupt) as interrupted:
+        metaopt.minimize(f, SPACE, trials=9)
+    found = interrupted.value.result
+    assert interrupted.value.__notes__[0].startswith(f"after 3 calls, the best of them gave 1 at {found.params}; all")
+    assert [each.value for each in found.trials] == [3.0, 1.0, 2.0]
+    assert (found.value, found.params) == (1.0, found.trials[1].params)
+    with pytest.raises(KeyboardInterrupt) as interrupted:
+        metaopt.minimize(f, SPACE, trials=9)
+    assert interrupted.value.result.best is None
+    assert interrupted.value.__notes__[0].startswith("after 0 calls; all")
+
+
+def test_an_optimizer_may_be_written_as_in_an_experiment_file():
+    found = metaopt.minimize(bowl, SPACE, trials=40, optimizer={"rule": "grid", "levels": 3})
+    assert found == metaopt.minimize(bowl, SPACE, trials=40, optimizer="grid", levels=3)
+    assert found == metaopt.minimize(bowl, SPACE, trials=40, optimizer={"rule": "grid"}, levels=3)
+    two = {"rule": "gp", "objectives": 2}
+    assert metaopt.minimize(lambda _: (1.0, 2.0), SPACE, trials=2, optimizer=two).best.values == (1.0, 2.0)
 
 
 def test_the_neighbours_of_a_call_that_wants_too_much_memory_are_avoided():
@@ -139,6 +159,10 @@ def test_several_objectives_and_constraints():
         ({"f": 3}, FunctionError, "3, which cannot be called"),
         ({"optimizer": "pg"}, PluginError, "gp"),
         ({"optimizer": "cmaes", "starts": 3}, PluginError, "starts"),
+        ({"optimizer": {"rule": "gp", "starts": 3}}, PluginError, "has no setting 'starts'\n  Did you mean 'start'?"),
+        ({"optimizer": {"rule": "gp", "start": 3}, "start": 4}, PluginError, "has its setting 'start' twice"),
+        ({"optimizer": {"start": 3}}, PluginError, "names no rule\n  Write optimizer="),
+        ({"optimizer": 7}, PluginError, "names no rule"),
         ({"space": {}}, SpaceError, "no parameters"),
         ({"space": {"x": "uniform(1, 0)"}}, SpaceError, "x: low"),
         ({"space": 7}, SpaceError, "no parameters"),

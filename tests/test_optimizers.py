@@ -43,8 +43,29 @@ def test_importing_the_package_loads_no_numpy():
 
 def test_make_takes_a_name_and_a_space_in_its_short_form():
     optimizer = metaopt.optimizers.make("gp", {"x": "uniform(0, 1)"}, seed=3, start=4)
-    assert isinstance(optimizer, GaussianProcess)
+    assert isinstance(optimizer.optimizer, GaussianProcess)
     assert optimizer.ask(1, []) == metaopt.optimizers.make("gp", Space.parse({"x": "uniform(0, 1)"}), 3).ask(1, [])
+
+
+@pytest.mark.parametrize(
+    ("params", "said"),
+    [
+        ({"lr": 0.1}, "kind: no value is given\n  Tell all params"),
+        ({}, "lr and kind: no value"),
+        ({"lr": 0.1, "knd": "sgd"}, "knd: there is no such parameter, or it does not count .*\n  Did you mean kind?"),
+        ({"lr": 0.1, "kind": "adam", "momentum": 0.5}, "momentum: .*\n  Leave it out; these do: lr, kind."),
+        ({"lr": 0.1, "kind": "sgd"}, "momentum: no value"),
+    ],
+)
+def test_what_is_no_point_is_not_told(params, said):
+    space = {"lr": "uniform(0, 1)", "kind": "choice(adam, sgd)"}
+    space["momentum"] = {"prior": "uniform(0, 1)", "when": "kind == sgd"}
+    optimizer = metaopt.optimizers.make({"rule": "gp", "start": 2}, space)
+    with pytest.raises(SpaceError, match=said):
+        optimizer.tell(params, 1.0)
+    optimizer.tell({"lr": 7.0, "kind": "adam"}, 1.0)  # as of a wider space
+    optimizer.tell({"lr": 0.5, "kind": "sgd", "momentum": 0.5}, 1.0)
+    assert optimizer.ask(1, []) == metaopt.optimizers.make("gp", space).ask(3, [])[2:]  # both have been counted
 
 
 def test_make_refuses_what_it_does_not_know():

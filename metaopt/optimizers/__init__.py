@@ -10,19 +10,43 @@ Importing this package loads no numpy; making an optimizer does.
 from collections.abc import Mapping
 from typing import Any
 
-from metaopt.optimizers.base import Optimizer
+from metaopt.errors import PluginError
+from metaopt.optimizers.base import Optimizer, Watcher
+from metaopt.optimizers.checked import Checked, CheckedWatcher
 from metaopt.plugins import Choice, load
 from metaopt.space import Space
 
 __all__ = ["Optimizer", "make"]
 
 
-def make(name: str, space: Space | Mapping[str, object], seed: int = 0, **settings: Any) -> Optimizer:  # noqa: ANN401 - whatever the optimizer takes
-    """The optimizer ``name`` (gp, tpe, cmaes, turbo, grid, sobol, random, or a package.module:Class) over ``space``.
+def make(
+    optimizer: str | Mapping[str, object],
+    space: Space | Mapping[str, object],
+    seed: int = 0,
+    **settings: Any,  # noqa: ANN401 - whatever the optimizer takes
+) -> Checked:
+    """The ``optimizer`` (gp, tpe, cmaes, turbo, grid, sobol, random, or a package.module:Class) over ``space``.
 
-    ``space`` may be written as in an experiment file.  Raises PluginError for a name or a setting that does not
-    exist, SpaceError for a space that cannot be understood.
+    Both may be written as in an experiment file: {"rule": "gp", "start": 12}, {"lr": "loguniform(1e-5, 1)"}.  Raises
+    PluginError for a name or a setting that does not exist, SpaceError for a space that cannot be understood; and
+    ``tell`` raises SpaceError for params that are incomplete or have other names.
     """
-    made = load("optimizer", Choice(name, settings))
-    optimizer: Optimizer = made(space if isinstance(space, Space) else Space.parse(space), seed, **settings)
-    return optimizer
+    choice = chosen(optimizer, settings)
+    searched = space if isinstance(space, Space) else Space.parse(space)
+    made = load("optimizer", choice)(searched, seed, **choice.settings)
+    return CheckedWatcher(made, searched) if isinstance(made, Watcher) else Checked(made, searched)
+
+
+def chosen(optimizer: str | Mapping[str, object], settings: Mapping[str, Any]) -> Choice:
+    """What is meant by an ``optimizer`` and ``settings`` beside it; raises PluginError when that cannot be seen."""
+    if isinstance(optimizer, str):
+        return Choice(optimizer, settings)
+    example = 'Write optimizer="gp", or optimizer={"rule": "gp", "start": 12}.'
+    if not isinstance(optimizer, Mapping) or not isinstance(rule := optimizer.get("rule"), str):
+        problem = f"optimizer {optimizer!r} names no rule"
+        raise PluginError(problem, example)
+    own = {str(name): value for name, value in optimizer.items() if name != "rule"}
+    if twice := own.keys() & settings.keys():
+        problem = f"optimizer {rule!r} has its setting {min(twice)!r} twice"
+        raise PluginError(problem, f"Write it once, beside the rule or beside the optimizer.  {example}")
+    return Choice(rule, {**own, **settings})
