@@ -111,6 +111,20 @@ def test_a_trial_that_was_stopped_is_no_failure():
     assert least[True] < 0.2 * least[False]
 
 
+@pytest.mark.parametrize(
+    ("values", "stopped", "asked"),
+    [(8, 0, True), (7, 1, False), (7, 2, True), (4, 7, False), (4, 8, True), (3, 99, False)],
+)
+def test_where_most_trials_are_stopped_the_model_is_asked_all_the_same(values, stopped, asked):
+    """Two of them count as one that has a value, but at least half of those that it takes must have one."""
+    optimizer = optimizers.make("gp", SPACE, 1)
+    points = optimizer.ask(values + stopped + 1, [])  # before it knows anything: of the Sobol sequence
+    for trial, params in enumerate(points[:-1]):
+        optimizer.watch(trial, params, curve(params, 3), 3.0)
+        optimizer.tell(params, math.nan if trial < stopped else loss(params))
+    assert (optimizer.ask(1, []) != points[-1:]) == asked
+
+
 def test_a_trial_that_was_stopped_is_not_tried_again():
     optimizer, points = searched(2, 25, look=False)
     assert len({tuple(params.items()) for params in points}) == 25

@@ -56,6 +56,7 @@ class GaussianProcess:
         """Search ``space``; equal seeds give equal points.
 
         ``start`` trials must have a value before the model is asked; by default d + 1, but 8 at least and 10 at most.
+        Those that were stopped count half, together no more than those with a value: few of many may have one.
         With ``curves`` it learns from those of trials too; and with ``per_second``, what a point then promises is
         divided by the time that a model expects it to take.
         With several ``objectives``, or with ``constraints``, all their values are told of each trial.
@@ -116,7 +117,7 @@ class GaussianProcess:
     ) -> tuple[list[Params], list[tuple[int, str]]]:
         """The same, and which ``paused`` trials should go on, and why: those that promise more for their time."""
         tried = self._tried.beside(pending)
-        if self._encoding.dimension == 0 or self._knowledge().known < self._start:
+        if self._encoding.dimension == 0 or not self._knows_enough:
             return self._spread(count, tried), []
         under_way = self._encoding.points([each for each in pending if self._space.contains(each)])
         curves = {trial: self._curves[trial] for trial in paused if trial in self._curves}
@@ -132,6 +133,11 @@ class GaussianProcess:
         return points, [
             (trial, f"gp: it promises {much:.3g} times as much a second as a new one") for trial, much in thawed.items()
         ]
+
+    @property
+    def _knows_enough(self) -> bool:
+        known = self._models.known
+        return max(known + min(known, len(self._stopped) / 2), self._knowledge().known) >= self._start
 
     def _continued(self, count: int, tried: Tried, under_way: Array, curves: Mapping[int, Curve]) -> dict[int, float]:
         """Those of the trials with these ``curves`` that promise more a second than a new one, and how many times."""
