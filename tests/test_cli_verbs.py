@@ -381,8 +381,8 @@ def test_a_figure_is_written_as_its_name_says(here, capsys):
 
 def test_a_report_is_written_of_what_has_been_asked_for(here, capsys):
     a_study()
-    assert told(capsys, "report") == (0, "report.html is written.\n", "")
-    text = (here / "report.html").read_text()
+    assert told(capsys, "report") == (0, "digits.report.html is written.\n", "")
+    text = (here / "digits.report.html").read_text()
     for part in (
         "train --x 0.0",
         "2: boom",
@@ -391,7 +391,11 @@ def test_a_report_is_written_of_what_has_been_asked_for(here, capsys):
         "No parallel, slices: this history does not tell",
     ):
         assert part in text, part
-    assert told(capsys, "report")[0] == 2
+    status, _, err = told(capsys, "report")
+    assert status == 2
+    assert "digits.report.html is there already\n  Choose another name, -o FILE, or add --force" in err
+    a_study("other.history")  # which has a page of its own
+    assert told(capsys, "report", "other") == (0, "other.report.html is written.\n", "")
 
 
 def test_figures_without_matplotlib(here, capsys, monkeypatch):
@@ -409,7 +413,7 @@ def test_a_figure_that_is_interrupted_leaves_nothing_behind(here, capsys, monkey
     a_study()
 
     def interrupted(*_, **__):
-        (here / f"{words[-1] if len(words) > 1 else 'report.html'}.part").write_text("half")
+        (here / f"{words[-1] if len(words) > 1 else 'digits.report.html'}.part").write_text("half")
         raise KeyboardInterrupt
 
     monkeypatch.setattr("matplotlib.figure.Figure.savefig", interrupted)
