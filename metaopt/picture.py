@@ -27,12 +27,14 @@ UNITS = (("s", 1.0), ("min", 60.0), ("h", 3600.0))
 class Figures:
     """How a run stands.  Of the ``offered`` seconds of its workers scripts ran in those that are ``spent``.
 
-    ``rate`` is how many trials end in a second; ``left`` is seconds.
+    ``waiting`` are trials that are to be run again, ``ahead`` points with which none has begun; ``rate`` is how many
+    trials end in a second; ``left`` is seconds.
     """
 
     done: int
     running: int
     waiting: int
+    ahead: int
     failed: int
     stopped: int
     paused: int
@@ -52,6 +54,7 @@ class Figures:
     def of(cls, study: Study, total: int, now: float) -> "Figures":
         """The figures of the present run at ``now``."""
         crew = study.crews[study.run]
+        ahead = [not study.trials[number].attempts for each in study.crews.values() for number in each.waiting]
         offered = crew.served + sum(now - worker.joined for worker in crew.workers.values())
         begun = crew.begun
         done, left = len(study.ended), None
@@ -61,7 +64,8 @@ class Figures:
         return cls(
             done=done,
             running=crew.busy,
-            waiting=study.tally[State.WAITING],
+            waiting=ahead.count(False),
+            ahead=ahead.count(True),
             failed=study.tally[State.FAILED],
             stopped=study.tally[State.STOPPED],
             paused=study.tally[State.PAUSED],
@@ -86,7 +90,7 @@ class Figures:
     def states(self) -> str:
         """In which states the others are, and how some of these have ended."""
         parts = [f"{self.running} running"]
-        parts += [f"{self.waiting} waiting"] if self.waiting else []
+        parts += [f"{self.waiting} to be run again"] if self.waiting else []
         parts += [f"{self.paused} paused"] if self.paused else []
         parts += [f"{self.failed} failed"] if self.failed else []
         parts += [f"{self.stopped} stopped early"] if self.stopped else []
@@ -290,10 +294,10 @@ def busy_line(figures: Figures) -> str:
     return f"{figures.running} of {counted(figures.workers, 'worker')} busy, {figures.busy:.0%} of the time{done}"
 
 
-def optimizer_line(rule: str, state: str, waiting: int) -> str:
-    """What the optimizer does, as far as that is known, and how many of its points wait for a worker."""
+def optimizer_line(rule: str, state: str, ahead: int) -> str:
+    """What the optimizer does, as far as that is known, and how many points wait for a worker."""
     said = [state] if state else []
-    said += [f"{waiting} point{'s' * (waiting > 1)} ahead"] if waiting else []
+    said += [f"{counted(ahead, 'point')} ahead"] if ahead else []
     return f"optimizer {rule}{': ' * bool(said)}{', '.join(said)}"
 
 

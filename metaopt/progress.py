@@ -1,9 +1,11 @@
 """What a person sees of a run: one live view in a terminal, plain lines in a log, and how it ended."""
 
 import os
+import re
 import sys
 import time
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from typing import TypeVar
 
@@ -25,6 +27,8 @@ from metaopt.trial import State
 REFRESH, SHARE = 0.5, 0.01
 """Seconds from one picture to the next; of a core, what they may cost."""
 SUMMARY = 60.0
+PAUSES = re.compile(r"trial \d+ (is paused|goes on): ")
+"""What may be said of most trials, and more than once of each."""
 NO_PICTURE = {"dumb", "unknown", ""}
 """Terminals in which nothing can be drawn anew."""
 T = TypeVar("T")
@@ -55,6 +59,7 @@ class LineView:
         self.began = self._told = time.time()
         self._shown = len(study.ended)
         self._ends = False
+        self._pauses = Counter[str]()
         tell(
             self.console,
             f"metaopt: {experiment.name}: {counted(experiment.trials, 'trial')}, history {experiment.location}",
@@ -66,7 +71,7 @@ class LineView:
 
     def show(self, now: float, scheduler: Scheduler, notes: list[str]) -> None:
         """Say what is new."""
-        for note in notes:
+        for note in self._folded(notes):
             self._say(note)
         for index in range(self._shown, len(self.study.ended)):
             self._say(one_line(self.study, index, self.experiment.trials))
@@ -76,7 +81,8 @@ class LineView:
             self._say(_ending(scheduler, self.experiment.grace))
         if now - self._told >= SUMMARY:
             self._told = now
-            self._say(f"-- {self.figures(now)}; {busy_line(self.figures(now))}; {best_line(self.study)}")
+            known = [str(self.figures(now)), *self._paused(), busy_line(self.figures(now)), best_line(self.study)]
+            self._say(f"-- {'; '.join(known)}")
 
     def close(self) -> None:
         """Nothing to leave behind."""
@@ -99,6 +105,19 @@ class LineView:
         """How the run stands."""
         return Figures.of(self.study, self.experiment.trials, now)
 
+    def _folded(self, notes: Sequence[str]) -> Iterator[str]:
+        """The ``notes``, but of those of trials that are paused, or go on, the first one; the others are counted."""
+        for note in notes:
+            if found := PAUSES.match(note):
+                self._pauses[found[1]] += 1
+            if not found or self._pauses[found[1]] == 1:
+                yield note
+
+    def _paused(self) -> Iterator[str]:
+        """How often, by now, there was something to be said of that."""
+        if self._pauses:
+            yield f"trials were paused {self._pauses['is paused']} times and went on {self._pauses['goes on']} times"
+
     def _say(self, line: str, style: str = "") -> None:
         tell(self.console, f"{self._prefix}{line}", style)
 
@@ -115,7 +134,7 @@ class LiveView(LineView):
     def show(self, now: float, scheduler: Scheduler, notes: list[str]) -> None:
         """Draw the picture, if it is time."""
         self._scheduler = scheduler
-        for note in notes:
+        for note in self._folded(notes):
             warns = note.startswith(WARNING)
             self._say(note, "yellow" if warns else "")
             if warns:
@@ -139,7 +158,7 @@ class LiveView(LineView):
     def picture(self, now: float) -> RenderableType:
         """The same where there are none."""
         thinking = _thinking(self._scheduler, now) if self._scheduler else ""
-        line = Text(optimizer_line(self.experiment.optimizer.rule, thinking, len(self.study.waiting)))
+        line = Text(optimizer_line(self.experiment.optimizer.rule, thinking, self.figures(now).ahead))
         return picture(self.study, self.experiment.trials, now, self.console, line, *self.part.notes)
 
 

@@ -95,6 +95,31 @@ def test_a_log_gets_a_summary_now_and_then(experiment, study):
     assert any("best loss 0.25, trial 0" in line for line in lines)
 
 
+@pytest.mark.parametrize("kind", [LineView, LiveView])
+def test_of_trials_that_pause_and_go_on_the_first_is_said_and_the_others_are_counted(experiment, study, kind):
+    notes = [f"trial {number} is paused: asha: it is number 3 of 3" for number in range(20)]
+    notes += [f"trial {number} goes on: asha: it is number 3 of 9" for number in range(7)]
+    text = io.StringIO()
+    console = Console(file=text, width=100, force_terminal=kind is LiveView)
+    view = kind(experiment, study, Board(console) if kind is LiveView else console)
+    scheduler = Scheduler(study, Limits(6, 2), Never())
+    for now, some in enumerate([notes[:5], notes[5:], ["host is there"]]):
+        view.show(1010.0 + now, scheduler, some)
+    said = text.getvalue()
+    assert said.count("is paused: ") == said.count("goes on: ") == said.count("host is there") == 1
+    view.show(10.0**10, scheduler, [])
+    summed = "-- 2/6 trials done, 1 running, 1 failed; trials were paused 20 times and went on 7 times; 1 of 2"
+    assert (summed in text.getvalue()) == (kind is LineView)  # the picture says how many are paused
+
+
+def test_points_ahead_do_not_count_as_trials_that_wait(study):
+    study.apply(1007.0, Suggested(({"x": 4}, {"x": 5})))
+    study.apply(1008.0, Lost(1, "gone"))
+    figures = Figures.of(study, total=6, now=1010.0)
+    assert (figures.ahead, figures.waiting) == (2, 1)
+    assert str(figures) == "2/6 trials done, 0 running, 1 to be run again, 1 failed"
+
+
 def test_the_end_tells_all(experiment, study):
     text = shown(LineView, experiment, study, ended=True, draining="SIGINT")
     for expected in (
@@ -197,7 +222,7 @@ def test_the_picture_has_all_that_there_is_to_see(study, width, encoding, bars):
     study.apply(1009.0, Reported(1, 3, 1, ((7, {"loss": 0.5}),)))
     text = " ".join(" ".join(drawn(study, width=width, encoding=encoding)).split())
     for part in (
-        "digits 3/6 trials done, 1 running, 1 waiting, 1 failed 0:00:10",
+        "digits 3/6 trials done, 1 running, 1 failed 0:00:10",
         *("left, allocation 0:01:30", "best loss 0.2, trial 2: x=3", bars, "1 to 0.2"),
         *("1 of 1 worker busy, 100% of the time, 6 trials/min", "optimizer gp: idle"),
         *("1 trial 3 0:00:02 loss=0.5 at 7"[: width - 12], "[3/6] trial 2 completed loss=0.2"[: width - 8]),

@@ -81,12 +81,12 @@ class _View:
         """How it stands at ``now``."""
         from rich.text import Text  # noqa: PLC0415 - not for help
 
-        from metaopt.picture import one_line, optimizer_line, picture  # noqa: PLC0415 - the same
+        from metaopt.picture import Figures, one_line, optimizer_line, picture  # noqa: PLC0415 - the same
 
         total = int(study.experiment.get("trials") or 0)
         if self._live:
             optimizer = study.experiment.get("optimizer", {}).get("rule", "")
-            note = Text(optimizer_line(optimizer, "", len(study.waiting)))
+            note = Text(optimizer_line(optimizer, "", Figures.of(study, total, now).ahead))
             self._live.update(picture(study, total, now, self._console, note), refresh=True)
             return
         for index in range(self._shown, len(study.ended)):
