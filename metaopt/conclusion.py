@@ -93,8 +93,8 @@ def _again(study: Study) -> str:
 def _early(study: Study) -> str:
     """How many trials were stopped early, and how much sooner than the others."""
     ended = [study.trials[number] for number in study.ended]
-    early = [trial.work or 0.0 for trial in ended if trial.stop and trial.state is State.STOPPED]
-    full = [trial.work or 0.0 for trial in ended if trial.state is State.COMPLETED]
+    early = [trial.duration or 0.0 for trial in ended if trial.stop and trial.state is State.STOPPED]
+    full = [trial.duration or 0.0 for trial in ended if trial.state is State.COMPLETED]
     after = f", after {fmean(early):.1f} s on average" if early else ""
     others = f"; the completed ones took {fmean(full):.1f} s" if full else ""
     return f"{len(early)} stopped{after}{others}"

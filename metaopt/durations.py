@@ -64,6 +64,6 @@ class Durations:
         ended = self._study.ended
         for number in ended[self._read :]:
             trial = self._study.trials[number]
-            if trial.state is State.COMPLETED and trial.work:  # 0: another run had done it
-                insort(self._work, trial.work)
+            if trial.state is State.COMPLETED and trial.duration:  # 0: another run had done it
+                insort(self._work, trial.duration)
         self._read = len(ended)

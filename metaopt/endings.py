@@ -87,7 +87,7 @@ class Endings:
                 if points := self._thinned(trial):
                     self._watched[trial.number] = step
                     begun = now if trial.started is None else trial.started
-                    took = now - begun if trial.state in ACTIVE else trial.duration or 0.0
+                    took = now - begun if trial.state in ACTIVE else trial.lasted or 0.0
                     yield Watch(trial.number, trial.params, points, trial.saved + took)
 
     def _thinned(self, trial: Trial) -> tuple[tuple[float, float], ...]:

@@ -40,9 +40,9 @@ class Past:
     @classmethod
     def of(cls, trial: Trial) -> "Past | None":
         """``trial``, if it has run to its own end."""
-        if trial.state not in {State.COMPLETED, State.FAILED} or not trial.work:
+        if trial.state not in {State.COMPLETED, State.FAILED} or not trial.duration:
             return None
-        return cls(trial.work, tuple(trial.points), trial.state is State.FAILED)
+        return cls(trial.duration, tuple(trial.points), trial.state is State.FAILED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +151,7 @@ def _summed(study: Study, crew: int, scale: float, seconds: float) -> Forecast:
         failed=round(scale * study.tally[State.FAILED]),
         cut=round(scale * (sum(bool(study.trials[number].attempts) for number in study.open) - len(paused))),
         busy=study.spent / offered,
-        useful=sum(trial.work or 0.0 for trial in (*ended, *paused)) / offered,
+        useful=sum(trial.duration or 0.0 for trial in (*ended, *paused)) / offered,
         took=took,
         simulated=crew,
     )

@@ -74,7 +74,7 @@ def _best(account: Account, command: str) -> Iterator[Section]:
             str(trial.number),
             *(f"{value:.6g}" for value in trial.objectives),
             *(_value(trial.params.get(name, "")) for name in params),
-            write_duration(trial.work or 0.0),
+            write_duration(trial.duration or 0.0),
             str(trial.worker),
             "; ".join(history.goals.exceeded(trial.excess)) or "Pareto set" * (trial.number in front),
         ]

@@ -140,12 +140,12 @@ class Trial:
         return bool(self.objectives) and all(each <= 0 for each in self.excess)
 
     @property
-    def work(self) -> float | None:
-        """How many seconds it took in all, over the attempts of which one went on where another had stopped."""
-        return None if self.duration is None else self.saved + self.duration
+    def duration(self) -> float | None:
+        """How many seconds it took in all, once it has ended: attempts of which each went on where another stopped."""
+        return None if self.lasted is None else self.saved + self.lasted
 
     @property
-    def duration(self) -> float | None:
+    def lasted(self) -> float | None:
         """How many seconds its last attempt took, once it has ended."""
         return None if self.started is None or self.ended is None else self.ended - self.started
 
@@ -164,7 +164,7 @@ class Trial:
 
     def thaw(self) -> None:
         """It is to go on from where it was paused."""
-        self.saved, self.ended, self.worker = self.saved + (self.duration or 0.0), None, None
+        self.saved, self.ended, self.worker = self.saved + (self.lasted or 0.0), None, None
 
     def take(self, points: Sequence[Point]) -> None:
         """Its script has said these; one that goes on from a checkpoint says some again."""

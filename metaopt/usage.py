@@ -30,7 +30,7 @@ def summed_up(parts: Sequence[tuple[int, Mapping[str, float]]]) -> dict[str, flo
 
 def in_words(trials: Iterable[Trial], per_trial: float | None) -> str:
     """How busy their GPUs were, weighted by time, and how many trials could share one; empty without figures."""
-    known = [(trial.usage, trial.duration or 0.0) for trial in trials if set(FIGURES[:3]) <= trial.usage.keys()]
+    known = [(trial.usage, trial.lasted or 0.0) for trial in trials if set(FIGURES[:3]) <= trial.usage.keys()]
     seconds = sum(duration for _, duration in known)
     if seconds <= 0:
         return ""

@@ -163,6 +163,11 @@ def test_a_paused_trial_is_as_in_the_history_until_it_goes_on_or_is_given_up(url
     assert check(store, database) == ["stopping", "waiting", "stopped", "paused"]
     keep(store, 4, [opened, Thawed(0, 3)], 4e9)
     assert check(store, database) == ["waiting", "waiting", "stopped", "paused"]
+    said = [opened, Joined(1, "n1", "cpu"), *tried(1, 0, 4), Stop(1, 0, 4, "interrupted"), Finished(1, 0, 4, "stopped")]
+    keep(store, 5, [*said, *tried(1, 0, 5), loss(1, 0, 5, 1.0), Finished(1, 0, 5, "completed")], 5e9)
+    assert check(store, database)[0] == "completed"
+    pauses = [replay(store).study.trials[0].duration, rows(database, "x")[0]["duration"]]
+    assert pauses == [pytest.approx(4.5 + 2 + 1e9 + 2)] * 2
 
 
 @pytest.mark.parametrize(("of", "goal"), [*itertools.product(["last", "best", "mean"], ["minimize", "maximize"])])

@@ -98,7 +98,7 @@ def test_a_trial_that_is_not_among_the_best_is_paused_and_goes_on_when_it_is(tal
     talk.tell(2, 1.5, 3.5, attempt=2, first=2)
     observed = talk.say(Finished(1, 2, 2, "completed"))[0]
     assert observed == Observe(2, {"x": 2}, 3.5)
-    assert talk.study.trials[2].work == 20.0 + 30.0  # both attempts
+    assert talk.study.trials[2].duration == 20.0 + 30.0  # both attempts
 
 
 def test_where_scripts_cannot_resume_nothing_is_paused():

@@ -92,7 +92,7 @@ def test_an_interrupted_trial_goes_on_first_with_its_curve_and_its_work():
     study.apply(230.0, Reported(2, 0, 2, ((4, {"loss": 1.0}),)))
     study.apply(260.0, Finished(2, 0, 2, "completed"))
     assert study.trials[0].curve("loss") == [(1, 3.0), (2, 2.0), (3, 1.4), (4, 1.0)]
-    assert study.trials[0].work == 150.0
+    assert study.trials[0].duration == 150.0
 
 
 def long_trials(params, trial):

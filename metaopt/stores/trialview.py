@@ -196,14 +196,27 @@ def _result() -> list[Expression]:
     numbers = {"$range": [0, {"$size": "$goals.measures"}]}
     worth = {"$map": {"input": {"$slice": ["$values", "$goals.objectives"]}, "in": "$$this.value"}}
     completed = equal("$state", "completed")
-    ended = {"$min": ["$last.time", {"$max": [{"$ifNull": ["$last.ended", "$last.time"]}, "$last.started"]}]}
     steps: list[Expression] = [
         {"values": {"$map": {"input": numbers, "as": "n", "in": _measured()}}},
         {"flaw": first_of("$values", {"$not": [finite("$$this.value")]})},
-        {"state": _state(), "until": ended},
+        {"state": _state(), "until": _until("$last"), "saved": _saved()},
         {"objectives": when(completed, worth, []), "excess": when(completed, _excess(), [])},
     ]
     return [*({"$set": step} for step in steps), {"$replaceWith": _row()}, {"$sort": {"_id": 1}}]
+
+
+def _until(attempt: str) -> Expression:
+    """When an attempt ended."""
+    time, started = f"{attempt}.time", f"{attempt}.started"
+    return {"$min": [time, {"$max": [{"$ifNull": [f"{attempt}.ended", time]}, started]}]}
+
+
+def _saved() -> Expression:
+    """How long those attempts were of which another one went on from where they stopped."""
+    stopped = {"$or": [equal("$$this.stop", "paused"), {"$and": ["$$this.resumes", {"$gt": ["$$this.stop", None]}]}]}
+    earlier = {"$and": [{"$lt": ["$$this.attempt", "$last.attempt"]}, stopped]}
+    took = {"$subtract": [_until("$$this"), "$$this.started"]}
+    return {"$sum": {"$map": {"input": {"$filter": {"input": "$tries", "cond": earlier}}, "in": took}}}
 
 
 def _state() -> Expression:
@@ -242,7 +255,7 @@ def _row() -> Expression:
         "run": {"$ifNull": ["$last.run", "$run"]},
         "started": date("$last.started"),
         "ended": when(has_ended, date("$until"), None),
-        "duration": when(has_ended, {"$subtract": ["$until", "$last.started"]}, None),
+        "duration": when(has_ended, {"$add": ["$saved", {"$subtract": ["$until", "$last.started"]}]}, None),
         "error": when(equal("$state", "failed"), _error(), ""),
         "usage": {"$ifNull": ["$last.usage", {}]},
     }
