@@ -23,6 +23,7 @@ from metaopt.trial import State, Trial
 
 LOOKING = {"status": [], "best": [], "show": ["0"], "watch": []}
 LOOKING |= {"plot": ["timeline", "-o", "a.svg", "--force"], "report": ["--force"]}
+WHICH = "There are 5, 0 to 4: the best is 0, the last that failed 4."
 TRAIN = """#!/usr/bin/env python3
 import argparse
 import click
@@ -288,8 +289,9 @@ def test_every_store_will_do(here, capsys, kind):
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["show", "9"], "there is no trial 9\n  There are 5: 0 to 4."),
-        (["show"], "required: trial"),
+        (["show", "9"], f"there is no trial 9\n  {WHICH}  Type  metaopt show 0\n"),
+        (["show"], f"digits.history: which trial?\n  {WHICH}  Type  metaopt show 0\n"),
+        (["show", "digits"], f"digits.history: which trial?\n  {WHICH}  Type  metaopt show digits 0\n"),
         (["show", "digits", "one"], "from 0 on, not one"),
         (["status", "--jsno"], "Did you mean --json?"),
         (["statsu"], "Did you mean 'status'?"),

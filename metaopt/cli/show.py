@@ -1,5 +1,6 @@
 """metaopt show: one trial: its parameters, its story, its curves, why it ended, the last lines of its stderr."""
 
+import shlex
 import sys
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
@@ -22,7 +23,7 @@ SILENT = {"Reported", "Suggested"}
 def parser() -> Parser:
     """Its command line."""
     made = of_a_history("show", __doc__, EPILOG)
-    made.add_argument("trial", type=natural, help="its number")
+    made.add_argument("trial", nargs="?", type=natural, help="its number")
     made.add_argument("--json", action="store_true", help="for a program")
     return made
 
@@ -34,18 +35,22 @@ def main(argv: Sequence[str]) -> int:
     from metaopt.errors import HistoryError  # noqa: PLC0415 - the same
     from metaopt.history import history_of  # noqa: PLC0415 - the same
 
-    location = chosen(options.history)
+    where: str | None = options.history
+    number: int | None = options.trial
+    if number is None and where is not None and where.isdecimal():
+        number, where = int(where), None
+    location = chosen(where)
     story: list[Record] = []
 
     def keep(record: "Record") -> None:
-        if record.kind not in SILENT and record.body.get("trial") == options.trial:
+        if record.kind not in SILENT and record.body.get("trial") == number:
             story.append(record)
 
     history = history_of(location, keep)
-    trial = history.trials.get(options.trial)
+    trial = None if number is None else history.trials.get(number)
     if trial is None:
-        problem = f"{location}: there is no trial {options.trial}"
-        raise HistoryError(problem, f"There are {len(history.trials)}: 0 to {len(history.trials) - 1}.")
+        problem = f"{location}: {'which trial?' if number is None else f'there is no trial {number}'}"
+        raise HistoryError(problem, _which(history, shlex.join(["metaopt", "show", *([where] if where else [])])))
     with output():
         if options.json:
             say(as_json(_document(location, history, trial)))
@@ -53,6 +58,19 @@ def main(argv: Sequence[str]) -> int:
             for line in _account(location, history, trial, story):
                 say(line)
     return 0
+
+
+def _which(history: "History", command: str) -> str:
+    """Which trials there are, and what to type to be shown one."""
+    if not history.trials:
+        return "There is none yet."
+    failed = [trial for trial in history.trials.values() if trial.state == "failed" and trial.ended is not None]
+    worst = max(failed, key=lambda trial: trial.ended or 0.0, default=None)
+    known = {"the best is": history.best, "the last that failed": worst}
+    said = ", ".join(f"{what} {trial.number}" for what, trial in known.items() if trial)
+    first = next((trial.number for trial in known.values() if trial), max(history.trials))
+    there = f"There are {len(history.trials)}, 0 to {max(history.trials)}{': ' * bool(said)}{said}."
+    return f"{there}  Type  {command} {first}"
 
 
 def _document(location: "Location", history: "History", trial: "Trial") -> dict[str, Any]:
