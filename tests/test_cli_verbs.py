@@ -322,6 +322,25 @@ def test_a_wrong_request_is_refused_with_what_to_type(here, capsys, words, said)
     assert said in err
 
 
+def test_who_stops_a_run_is_told_what_else_ends_with_it(here, capsys):
+    for name in "abc":
+        a_study(f"{name}.history")
+    holds = (
+        "import signal; from pathlib import Path; from metaopt.stores.claim import Claim\n"
+        "held = [Claim(Path(name, 'writer')) for name in ('a.history', 'b.history')]\n"
+        "signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR1}); print(flush=True)\n"
+        "signal.sigwait({signal.SIGUSR1})\n"
+        "for each in held: each.release()"
+    )
+    with subprocess.Popen([sys.executable, "-c", holds], stdout=subprocess.PIPE) as run:
+        run.stdout.readline()
+        status, out, _ = told(capsys, "stop", "a")
+    assert status == 0
+    first, last = out.splitlines()
+    assert first == f"process {run.pid} runs others too, which end with it: b.history"
+    assert "the run of process" in last
+
+
 def test_where_nothing_can_be_written_is_seen_before_the_work_is_done(here):
     (here / "file").touch()
     for name in ("no/a.png", "file/a.png"):

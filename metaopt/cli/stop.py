@@ -3,7 +3,8 @@
 import os
 import signal
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from metaopt.cli.parser import Parser, of_a_history, seconds
@@ -16,7 +17,7 @@ EPILOG = """  metaopt stop exp.yaml
 
 Scripts are asked to end and have their grace period; what they did is interrupted, not failed, and the
 same command that began the run goes on with it.  Only on the host that rank 0 runs on.
-Of several experiments in one allocation it ends all; one that metaoptd runs:  metaopt queue --cancel N
+Of several experiments in one allocation it ends all, and names them; one that metaoptd runs:  metaopt queue --cancel N
 Exit status: 0 it has ended, 1 not within that time, 2 there is no run here that can be stopped."""
 PAUSE = 0.1
 
@@ -49,6 +50,8 @@ def main(argv: Sequence[str]) -> int:
     if not who["here"]:
         problem = f"{location}: its run is process {who.get('pid')} on {who.get('host')}, not on this host"
         raise LaunchError(problem, f"Type  ssh {who.get('host')} kill -USR1 {who.get('pid')}")
+    if others := _others(location, who):
+        say(f"process {who['pid']} runs others too, which end with it: {', '.join(others)}")
     try:
         os.kill(who["pid"], signal.SIGUSR1)
     except ProcessLookupError:
@@ -64,6 +67,18 @@ def main(argv: Sequence[str]) -> int:
         time.sleep(PAUSE)
     say(f"{location}: the run of process {who['pid']} has ended; the same command as before goes on with it")
     return 0
+
+
+def _others(location: "Location", who: Mapping[str, object]) -> Sequence[str]:
+    """The other histories, here or beside this one, that its run writes to."""
+    from metaopt.cli.base import claim_of  # noqa: PLC0415 - help needs nothing of this
+    from metaopt.stores.claim import holder  # noqa: PLC0415 - the same
+    from metaopt.studies import below  # noqa: PLC0415 - the same
+
+    beside = [*([location.path.parent] if location.path else []), Path()]  # what is here has a shorter name
+    there = {each.place: each for where in beside for each in below(where, depth=1)}
+    claims = [(str(each), claim_of(each)) for place, each in there.items() if place != location.place]
+    return [name for name, claim in claims if claim is not None and holder(claim) == who]
 
 
 def _refuse_queued(location: "Location") -> None:
