@@ -94,6 +94,9 @@ def test_the_verb_goes_by_the_history_and_says_what_is_left(experiment, capsys):
     assert "trials of 0:10:00 each, as you say" in said
     assert "room for  2 trials: 2 completed" in said
     assert "done      not with this: 270 trials left to do" in said
+    assert "in the place of all" not in said
+    assert main(["simulate", "exp.yaml", "-w", "3", "--hours", "30", "--trial", "1s"]) == 0
+    assert "; simulated with 1 worker in the place of all\n" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

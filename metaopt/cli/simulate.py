@@ -80,7 +80,8 @@ def _lines(
 
     past, source, left = told
     found = forecast(experiment, past, workers, seconds)
-    part = "" if found.simulated == workers else f"; {found.simulated} workers simulated for all"
+    some = counted(found.simulated, "worker")
+    part = "" if found.simulated == workers else f"; simulated with {some} in the place of all"
     lines = [
         f"{experiment.name}: {counted(workers, 'worker')} for {write_duration(seconds)}, trials of {source}{part}",
         f"room for  {counted(found.ended, 'trial')}: {_states(experiment, found)}",
