@@ -12,7 +12,7 @@ from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
 
 from metaopt.optimizers.acquisition import log_expected_improvement, log_h, log_probability_below
 from metaopt.optimizers.encoding import Encoding
-from metaopt.optimizers.gaussian import cholesky, condition
+from metaopt.optimizers.gaussian import cholesky, condition, solve_lower
 from metaopt.optimizers.kernels import Kernel, from_logs
 from metaopt.optimizers.likelihood import default_kernel, fit, log_marginal_likelihood, log_prior
 from metaopt.optimizers.search import Climb, Field
@@ -149,6 +149,27 @@ def test_a_field_of_candidates_keeps_up_with_its_picks(data, kernel):
     assert np.allclose(field.mean, mean)
     assert np.allclose(field.variance, variance, atol=1e-9)
     assert np.flatnonzero(~field.free).tolist() == [3, 8]
+
+
+@pytest.mark.parametrize("columns", [1, 63, 64, 200])
+@pytest.mark.parametrize("transposed", [False, True])
+def test_a_triangular_system_is_solved_for_few_columns_and_for_many(columns, transposed):
+    rng = np.random.default_rng(3)
+    factor = np.asfortranarray(np.tril(rng.random((30, 30))) + 3.0 * np.eye(30))
+    right = rng.random((30, columns))
+    solved = solve_lower(factor, right, transposed=transposed)
+    assert solved.shape == right.shape
+    np.testing.assert_allclose((factor.T if transposed else factor) @ solved, right, atol=1e-12)
+
+
+def test_points_that_are_under_way_are_encoded_once_and_those_of_other_types_are_others():
+    encoding = Encoding(Space.parse({"x": "uniform(0, 1)", "kind": "choice(1, true, 2)"}))
+    listed = [{"x": 0.1, "kind": 1}, {"x": 0.1, "kind": True}, {"x": 2.0, "kind": 2}, {"x": 0.1, "kind": 1}]
+    for part in (listed, listed[1:], listed):
+        found = encoding.within(part)
+        kept = [each for at, each in enumerate(part) if each["x"] < 1 and not any(p is each for p in part[:at])]
+        expected = encoding.points(kept[:2])
+        assert sorted(found.tolist()) == sorted(expected.tolist())
 
 
 def test_a_singular_covariance_is_factorized_with_jitter():

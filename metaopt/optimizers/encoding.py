@@ -51,10 +51,25 @@ class Encoding:
         self.groups: Indices = np.repeat(np.arange(self.dimension), widths)
         self._first_feature = np.concatenate([[0], np.cumsum(widths)[:-1]]).astype(np.intp)
         self.continuous_features: Indices = self._first_feature[self.continuous]
+        self._within: dict[tuple[object, ...], Array | None] = {}
 
     def points(self, listed: Sequence[Params]) -> Array:
         """The points (m, d) of parameter settings of the space."""
         rows = [self.space.to_unit(params) for params in listed]
+        return np.array(rows, dtype=np.float64).reshape(len(rows), self.dimension)
+
+    def within(self, listed: Sequence[Params]) -> Array:
+        """The points (m, d) of those of ``listed`` that are settings of the space, each once.
+
+        Those of the last call are kept: most of thousands that are under way were so at the question before.
+        """
+        known, self._within = self._within, {}
+        for params in listed:
+            key = *params.items(), *map(type, params.values())
+            if key not in known:
+                known[key] = self.points([params])[0] if self.space.contains(params) else None
+            self._within[key] = known[key]
+        rows = [row for row in self._within.values() if row is not None]
         return np.array(rows, dtype=np.float64).reshape(len(rows), self.dimension)
 
     def snap(self, points: Array) -> Array:

@@ -26,6 +26,9 @@ from metaopt.optimizers.kernels import Array, Kernel
 JITTERS = (0.0, 1e-10, 1e-8, 1e-6, 1e-4, 1e-2, 1.0)
 """Added to the diagonal in turn, times its mean, until the factorization succeeds."""
 
+WIDE = 64
+"""With so many columns, which are rows to Fortran, it is worth solving X^T L^T = B^T in their place: no copies."""
+
 SMALLEST_VARIANCE = 1e-12
 """Of a standardised function; below it the rounding errors of n ~ 1,000 begin."""
 
@@ -126,4 +129,6 @@ def cholesky(matrix: Array) -> Array:
 
 def solve_lower(factor: Array, right: Array, *, transposed: bool = False) -> Array:
     """L^-1 ``right``, or L^-T ``right``, for a lower ``factor`` (n, n) and ``right`` (n, m)."""
-    return np.asarray(blas.dtrsm(1.0, factor, right, lower=1, trans_a=int(transposed)))
+    if right.shape[1] < WIDE:
+        return np.asarray(blas.dtrsm(1.0, factor, right, lower=1, trans_a=int(transposed)))
+    return np.asarray(blas.dtrsm(1.0, factor, right.T, side=1, lower=1, trans_a=int(not transposed)).T)

@@ -119,7 +119,7 @@ class GaussianProcess:
         tried = self._tried.beside(pending)
         if self._encoding.dimension == 0 or not self._knows_enough:
             return self._spread(count, tried), []
-        under_way = self._encoding.points([each for each in pending if self._space.contains(each)])
+        under_way = self._encoding.within(pending)
         curves = {trial: self._curves[trial] for trial in paused if trial in self._curves}
         waiting = {curve.point.tobytes() for curve in curves.values()}
         under_way = under_way[[point.tobytes() not in waiting for point in under_way]]

@@ -52,12 +52,21 @@ class Kernel:
         root = np.sqrt(self.feature_weights)
         middle = a.mean(axis=0)  # keeps the cancellation below small
         a, b = (a - middle) * root, (b - middle) * root
-        squares = (a**2).sum(axis=1)[:, None] + (b**2).sum(axis=1) - 2.0 * (a @ b.T)
-        return np.asarray(np.maximum(squares, 0.0))
+        left = np.column_stack([a, (a**2).sum(axis=1), np.ones(len(a))])
+        right = np.column_stack([-2.0 * b, np.ones(len(b)), (b**2).sum(axis=1)])
+        squares = left @ right.T  # |a|^2 - 2 ab + |b|^2, in one product
+        return np.asarray(np.maximum(squares, 0.0, out=squares))
 
     def covariance(self, a: Array, b: Array) -> Array:
         """K(a, b), shape (n, m), without noise."""
-        return self.covariance_and_slope(a, b)[0]
+        squares = self.squared_distances(a, b)
+        scaled = np.sqrt(squares) * ROOT5
+        squares *= 5.0 / 3.0
+        squares += scaled
+        squares += 1.0
+        squares *= np.exp(np.negative(scaled, out=scaled), out=scaled)
+        squares *= self.signal
+        return squares
 
     def covariance_and_slope(self, a: Array, b: Array) -> tuple[Array, Array]:
         """K(a, b) and dk / d(r^2) = -5/6 s (1 + sqrt(5) r) exp(-sqrt(5) r), both (n, m); smooth also at r = 0."""
