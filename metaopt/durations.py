@@ -2,6 +2,7 @@
 
 import math
 from bisect import insort
+from collections import deque
 
 from metaopt.study import Study
 from metaopt.trial import State
@@ -16,6 +17,9 @@ WORTHWHILE = 0.25
 Then twice as many are kept: for those that come free until the answer is there, and until the next one is.
 A worker that is alone waits: each of its points knows all others, and the same seed gives the same ones."""
 
+OFTEN, RECENT = 32, 16
+"""Where so many workers a second come free, the longest of the recent answers counts: some take a fit of the model."""
+
 AT_ONCE = 256
 """The most points that are asked for at once: of more, the last ones would hold up the first."""
 
@@ -27,6 +31,7 @@ class Durations:
         self._study = study
         self._read = 0
         self._work: list[float] = []
+        self._thought = deque[float](maxlen=RECENT)
 
     @property
     def shortest(self) -> float | None:
@@ -42,9 +47,12 @@ class Durations:
         study = self._study
         if thinking <= 0 or len(study.workers) <= 1:
             return 0
+        self._thought.append(thinking)
         worked = study.crews[study.run].work(now)
-        expected = thinking * len(study.workers) * study.tries / max(worked, 1e-6)
-        return math.ceil(2 * expected) if expected > WORTHWHILE else 0
+        rate = len(study.workers) * study.tries / max(worked, 1e-6)
+        if rate >= OFTEN:
+            return math.ceil(rate * (thinking + 2 * max(self._thought)))
+        return math.ceil(2 * rate * thinking) if rate * thinking > WORTHWHILE else 0
 
     def fits(self, left: float, span: float) -> bool:
         """Whether a trial has a fair chance to complete in the ``left`` of ``span`` seconds, or can go on later.

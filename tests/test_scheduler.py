@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from metaopt.durations import AT_ONCE
+from metaopt.durations import AT_ONCE, RECENT
 from metaopt.goals import Goals
 from metaopt.limits import Limits
 from metaopt.messages import (
@@ -139,6 +139,20 @@ def test_no_points_are_kept_ahead_of_long_trials():
     talk.now += 1000.0
     assert talk.say(reported(1, 0, 0.1), completed(1, 0))[1:] == [Expect(1, {"x": 1}), Suggest(1)]
     assert talk.say(Suggested(({"x": 2},))) == [Assign(1, 2, 1, {"x": 2})]
+
+
+def test_where_workers_come_free_all_the_time_the_longest_of_the_recent_answers_counts():
+    talk = Talk(trials=10_000, workers=64)
+    talk.say(*map(joined, range(1, 65)))
+    talk.say(Suggested(tuple({"x": x} for x in range(64))))
+    talk.say(*(completed(worker, worker - 1) for worker in range(1, 65)))
+    ahead, now = talk.scheduler.durations.ahead, talk.now
+    usual = [ahead(0.1, now) for _ in range(RECENT)][-1]
+    long = ahead(1.0, now)
+    assert long > 9 * usual > 0
+    after = [ahead(0.1, now) for _ in range(RECENT)]
+    assert min(after[:-1]) > 0.6 * long
+    assert after[-1] == usual
 
 
 def test_when_all_is_done_the_workers_are_released():
