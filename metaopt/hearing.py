@@ -105,6 +105,7 @@ class Questions:
             known, new = self._news.of(number, left)
             left -= self._news.shown[number] - asked[number]
             curves += [(number, trial.attempts, known, new)] if known or new else []
+            left = left if curves else AT_ONCE  # points without the metric are none
             if self._news.shown[number] < len(trial.points):
                 self._untold[number] = None
         self._asked = asked if curves else None
@@ -118,4 +119,5 @@ class Questions:
         """Who is asked knows nothing any more of these trials, which are all, nor of the question."""
         self._news.forgotten(self._asked or {})
         self._asked = None
+        self._untold.clear()
         self.about(numbers)

@@ -121,7 +121,8 @@ class Judge:
 
     @property
     def _everything(self) -> list[int]:
-        return [*self._study.open, *self._study.ended]
+        """All trials; what has ended comes first, since the others are judged by it."""
+        return [*self._study.ended, *self._study.open]
 
     def _whys(self, reported: Iterable[int]) -> dict[int, str]:
         """Which attempts are not worth going on with, given what is new of these trials, or was answered since."""

@@ -18,6 +18,8 @@ from metaopt.verdicts import Weigh, Weighed
 SPARE = Choice("random")
 PATIENCE = 60.0
 """Seconds for an answer; later, random points are used in its place."""
+DEATHS = 2
+"""Of the process while the stopper is asked: more are not risked."""
 LIVES = 3
 """An optimizer whose process dies, killed for its memory perhaps, is started so many times in all."""
 
@@ -101,7 +103,7 @@ class ProcessProposer:
         self._asked_at = 0.0
         self._late = False  # the optimizer has an old question to answer first
         self._notes: list[str] = []
-        self._lives = LIVES
+        self._lives, self._killed = LIVES, 0  # so often its process has died with the stopper at work
         self._chosen = self._start(choice)
         self._spare: Thinker | None = None
 
@@ -124,7 +126,8 @@ class ProcessProposer:
         if isinstance(command, Weigh):
             # Nobody else is asked: the spare knows no curve, and would have to be told all of them.
             self._weighing = True
-            self._chosen.tell(command)
+            if self._stopper is not None or not self._killed:
+                self._chosen.tell(command)
             return
         match command:
             case Watch():
@@ -155,6 +158,9 @@ class ProcessProposer:
         self._look_after()
         if self._chosen is not chosen and self._stopper is not None:
             events.append(Weighed(anew=True))
+            self._weighing = False
+        elif self._weighing and self._killed and self._stopper is None:
+            events.append(Weighed())
             self._weighing = False
         return events
 
@@ -195,7 +201,8 @@ class ProcessProposer:
             self._replace()
         elif self._asked is self._chosen and time.monotonic() - self._asked_at > self._patience:
             self._late = True
-            self._note(f"has not answered for {self._patience:g} s; random points are used until it does")
+            where = ", nor the stopper beside it" if self._weighing else ""
+            self._note(f"has not answered for {self._patience:g} s{where}; random points are used until it does")
             self._ask(self._stand_in())
         elif self._asked is not None and self._asked.broken:
             self._asked.close()
@@ -209,6 +216,7 @@ class ProcessProposer:
         self._lives -= 1
         failed, again = self._chosen, self._chosen.died and self._lives > 0
         failed.close()
+        self._blame(failed)
         if not again and failed.choice.rule == SPARE.rule:
             raise _gone(failed)
         what_now = "it is started anew" if again else "random points are used from here on"
@@ -217,6 +225,15 @@ class ProcessProposer:
         self._chosen, self._late = self._start(failed.choice if again else SPARE), False
         if self._asked is failed:
             self._ask(self._chosen)
+
+    def _blame(self, failed: Thinker) -> None:
+        """A stopper that is at work each time the process dies is asked no more."""
+        if not (failed.died and self._weighing and self._stopper is not None):
+            return
+        self._killed += 1
+        if self._killed >= DEATHS:
+            self._notes.append(f"stopper {self._stopper.rule!r} is asked no more: each time, its process has ended")
+            self._stopper = None
 
     def _note(self, what: str) -> None:
         self._notes.append(f"optimizer {self._chosen.choice.rule!r} {what}")

@@ -14,6 +14,7 @@ from test_thawing import RESUMES, Talk
 from metaopt import hearing
 from metaopt.errors import PluginError
 from metaopt.goals import Goals
+from metaopt.hearing import AT_ONCE
 from metaopt.history import replay
 from metaopt.limits import Limits
 from metaopt.messages import Assign, Finished, Heard, Joined, Lost, Observe, Opened, Reported, Stop, Suggest, Suggested
@@ -179,7 +180,8 @@ def test_when_it_begins_anew_all_is_told_and_only_what_was_not_answered_is_judge
     assert talk.tell(trial, 2.0, first=2) == asked((1, 1, (), ((2, 2.0),)))
     assert talk.tell(trial, 1.0, first=3) == []
     (question,) = talk.say(Weighed(anew=True))
-    assert sorted(question.curves) == [(0, 1, ((1, 9.0),), ()), (1, 1, ((1, 3.0),), ((2, 2.0), (3, 1.0)))]
+    ended_first = ((0, 1, ((1, 9.0),), ()), (1, 1, ((1, 3.0),), ((2, 2.0), (3, 1.0))))
+    assert question.curves == ended_first
     assert talk.say(Weighed(((trial, 1, BAD),))) == [Stop(1, trial, 1, "pruned", BAD)]
 
 
@@ -202,6 +204,14 @@ def test_a_run_that_goes_on_with_a_study_tells_all_of_it_and_stops_nothing_by_th
     assert not [each for each in scheduler.handle(501.0, answer) if isinstance(each, Stop)]
     more = Reported(1, open_, 2, ((2, {"loss": 2.0}),))
     assert scheduler.handle(502.0, more)[-1:] == asked((1, 2, ((1, 3.0),), ((2, 2.0),)))
+
+
+def test_thousands_of_points_without_the_metric_hide_no_others():
+    talk = Apart()
+    talk.say(Joined(2, "here", ""))
+    silent, other = talk.begin(), talk.begin()
+    nothing = Reported(1, silent, 1, tuple((step, {"other": 1.0}) for step in range(AT_ONCE + 1)))
+    assert talk.say(nothing, Reported(2, other, 1, ((1, {"loss": 3.0}),))) == asked((other, 1, (), ((1, 3.0),)))
 
 
 def test_its_errors_are_told_and_stop_nothing():
@@ -283,6 +293,7 @@ class Own:
 
     def should_stop(self, trial, points):
         while not os.path.exists(self.gate):
+            open(f"{self.gate}.reached", "w").close()
             time.sleep(0.01)
         time.sleep(self.pause)
         self.told.setdefault(trial, []).extend(step for step, _ in points)
@@ -380,12 +391,13 @@ def test_while_random_points_stand_in_for_the_process_the_verdict_is_awaited(own
     proposer = own("sobol", gate=str(tmp_path / "gate"))
     proposer._patience = 0.5
     proposer.send(*asked(curve(0, 9.0)))
+    until((tmp_path / "gate.reached").exists, "the stopper at work")
     for count in (2, 3):
         proposer.send(Suggest(count))
         assert len(answer(proposer).params) == count
     assert not proposer.thinking  # or rank 0 would look all the time
     (note,) = proposer.warnings()
-    assert "random points are used until it does" in note
+    assert "nor the stopper beside it; random points are used until it does" in note
     (tmp_path / "gate").touch()
     assert [trial for trial, *_ in answer(proposer).doubts] == [0]
     until(lambda: proposer.receive() == [] and proposer.warnings(), "its late answer, which is nobody's")
@@ -399,6 +411,20 @@ def test_a_process_that_is_started_anew_says_so_and_judges(own):
     assert "it is started anew: its process ended (3)" in note
     proposer.send(*asked(curve(1, 9.0)))
     assert [why.partition(": ")[2] for _, _, why in answer(proposer).doubts] == ["{1: [1]}"]
+
+
+def test_a_stopper_that_kills_its_process_again_is_asked_no_more_and_the_search_goes_on(own):
+    proposer = own(dies=7)
+    for _ in range(2):
+        proposer.send(*asked(curve(7, 1.0)))
+        said = answer(proposer)
+    assert said == Weighed()
+    assert "is asked no more" in "".join(proposer.warnings())
+    proposer.send(*asked(curve(7, 1.0)))
+    assert answer(proposer) == Weighed()
+    proposer.send(Suggest(1))
+    assert len(answer(proposer).params) == 1
+    assert proposer.warnings() == []
 
 
 def test_what_takes_the_place_of_an_optimizer_that_raises_judges_too(own, tmp_path):

@@ -326,8 +326,9 @@ def test_who_stops_a_run_is_told_what_else_ends_with_it(here, capsys):
     for name in "abc":
         a_study(f"{name}.history")
     holds = (
-        "import signal; from pathlib import Path; from metaopt.stores.claim import Claim\n"
-        "held = [Claim(Path(name, 'writer')) for name in ('a.history', 'b.history')]\n"
+        "import signal, time; from pathlib import Path; from metaopt.stores.claim import Claim\n"
+        "held = [Claim(Path('a.history/writer'))]; time.sleep(1.1)  # a claim says when it was made, to a second\n"
+        "held += [Claim(Path('b.history/writer'))]\n"
         "signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR1}); print(flush=True)\n"
         "signal.sigwait({signal.SIGUSR1})\n"
         "for each in held: each.release()"

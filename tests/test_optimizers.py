@@ -53,6 +53,7 @@ def test_make_takes_a_name_and_a_space_in_its_short_form():
         ({"lr": 0.1}, "kind: no value is given\n  Tell all params"),
         ({}, "lr and kind: no value"),
         ({"lr": 0.1, "knd": "sgd"}, "knd: there is no such parameter, or it does not count .*\n  Did you mean kind?"),
+        ({"lr": 0.1, 7: "sgd"}, "7: there is no such parameter"),
         ({"lr": 0.1, "kind": "adam", "momentum": 0.5}, "momentum: .*\n  Leave it out; these do: lr, kind."),
         ({"lr": 0.1, "kind": "sgd"}, "momentum: no value"),
     ],

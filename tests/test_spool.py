@@ -12,8 +12,7 @@ import pytest
 import yaml
 from running import EXPERIMENT, until
 
-from metaopt.cli import daemon as daemon_itself
-from metaopt.cli import main
+from metaopt.cli import main, metaoptd
 from metaopt.daemon import Habits, _Daemon, _Renewal
 from metaopt.errors import DeviceError, HistoryHeld, QueueError, WalltimeShort
 from metaopt.spool import KEPT, Spool, Standing, Submitted
@@ -414,7 +413,7 @@ def test_the_verbs_say_what_they_do_and_what_they_refuse(here, capsys, monkeypat
     for words in (["queue"], ["submit", "a.yaml"], ["daemon"]):
         refused("its mode is 755", *words)
     monkeypatch.setattr("sys.argv", ["metaoptd"])
-    assert (daemon_itself(), "its mode is 755" in capsys.readouterr().err) == (2, True)
+    assert (metaoptd(), "its mode is 755" in capsys.readouterr().err) == (2, True)
 
 
 def test_a_scripts_own_command_line_is_submitted_too(here, capsys, monkeypatch):

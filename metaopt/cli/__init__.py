@@ -67,7 +67,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     return _leave(status)
 
 
-def daemon() -> int:
+def metaoptd() -> int:
     """What ``metaoptd`` does."""
     return main(["daemon", *sys.argv[1:]])
 

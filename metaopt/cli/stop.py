@@ -78,7 +78,12 @@ def _others(location: "Location", who: Mapping[str, object]) -> Sequence[str]:
     beside = [*([location.path.parent] if location.path else []), Path()]  # what is here has a shorter name
     there = {each.place: each for where in beside for each in below(where, depth=1)}
     claims = [(str(each), claim_of(each)) for place, each in there.items() if place != location.place]
-    return [name for name, claim in claims if claim is not None and holder(claim) == who]
+    return [name for name, claim in claims if claim is not None and _is_one(holder(claim), who)]
+
+
+def _is_one(a: Mapping[str, object], b: Mapping[str, object]) -> bool:
+    """Whether two claims are of one process, which may have made them one after the other."""
+    return all(a.get(key) == b.get(key) for key in ("host", "namespace", "pid", "began"))
 
 
 def _refuse_queued(location: "Location") -> None:

@@ -27,9 +27,9 @@ class Checked:
         active = self._space.active(params)
         for name in params:
             if name not in active:
-                near = get_close_matches(name, [each for each in active if each not in params], n=1)
+                near = get_close_matches(str(name), [each for each in active if each not in params], n=1)
                 hint = f"Did you mean {near[0]}?" if near else f"Leave it out; these do: {', '.join(active)}."
-                raise SpaceError(name, "there is no such parameter, or it does not count at this point", hint)
+                raise SpaceError(str(name), "there is no such parameter, or it does not count at this point", hint)
         if missing := [name for name in active if name not in params]:
             hint = "Tell all params of a trial, as ask() gave them."
             raise SpaceError(" and ".join(missing), "no value is given", hint)

@@ -25,7 +25,7 @@ from metaopt.optimizers.fidelity import AtTheEnd, Curve, Levels
 from metaopt.optimizers.kernels import Array
 from metaopt.optimizers.likelihood import MANY_COORDINATES
 from metaopt.optimizers.models import Models, Side
-from metaopt.optimizers.region import Region
+from metaopt.optimizers.region import BEGIN, Region
 from metaopt.optimizers.sobol import Sequence01
 from metaopt.optimizers.surrogate import Told
 from metaopt.optimizers.tried import Tried, chance
@@ -33,8 +33,8 @@ from metaopt.space import Space
 
 LEAST_TRIED_EVERY = 5
 """Trials of which one is in the least tried value of a category."""
-NEAR_FROM, NEAR_EVERY = 100, 2
-"""From so many trials with a value on, one of so many points is near the best one, if it is asked for by itself."""
+NEAR_EVERY = 2
+"""Points of which one is near the best one, if it is asked for by itself, once there are many trials."""
 MODELS = 4
 """Up to so many are asked for the points of one answer, each after the other."""
 
@@ -91,7 +91,7 @@ class GaussianProcess:
         objective, *excesses = self._told.last
         if self._region:
             worth = objective if all(excess <= 0.0 for excess in excesses) else math.inf
-            self._region.see(point, worth, begun=len(self._told) > NEAR_FROM)
+            self._region.see(point, worth)
 
     def watch(self, trial: int, params: Params, points: Sequence[tuple[float, float]], seconds: float) -> None:
         """A trial has come so far; without points it has failed.  Of several goals, no curve is looked at."""
@@ -207,8 +207,8 @@ class GaussianProcess:
         curves = self._knowledge() is not self._models
         early = curves and (trial % 2 == 0 or self._models.known < self._start)
         turn = Side(weights=trial % len(self._models.weights), sparse=many and trial // 2 % 2 == 0, early=early)
-        many_known = self._models.known >= NEAR_FROM and self._encoding.every_point is None
-        near = self._region and single and many_known and not early and trial % NEAR_EVERY
+        many_known = self._models.known >= BEGIN and self._encoding.every_point is None
+        near = self._region and self._region.found and single and many_known and not early and trial % NEAR_EVERY
         if not self._encoding.categories or trial % LEAST_TRIED_EVERY:
             return [turn._replace(near=True), turn] if near else [turn]
         column = int(rng.choice(self._encoding.categories))

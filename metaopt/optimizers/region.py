@@ -10,12 +10,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from metaopt.optimizers.answer import View
-from metaopt.optimizers.encoding import Encoding
+from metaopt.optimizers.encoding import Encoding, Mask
 from metaopt.optimizers.kernels import Array, Kernel
 from metaopt.optimizers.likelihood import default_kernel
 from metaopt.optimizers.outcomes import only
 from metaopt.optimizers.surrogate import Surrogate
 
+BEGIN = 100
+"""With fewer trials that have a value, the model of all of them is near enough."""
 FIRST, LARGEST, SMALLEST = 0.8, 1.6, 0.5**7
 """Side of the box: at first, at most, and below which it is too small."""
 SUCCESSES, FAILURES = 3, 4
@@ -52,32 +54,50 @@ class Region:
         self._encoding = encoding
         self._numbers = np.setdiff1d(np.arange(encoding.dimension), encoding.categories)
         self._size = Size(encoding.dimension)
-        self._best, self._centre = math.inf, np.full(encoding.dimension, 0.5)
+        self._best, self._centre, self._valued = math.inf, np.full(encoding.dimension, 0.5), 0
 
     @property
     def side(self) -> float:
         """Of the box, where the length-scales of its model are all alike."""
         return self._size.side
 
-    def see(self, point: Array, worth: float, *, begun: bool) -> None:
-        """A trial at ``point`` (d,) has ended, the less ``worth`` the better; the box stays until it has ``begun``."""
-        better, inside = worth < self._best, self._away(point[None, :])[0] <= self.side / 2.0
+    @property
+    def found(self) -> bool:
+        """Whether there is a best point."""
+        return math.isfinite(self._best)
+
+    def see(self, point: Array, worth: float) -> None:
+        """A trial at ``point`` (d,) has ended, the less ``worth`` the better: NaN, or infinite, is none.
+
+        The box stays as it is until there are ``BEGIN`` trials with a value.
+        """
+        better, inside = worth < self._best, self._valued > BEGIN and self._away(point[None, :])[0] <= self.side / 2.0
         if better:
             self._best, self._centre = worth, point
-        if begun and inside:
+        if inside:
             self._size.count(better=better)
         if self.side < SMALLEST:
             self._size = Size(self._encoding.dimension)
+        self._valued += math.isfinite(worth)
 
     def _away(self, points: Array) -> Array:
-        """How far each of ``points`` (n, d) is from the best one, by the number that differs most, (n,)."""
-        return np.asarray(np.abs(points - self._centre)[:, self._numbers].max(axis=1, initial=0.0))
+        """How far each of ``points`` (n, d) is from the best one, by the number of both that differs most, (n,)."""
+        both = (self._encoding.active(points) & self._active)[:, self._numbers]
+        return np.asarray((np.abs(points - self._centre)[:, self._numbers] * both).max(axis=1, initial=0.0))
+
+    @property
+    def _active(self) -> Mask:
+        """Which parameters count at the best point, (1, d)."""
+        return self._encoding.active(self._centre[None, :])
 
     def near(self, view: View, values: Array) -> View:
-        """``view`` of ``values`` (n, width), of those trials alone that are near, and into the box."""
+        """``view`` of ``values`` (n, width), of those trials alone that are near, and into the box.
+
+        Failed ones are among them: to know nothing of them is to fail there again.
+        """
         away, known = self._away(view.told), np.isfinite(values).all(axis=1)
         fewest = np.sort(away[known])[: FEWEST * self._encoding.dimension][-1]
-        near = known & (away <= max(REACH * self.side / 2.0, fewest))
+        near = away <= max(REACH * self.side / 2.0, fewest)
         part = Part(view.told[near], values[near])
         model = Nearby(self._encoding, view.objective.seed, part, only, sparse=view.objective.sparse)
         box = self._box(model.posterior()[0].kernel, view.box)
@@ -88,6 +108,7 @@ class Region:
         lengths = np.clip(kernel.inverse_squares[: self._encoding.dimension] ** -0.5, 0.05, 20.0)
         sides = np.minimum(self.side * lengths / np.exp(np.log(lengths).mean()), REACH * self.side)
         sides[self._encoding.categories] = 2.0  # which have no neighbours
+        sides[~self._active[0]] = 2.0
         return np.asarray(np.clip([self._centre - sides / 2.0, self._centre + sides / 2.0], *limits))
 
 

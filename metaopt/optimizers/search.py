@@ -136,7 +136,11 @@ class Climb:
     def _sweep(self, points: Array, scores: Array) -> tuple[Array, Array]:
         """Each discrete parameter in turn takes, at each point, the value with the highest acquisition."""
         for column in self._swept:
+            low, high = self._box[:, column]
             values = self._encoding.values[column]
+            values = values[(low <= values) & (values <= high)]
+            if not len(values):
+                continue
             variants = np.repeat(points, len(values), axis=0)
             variants[:, column] = np.tile(values, len(points))
             variants = self._encoding.snap(variants)
