@@ -38,6 +38,8 @@ ANYWHERE = {  # as root in a container, with more ranks than cores, each free to
 KILLED = {0: "rank 0 died", 137: "rank 0 was killed", -9: "mpirun was killed", -15: "mpirun was ended"}
 """What exit statuses of mpirun mean when rank 0 has left no word."""
 
+STILLBORN = 213
+"""So Open MPI's mpirun ends when its own server does not come up, as on a busy machine: no rank has begun."""
 PATIENCE = 5.0
 """Seconds for what mpirun has said last: if it was killed, somebody may keep its output open."""
 LEASH = "import ctypes, os, sys; ctypes.CDLL(None).prctl(1, 15); os.execv(sys.argv[1], sys.argv[1:])"
@@ -103,6 +105,8 @@ def start(count: int, words: Sequence[str]) -> int:
         command = [_mpirun(), "-n", str(count + 1), sys.executable, "-m", "metaopt", *words]
         environment = {**ANYWHERE, **SURVIVE, **os.environ, STATUS_FILE: str(status), **_terminal()}
         code, interrupted = _attend(command, environment)
+        if code == STILLBORN and not status.exists() and not interrupted:
+            code, interrupted = _attend(command, environment)
         if not status.exists() and interrupted:
             problem = "interrupted before rank 0 could say how the study stands"
             raise Interruption(problem, "What has finished is kept: the same command goes on from there.")

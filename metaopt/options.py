@@ -13,6 +13,7 @@ _APART = re.compile(
     r"(^|_)(seed|epochs?|steps?|iters?|iterations|data|dataset|path|dir|root|file|out|output|log|device|gpus?|workers|"
     r"threads|port|host|rank|version|config|name|checkpoint|resume|verbose|interval|every|freq)(_|$)"
 )
+_MORE = re.compile(r"(?<![a-z])(acc|auc|auroc|f1|score|reward|return|precision|recall|r2|bleu|iou)", re.IGNORECASE)
 _PRINTED = re.compile(
     r"""["'\s]((?:\w*_)?(?:loss|error|err|accuracy|acc|score|rmse|mse|auc|f1|perplexity))\s*[=:]\s*\{"""
 )
@@ -51,9 +52,17 @@ def options(source: str) -> list[Option]:
 
 
 def printed(source: str) -> str:
-    """The metric that it seems to print, as in ``f"val_loss={loss}"``: the last one; empty when none is seen."""
-    names = _PRINTED.findall(source)
-    return str(names[-1]) if names else ""
+    """The metric that it seems to print, as in ``f"val_loss={loss}"``; empty when none is seen.
+
+    The last one, of those of which less is better, if there are any: ``is_more`` errs towards that.
+    """
+    names = [str(name) for name in _PRINTED.findall(source)]
+    return next((name for name in reversed(names) if not is_more(name)), names[-1] if names else "")
+
+
+def is_more(metric: str) -> bool:
+    """Whether more of a metric with this name is better, as of accuracy."""
+    return bool(_MORE.search(metric))
 
 
 def _of(call: ast.Call) -> Iterator[Option]:

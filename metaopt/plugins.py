@@ -63,7 +63,7 @@ def load(kind: str, choice: Choice) -> Callable[..., Any]:
     missing = [method for method in METHODS[kind] if not callable(getattr(made, method, None))]
     if missing:
         problem = f"{kind} {choice.rule!r} has no method {', '.join(missing)}"
-        raise PluginError(problem, f"An {kind} needs {' and '.join(METHODS[kind])}; metaopt.testing has a test for it.")
+        raise PluginError(problem, f"It needs {' and '.join(METHODS[kind])}; metaopt.testing has a test for it.")
     _check_settings(kind, choice, made)
     return made
 

@@ -522,6 +522,21 @@ def test_init_reads_the_options_of_a_script_and_runs_nothing(here, capsys):
     assert "cannot be written" in told(capsys, "init", "train.py", "-o", "no/where.yaml")[2]
 
 
+@pytest.mark.parametrize(
+    ("said", "objective"),
+    [
+        ("val_loss={x} val_accuracy={x}", "val_loss"),
+        ("accuracy={x}", {"metric": "accuracy", "goal": "maximize"}),
+        ("val_acc={x} err={x}", "err"),
+    ],
+)
+def test_init_sees_of_which_metric_less_is_better(here, capsys, said, objective):
+    option = "import argparse\nargparse.ArgumentParser().add_argument('--lr', type=float, default=0.1)"
+    (here / "train.py").write_text(f"{option}\nprint(f'{said}')")
+    written = yaml.safe_load(told(capsys, "init", "train.py", "-o", "-")[1])
+    assert written["objective"] == objective
+
+
 def test_init_takes_what_the_script_reports_for_its_metric(here, capsys):
     (here / "train.py").write_text(f"{TRAIN}\nmetaopt.report(step=1, val_error=float(f(1)), acc=2)")
     assert yaml.safe_load(told(capsys, "init", "train.py", "-o", "-")[1])["objective"] == "val_error"

@@ -72,7 +72,8 @@ def _text(script: str) -> str:
 def _lines(
     script: str, searched: Sequence["Option"], found: Sequence["Option"], reported: str, printed: str
 ) -> Iterator[str]:
-    from metaopt.scriptfile import document  # noqa: PLC0415 - help needs nothing of this
+    from metaopt.options import is_more  # noqa: PLC0415 - help needs nothing of this
+    from metaopt.scriptfile import document  # noqa: PLC0415 - the same
 
     runnable = os.access(script, os.X_OK) and Path(script).read_bytes()[:2] == b"#!"
     start = [script if "/" in script else f"./{script}"] if runnable else [sys.executable, script]
@@ -82,8 +83,9 @@ def _lines(
         if each.required and each not in searched:
             yield f"# {each.flag} is required: add it to the command, with its value"
     objective = reported or printed
-    yield f"objective: {objective or 'loss'}" + ("" if objective else "    # what the script is judged by: mend this")
-    yield "# objective: {metric: accuracy, goal: maximize}"
+    said = f"{{metric: {objective}, goal: maximize}}" if is_more(objective) else objective or "loss"
+    yield f"objective: {said}" + ("" if objective else "    # what the script is judged by: mend this")
+    yield "# objective: {metric: accuracy, goal: maximize}    # where more is better"
     if printed or not objective:
         yield "metrics:    # what to read off its output"
         yield f"  {objective or 'loss'}: '{objective or 'loss'}\\s*[=:]\\s*(\\S+)'"

@@ -3,19 +3,16 @@
 import os
 import re
 import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
 from documents import ROOT, Block
 from packages import install, missing
-from shown import PROGRAMS, Reader, shown
+from shown import FROM_A_CLONE, PROGRAMS, SHOWN, Reader
 from test_jobscripts import ROOM, SCHEDULERS
 
-SHOWN = shown()
 BATCH = [line for line in SHOWN if line.startswith(("qsub", "bsub", "flux"))]
 OF_SLURM = [line for line in SHOWN if "sbatch" in line]  # in test_slurm.py
-FROM_A_CLONE = [line for line in SHOWN if line.startswith(("./dev demo", "python3"))]
 TESTS = ["./dev test"]  # they are run by it
 TYPED = [line for line in SHOWN if line not in {*BATCH, *OF_SLURM, *FROM_A_CLONE, *TESTS}]
 SUBMITTED = {
@@ -69,14 +66,3 @@ def test_it_can_be_submitted(reader, line):
     status, output = reader.type(line)
     assert status == 0, output
     assert "20 completed" in output
-
-
-@pytest.mark.parametrize("line", FROM_A_CLONE)
-def test_it_can_be_typed_in_a_clone(reader, line):
-    clone = reader.here / "clone"
-    shutil.copytree(ROOT, clone, ignore=shutil.ignore_patterns(".*", "*.history", "*.egg-info", "build"))
-    cache = subprocess.run(["pip", "cache", "dir"], capture_output=True, text=True, check=True).stdout.strip()
-    process = reader.start(f"cd clone\n{line}", PIP_CACHE_DIR=cache)
-    output, _ = process.communicate(timeout=600)
-    assert process.returncode == 0, output
-    assert line != "./dev demo" or "24 completed" in output
