@@ -12,6 +12,7 @@ from types import ModuleType
 from typing import Any
 
 from metaopt.errors import PluginError
+from metaopt.scalars import is_number
 from metaopt.stopping.base import Promoter, Stopper, is_apart
 
 OPTIMIZERS = {
@@ -40,6 +41,14 @@ GOAL = "goal"
 """A stopper that takes a keyword-only setting of this name is told the objective's goal; people do not write it."""
 WANTED = f"Is its package installed for {sys.executable}, or on PYTHONPATH?"
 """What to see to when one's own cannot be imported."""
+TYPES: Mapping[str, tuple[str, Callable[[Any], bool]]] = {
+    "bool": ("true or false", lambda value: isinstance(value, bool)),
+    "int": ("a whole number", lambda value: isinstance(value, int) and not isinstance(value, bool)),
+    "float": ("a number", is_number),
+    "str": ("a text", lambda value: isinstance(value, str)),
+    "None": ("none", lambda value: value is None),
+}
+"""Of settings, as constructors write them: in words, and what is of that type."""
 METHODS = {"optimizer": ("ask", "tell"), "stopper": ("should_stop",)}
 
 
@@ -112,7 +121,7 @@ def check(kind: str, choice: Choice) -> None:
     made = [node for node in body if isinstance(node, ast.ClassDef) and node.name == name]
     takes = _settings(made[0]) if made else None
     if takes is not None:
-        _refuse_unknown(kind, choice, takes)
+        _refuse_wrong(kind, choice, takes)
 
 
 def _origin(module: str) -> str | None:
@@ -127,12 +136,17 @@ def _origin(module: str) -> str | None:
     return spec.origin or "" if spec else None
 
 
-def _settings(made: ast.ClassDef) -> list[str] | None:
-    """The keyword-only parameters of its constructor; None when it takes any, or inherits its constructor."""
+def _settings(made: ast.ClassDef) -> Mapping[str, str] | None:
+    """The keyword-only parameters of its constructor, and their types as they are written; "" for one without.
+
+    None when it takes any, or inherits its constructor.
+    """
     for node in made.body:
         if isinstance(node, ast.FunctionDef) and node.name == "__init__":
-            return None if node.args.kwarg else [argument.arg for argument in node.args.kwonlyargs]
-    return None if made.bases or made.decorator_list else []
+            takes = node.args.kwonlyargs
+            said = {each.arg: ast.unparse(each.annotation) if each.annotation else "" for each in takes}
+            return None if node.args.kwarg else said
+    return None if made.bases or made.decorator_list else {}
 
 
 def _path_of(kind: str, rule: str) -> tuple[str, str]:
@@ -161,8 +175,26 @@ def _check_settings(kind: str, choice: Choice, made: type) -> None:
     parameters = inspect.signature(made).parameters.values()
     if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
         return
-    takes = [parameter.name for parameter in parameters if parameter.kind is parameter.KEYWORD_ONLY]
-    _refuse_unknown(kind, choice, takes)
+    takes = {each.name: each.annotation for each in parameters if each.kind is each.KEYWORD_ONLY}
+    empty = inspect.Parameter.empty
+    said = {name: "" if type_ is empty else inspect.formatannotation(type_) for name, type_ in takes.items()}
+    _refuse_wrong(kind, choice, said)
+
+
+def _refuse_wrong(kind: str, choice: Choice, takes: Mapping[str, str]) -> None:
+    """Raise PluginError for a setting that it does not take, or not of this type; a number of ours is above 0."""
+    _refuse_unknown(kind, choice, [*takes])
+    if kind == "stopper":  # which is made, and sees for itself
+        return
+    for name, value in choice.settings.items():
+        types = takes[name].split(" | ")
+        what = " or ".join(TYPES[each][0] for each in types if each in TYPES)
+        if all(each in TYPES for each in types) and not any(TYPES[each][1](value) for each in types):
+            problem = f"{kind} {choice.rule!r}: {name} is {value!r}"
+            raise PluginError(problem, f"It is {what}.")
+        if choice.rule in OPTIMIZERS and name not in COUNTS and is_number(value) and value <= 0:
+            problem = f"{kind} {choice.rule!r}: {name} is {value!r}"
+            raise PluginError(problem, f"It is {what}, above 0.")
 
 
 def _refuse_unknown(kind: str, choice: Choice, takes: list[str]) -> None:
