@@ -485,3 +485,11 @@ def test_a_reader_that_stops_reading_is_no_error(here):
     assert export.stderr.read() == b""
     assert export.wait(60) == 0
     export.stderr.close()
+
+
+def test_export_is_a_verb_by_itself_too(here, capsys):
+    written("digits.history")
+    assert main(["db", "export", "digits.history"]) == 0
+    expected = capsys.readouterr().out
+    assert main(["export", "digits.history"]) == 0
+    assert capsys.readouterr().out == expected != ""

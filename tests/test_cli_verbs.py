@@ -295,7 +295,7 @@ def test_every_store_will_do(here, capsys, kind):
         (["show", "digits", "one"], "from 0 on, not one"),
         (["status", "--jsno"], "Did you mean --json?"),
         (["statsu"], "Did you mean 'status'?"),
-        (["export", "digits"], "Did you mean 'db export'?"),
+        (["copy", "digits"], "Did you mean 'db copy'?"),
         (["stop"], "no run is at it"),
         (["stop", "--wait", "soon"], "not soon"),
         (["check", "gone.yaml"], "there is no such file"),

@@ -98,10 +98,12 @@ def _verb(words: list[str]) -> str:
         verb = words.pop(0)
         return ALIASES.get(verb, verb)
     word = words[0]
+    if word == "export":  # as people type it
+        return "db"
     if word.startswith("-") or "." in word or "/" in word or Path(word).exists() or any("~" in each for each in words):
         return "run"
     problem = f"there is no verb {word!r}, and no file of that name"
-    near = [f"db {word}"] if word in {"copy", "export", "import"} else get_close_matches(word, VERBS, n=1)
+    near = [f"db {word}"] if word in {"copy", "import"} else get_close_matches(word, VERBS, n=1)
     meant = f"Did you mean {near[0]!r}?  " if near else ""
     raise LaunchError(problem, f"{meant}Verbs: {', '.join(VERBS)}; see metaopt --help.")
 
