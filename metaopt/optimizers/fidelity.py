@@ -20,10 +20,9 @@ from itertools import pairwise
 import numpy as np
 
 from metaopt.optimizers.encoding import Encoding, Mask
-from metaopt.optimizers.kernels import Array, Indices, Kernel
-from metaopt.optimizers.likelihood import default_kernel
+from metaopt.optimizers.kernels import Array, Indices
 from metaopt.optimizers.outcomes import Scale, tail
-from metaopt.optimizers.surrogate import Surrogate, Told
+from metaopt.optimizers.surrogate import Afresh, Told
 from metaopt.space import Space
 
 RATIO = 1.5
@@ -143,16 +142,6 @@ class Rates:
     def spread(self) -> float:
         """The standard deviation."""
         return float(self.values.std()) if len(self) else 0.0
-
-
-class Afresh(Surrogate):
-    """A model of what changes all the time: it is a function of what is known now, and fitted to a part of it."""
-
-    known = 200, 150, 150
-    fitted = 80, 80
-
-    def _starts(self, count: int) -> list[Kernel]:  # noqa: ARG002 - an earlier fit knew other values
-        return [default_kernel(self._encoding.dimension + 1, self._encoding.groups, sparse=self.sparse)]
 
 
 class Levelled(Afresh):

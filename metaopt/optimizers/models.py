@@ -9,11 +9,11 @@ import numpy as np
 from metaopt.optimizers.acquisition import in_proportion, log_probability_below
 from metaopt.optimizers.answer import View
 from metaopt.optimizers.encoding import Encoding
-from metaopt.optimizers.fidelity import Afresh, Curve, Levelled, Levels, Rates
+from metaopt.optimizers.fidelity import Curve, Levelled, Levels, Rates
 from metaopt.optimizers.kernels import Array
 from metaopt.optimizers.outcomes import Scale, excess, in_deviations, only, refusal, weighted
 from metaopt.optimizers.search import Term
-from metaopt.optimizers.surrogate import Surrogate, Told
+from metaopt.optimizers.surrogate import Afresh, Surrogate, Told
 
 ALIKE = 0.05
 """Trials whose seconds a step differ by a smaller factor than exp(ALIKE), mostly, cost the same."""

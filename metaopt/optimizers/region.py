@@ -12,9 +12,8 @@ import numpy as np
 from metaopt.optimizers.answer import View
 from metaopt.optimizers.encoding import Encoding, Mask
 from metaopt.optimizers.kernels import Array, Kernel
-from metaopt.optimizers.likelihood import default_kernel
 from metaopt.optimizers.outcomes import only
-from metaopt.optimizers.surrogate import Surrogate
+from metaopt.optimizers.surrogate import Afresh
 
 BEGIN = 100
 """With fewer trials that have a value, the model of all of them is near enough."""
@@ -44,6 +43,18 @@ class Size:
             self.side, self._successes = min(2.0 * self.side, LARGEST), 0
         elif self._failures == self._patience:
             self.side, self._failures = self.side / 2.0, 0
+
+
+def in_proportion(lengths: Array, side: float) -> Array:
+    """Sides (d,) of a box in proportion to ``lengths`` (d,), as large as a cube with this ``side``."""
+    return np.asarray(side * lengths / np.exp(np.log(lengths).mean()))
+
+
+def around(centre: Array, sides: Array, categories: list[int], limits: Array) -> Array:
+    """The box (2, d) with these ``sides`` (d,), as far as ``limits`` (2, d) go; ``categories`` have no neighbours."""
+    sides = sides.copy()
+    sides[categories] = 2.0
+    return np.asarray(np.clip([centre - sides / 2.0, centre + sides / 2.0], *limits))
 
 
 class Region:
@@ -99,17 +110,16 @@ class Region:
         fewest = np.sort(away[known])[: FEWEST * self._encoding.dimension][-1]
         near = away <= max(REACH * self.side / 2.0, fewest)
         part = Part(view.told[near], values[near])
-        model = Nearby(self._encoding, view.objective.seed, part, only, sparse=view.objective.sparse)
+        model = Afresh(self._encoding, view.objective.seed, part, only, sparse=view.objective.sparse)
         box = self._box(model.posterior()[0].kernel, view.box)
         return replace(view, told=part.points, feasible=view.feasible[near], objective=model, box=box)
 
     def _box(self, kernel: Kernel, limits: Array) -> Array:
         """Sides (2, d) in proportion to the length-scales, but no longer than what the model knows of."""
         lengths = np.clip(kernel.inverse_squares[: self._encoding.dimension] ** -0.5, 0.05, 20.0)
-        sides = np.minimum(self.side * lengths / np.exp(np.log(lengths).mean()), REACH * self.side)
-        sides[self._encoding.categories] = 2.0  # which have no neighbours
+        sides = np.minimum(in_proportion(lengths, self.side), REACH * self.side)
         sides[~self._active[0]] = 2.0
-        return np.asarray(np.clip([self._centre - sides / 2.0, self._centre + sides / 2.0], *limits))
+        return around(self._centre, sides, self._encoding.categories, limits)
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,13 +131,3 @@ class Part:
 
     def __len__(self) -> int:
         return len(self.points)
-
-
-class Nearby(Surrogate):
-    """A model of trials that are others each time: no earlier fit is of use, so it is fitted to a part of many."""
-
-    known = 200, 150, 150
-    fitted = 80, 80
-
-    def _starts(self, count: int) -> list[Kernel]:  # noqa: ARG002 - they are not the first ones of more
-        return [default_kernel(self._encoding.dimension, self._encoding.groups, sparse=self.sparse)]

@@ -159,6 +159,17 @@ class Surrogate:
         return [earlier, default] if count <= EAGER else [earlier]
 
 
+class Afresh(Surrogate):
+    """A model of what is something else each time: no earlier fit is of use, so it is fitted to a part of many."""
+
+    known = 200, 150, 150
+    fitted = 80, 80
+
+    def _starts(self, count: int) -> list[Kernel]:  # noqa: ARG002 - what was first is not the same any more
+        groups = self._encoding.groups
+        return [default_kernel(int(groups.max()) + 1, groups, sparse=self.sparse)]
+
+
 def _last_step(count: int) -> int:
     """The largest number of observations up to ``count`` at which the kernel is fitted."""
     step = EAGER

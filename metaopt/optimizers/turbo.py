@@ -16,7 +16,7 @@ from metaopt.optimizers.answer import Answer, View
 from metaopt.optimizers.encoding import Encoding
 from metaopt.optimizers.kernels import Array
 from metaopt.optimizers.outcomes import only
-from metaopt.optimizers.region import SMALLEST, Size
+from metaopt.optimizers.region import SMALLEST, Size, around, in_proportion
 from metaopt.optimizers.sobol import Sequence01
 from metaopt.optimizers.surrogate import Surrogate, Told
 from metaopt.optimizers.tried import Tried
@@ -95,7 +95,6 @@ class TrustRegion:
     def _box(self) -> Array:
         """The trust region (2, d): its volume is that of a cube with its side, where the unit cube does not cut it."""
         lengths = self._surrogate.posterior()[0].kernel.inverse_squares ** -0.5
-        sides = self._size.side * lengths / np.exp(np.log(lengths).mean())
         centre = self._surrogate.best_points(1, self._told.final)[0]
-        sides[self._encoding.categories] = 2.0  # which have no neighbours
-        return np.asarray(np.clip([centre - sides / 2.0, centre + sides / 2.0], 0.0, 1.0))
+        sides = in_proportion(lengths, self._size.side)
+        return around(centre, sides, self._encoding.categories, self._encoding.box)
