@@ -1,8 +1,10 @@
 """The verbs that look at a study, and those that prepare one: what they say, and what they refuse."""
 
 import json
+import os
 import shlex
 import shutil
+import socket
 import subprocess
 import sys
 import time
@@ -19,6 +21,7 @@ from metaopt.errors import HistoryError
 from metaopt.experiment import Experiment
 from metaopt.figures.account import failures
 from metaopt.messages import Assign, Finished, Joined, Opened, Reported, Suggested
+from metaopt.stores.claim import Claim
 from metaopt.trial import State, Trial
 
 LOOKING = {"status": [], "best": [], "show": ["0"], "watch": []}
@@ -476,6 +479,41 @@ def test_check_says_what_would_be_done_and_does_nothing(here, capsys, monkeypatc
     assert "each trial after 90 s" in out
     simulated("one.history")
     assert told(capsys, "check", "exp.yaml")[0] == 2  # of another study
+
+
+def test_check_of_a_study_that_has_begun_says_how_it_stands_and_which_trials_wait(here, capsys):
+    about = experiment(here, trials=9, stopper={"rule": "median", "warmup": 3}, resumes=True)
+    points = tuple({"x": number / 8} for number in range(4))
+    ran = [Suggested(points), *(Assign(each, each - 1, 1, points[each - 1]) for each in (1, 2, 3))]
+    facts = [Opened("1", history.FORMAT, about.describe()), *(Joined(each, "host", "core") for each in (1, 2, 3)), *ran]
+    facts += [Reported(1, 0, 1, ((1, {"loss": 1.0}),)), Finished(1, 0, 1, "completed")]
+    written("one.history", records_of(*facts))
+    status, out, _ = told(capsys, "check", "exp.yaml", "-n", 2)
+    assert status == 0
+    assert f"{here}/one.history: gone on with, 1 of 9 trials done: 3 waiting, 1 completed; 5 left to begin\n" in out
+    assert "\nstopper     median, warmup: 3\nresumes     a trial that was asked to end goes on " in out
+    assert [line.split()[2] for line in out.splitlines() if " train.py " in line] == ["0.125", "0.25"]
+    assert "METAOPT_TRIAL=1\n" in out
+    running = Claim(here / "one.history" / "writer")
+    out = told(capsys, "check", "exp.yaml")[1]
+    assert f"process {os.getpid()} on {socket.gethostname()} is at it, and no other run may be: 1 of 9 trials" in out
+    assert "1 waiting, 2 running, 1 completed; 5 left to begin" in out
+    running.release()
+
+
+def test_check_of_a_study_without_open_trials_shows_no_points_and_of_a_finished_one_how_to_have_more(here, capsys):
+    about, x = experiment(here, trials=2), {"x": 0.5}
+    facts = [Opened("1", history.FORMAT, about.describe()), Joined(1, "host", "core"), Suggested((x,))]
+    facts += [Assign(1, 0, 1, x), Reported(1, 0, 1, ((1, {"loss": 1.0}),)), Finished(1, 0, 1, "completed")]
+    written("one.history", records_of(*facts))
+    out = told(capsys, "check", "exp.yaml")[1]
+    assert "gone on with, 1 of 2 trials done: 1 completed; 1 left to begin\n" in out
+    assert out.endswith("depends on the results so far: the optimizer is asked when it runs\n")
+    experiment(here, trials=1)
+    out = told(capsys, "check", "exp.yaml")[1]
+    assert "one.history: finished, 1 of 1 trials done: 1 completed\n" in out
+    assert out.endswith("\nfor more trials:  trials: 11, in exp.yaml\n")
+    assert "train.py" not in out
 
 
 def test_check_shows_which_nodes_go_together(here, capsys, monkeypatch):

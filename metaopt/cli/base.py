@@ -18,6 +18,7 @@ from metaopt.argv import fill
 from metaopt.errors import HistoryError, HistoryMissing, LaunchError
 from metaopt.hosts import made_up
 from metaopt.location import Location, locate, named_here
+from metaopt.stores.claim import holder
 from metaopt.stores.urls import PASSWORD, shown
 from metaopt.studies import below
 from metaopt.trial import State, Trial
@@ -124,6 +125,12 @@ def claim_of(location: Location) -> Path | None:
     if path is None or location.url == "memory:":
         return None
     return path.with_name(f"{path.name}.writer") if location.url.startswith("tinydb:") else path / "writer"
+
+
+def writer_of(location: Location) -> Mapping[str, Any]:
+    """Who writes to it, as far as that can be seen."""
+    path = claim_of(location)
+    return {} if path is None else holder(path)
 
 
 def files_of(location: Location, about: Mapping[str, Any], trial: int) -> Path:

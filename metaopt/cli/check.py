@@ -3,9 +3,11 @@
 import os
 import time
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from metaopt.cli.parser import Parser, natural
+from metaopt.cli.run import is_complete, more_trials
 
 if TYPE_CHECKING:
     from metaopt.experiment import Experiment
@@ -16,7 +18,8 @@ EPILOG = """  metaopt check exp.yaml
   metaopt check exp.yaml -n 10   # the first ten trials
 
 Starts nothing and writes nothing.  The points are those that a study begins with: inserted ones, that of the defaults,
-the best ones of other studies (warm_start), the first ones of the optimizer; one that has begun goes on with others.
+the best ones of other studies (warm_start), the first ones of the optimizer; of one that has begun they are those of
+the trials that wait, or were cut off: the optimizer has not been asked for others yet.
 Exit status: 0 it can be run, 2 it cannot, and why."""
 
 
@@ -42,9 +45,7 @@ def main(argv: Sequence[str]) -> int:
 
 
 def _account(experiment: "Experiment", count: int) -> Iterator[str]:
-    from metaopt.devices.cpu import usable_cores  # noqa: PLC0415 - help needs nothing of this
-    from metaopt.devices.gpu import usable_gpus  # noqa: PLC0415 - the same
-    from metaopt.scalars import counted  # noqa: PLC0415 - the same
+    from metaopt.scalars import counted  # noqa: PLC0415 - help needs nothing of this
     from metaopt.warmstart import learn  # noqa: PLC0415 - the same
 
     study, lessons = _study(experiment), learn(experiment)
@@ -53,6 +54,26 @@ def _account(experiment: "Experiment", count: int) -> Iterator[str]:
     goals = ", ".join(f"{each.goal} {each.metric} ({each.of})" for each in experiment.goals.objectives)
     yield f"objective   {goals}{''.join(f'; {each}' for each in experiment.goals.constraints)}"
     yield f"history     {experiment.location}: {_standing(experiment, study)}"
+    yield from _terms(experiment)
+    yield from (f"warning: {doubt}" for doubt in experiment.doubts())
+    yield from lessons.notes
+    if study is not None and is_complete(experiment, study):
+        yield f"\nfor more trials:  {more_trials(experiment, study)}"
+    else:
+        yield from _next(experiment, study, lessons.observed, min(count, experiment.trials))
+
+
+def _terms(experiment: "Experiment") -> Iterator[str]:
+    """What its trials get, and what ends them."""
+    from metaopt.devices.cpu import usable_cores  # noqa: PLC0415 - help needs nothing of this
+    from metaopt.devices.gpu import usable_gpus  # noqa: PLC0415 - the same
+    from metaopt.scalars import counted  # noqa: PLC0415 - the same
+
+    if experiment.stopper.rule != "never":
+        settings = (f"{name}: {value}" for name, value in experiment.stopper.settings.items())
+        yield f"stopper     {', '.join([experiment.stopper.rule, *settings])}"
+    if experiment.resumes:
+        yield "resumes     a trial that was asked to end goes on from what it left in its directory"
     gpus, cores = usable_gpus(), len(usable_cores())
     several = experiment.resources.nodes > 1
     each = "" if several else f", {experiment.resources.cores or 1} for each trial"
@@ -60,14 +81,22 @@ def _account(experiment: "Experiment", count: int) -> Iterator[str]:
     if several:
         yield f"nodes       {experiment.resources.nodes} for each trial, all of each: {_groups(experiment)}"
     yield f"ends        {_deadline(experiment)}"
-    yield from (f"warning: {doubt}" for doubt in experiment.doubts())
-    yield from lessons.notes
+
+
+def _next(experiment: "Experiment", study: "Study | None", told: Sequence["Observe"], count: int) -> Iterator[str]:
+    """The commands of the ``count`` trials that come next, as far as they are known, and what they get."""
+    if study is not None and any(each.attempts for each in study.trials.values()):
+        points = [(number, study.trials[number].params) for number in study.waiting][:count]
+    else:
+        points = [*enumerate(_first(experiment, study, told, count))]
+    if not points:
+        yield "\nwhich points come next depends on the results so far: the optimizer is asked when it runs"
+        return
     yield f"\nin {experiment.directory}:"
-    for number, params in enumerate(_first(experiment, study, lessons.observed, min(count, experiment.trials))):
-        yield f"  {experiment.line(number, params)}"
-    welcome = experiment.welcome()
+    yield from (f"  {experiment.line(number, params)}" for number, params in points)
     yield "\nwith, beside the variables of this environment:"
-    for name, value in _variables(welcome.trials, experiment.resources.nodes).items():
+    trial, trials = points[0][0], experiment.welcome().trials
+    for name, value in _variables(trial, trials, experiment.resources.nodes).items():
         yield f"  {name}={value}"
 
 
@@ -104,44 +133,68 @@ def _groups(experiment: "Experiment") -> str:
     return f"{said}{'; left over: ' * bool(left)}{', '.join(left)}"
 
 
-def _variables(trials: str, nodes: int) -> dict[str, str]:
-    """What each script is told, for its trial 0."""
+def _variables(trial: int, trials: str, nodes: int) -> dict[str, str]:
+    """What each script is told, for this ``trial``."""
     from metaopt.reporting import FILE, TRIAL_DIR  # noqa: PLC0415 - help needs nothing of this
     from metaopt.results import FILE as RESULTS  # noqa: PLC0415 - the same
     from metaopt.results import PATH  # noqa: PLC0415 - the same
 
-    home = f"{trials}/0"
+    home = f"{trials}/{trial}"
     hosts = [f"HOST{number}" for number in range(1, nodes + 1)]
     more = {"METAOPT_HOSTS": ",".join(hosts), "METAOPT_NODES": str(nodes), "MASTER_ADDR": hosts[0]} if nodes > 1 else {}
-    return {"METAOPT_TRIAL": "0", TRIAL_DIR: home, FILE: f"{home}/reports.jsonl", PATH: f"{home}/{RESULTS}", **more}
+    return {
+        "METAOPT_TRIAL": str(trial),
+        TRIAL_DIR: home,
+        FILE: f"{home}/reports.jsonl",
+        PATH: f"{home}/{RESULTS}",
+        **more,
+    }
 
 
 def _study(experiment: "Experiment") -> "Study | None":
-    """What is there of it; raises HistoryError when the history is another one's, or cannot be read."""
-    from metaopt.errors import HistoryMissing  # noqa: PLC0415 - help needs nothing of this
-    from metaopt.history import check_same, skimmed  # noqa: PLC0415 - the same
+    """What is there of it, as a run would take it up; one that others are at is left as it stands.
+
+    Raises HistoryError when the history is another one's, or cannot be read.
+    """
+    from metaopt import __version__  # noqa: PLC0415 - help needs nothing of this
+    from metaopt.cli.base import writer_of  # noqa: PLC0415 - the same
+    from metaopt.errors import HistoryMissing  # noqa: PLC0415 - the same
+    from metaopt.history import FORMAT, check_same, skimmed, unheard  # noqa: PLC0415 - the same
+    from metaopt.messages import Opened  # noqa: PLC0415 - the same
 
     if experiment.history == "memory:":
         return None
     try:
         with experiment.location.opened() as store:
-            study = skimmed(store).study
+            past, shared = skimmed(store), store.shared
     except HistoryMissing:
         return None
+    study = past.study
     if study is not None:
         check_same(study, experiment.describe(), str(experiment.location))
+    if study is not None and not shared and not writer_of(experiment.location):
+        opened = Opened(__version__, FORMAT, experiment.describe())
+        for fact in (*unheard(study, Path(experiment.welcome().trials)), opened):
+            study.apply(time.time(), fact, past.run + 1)
+        study.run = past.run + 1
     return study
 
 
 def _standing(experiment: "Experiment", study: "Study | None") -> str:
     """How the study stands."""
-    from metaopt.scalars import counted  # noqa: PLC0415 - help needs nothing of this
+    from metaopt.cli.base import tally, writer_of  # noqa: PLC0415 - help needs nothing of this
 
     if experiment.history == "memory:":
         return "kept nowhere"
     if study is None:
         return "it would be begun"
-    return f"gone on with: {counted(len(study.ended), 'trial')} ended, {len(study.open)} not"
+    done = f"{len(study.ended)} of {experiment.trials} trials done: {tally(study.tally) or 'none'}"
+    if is_complete(experiment, study):
+        return f"finished, {done}"
+    left = f"{done}; {max(experiment.trials - study.counted, 0)} left to begin"
+    if who := writer_of(experiment.location):
+        return f"process {who.get('pid')} on {who.get('host')} is at it, and no other run may be: {left}"
+    return f"gone on with, {left}"
 
 
 def _deadline(experiment: "Experiment") -> str:

@@ -176,7 +176,7 @@ def _ended(file: str, *, script: bool) -> str:
             return ""
         with experiment.location.opened() as store:
             study = skimmed(store).study
-        if study is None or study.open or study.counted < experiment.trials:
+        if study is None or not is_complete(experiment, study):
             return ""
         check_same(study, experiment.describe(), str(experiment.location))
     except MetaoptError:
@@ -184,11 +184,22 @@ def _ended(file: str, *, script: bool) -> str:
     best, by = best_of(History(study))
     if best is None or study.experiment.get("best", experiment.best) != experiment.best:  # the run writes it down
         return ""
-    more = study.counted + max(experiment.trials, 10)
-    how = f"--trials {more}, before the script" if script else f"trials: {more}, in {file}"
     done = f"{experiment.name}: finished already, with {counted(study.counted, 'trial')}: nothing was started"
     said = f"best: {by}trial {best.number}, {study.goals.said(best.objectives)}"
-    return f"{done}\n{said}; metaopt best  tells more\nfor more trials:  {how}"
+    return (
+        f"{done}\n{said}; metaopt best  tells more\nfor more trials:  {more_trials(experiment, study, script=script)}"
+    )
+
+
+def is_complete(experiment: "Experiment", study: "Study") -> bool:
+    """Whether it has all its trials, and all have ended."""
+    return not study.open and study.counted >= experiment.trials
+
+
+def more_trials(experiment: "Experiment", study: "Study", *, script: bool = False) -> str:
+    """What to write for more of them, or to type where the ``script`` was typed."""
+    more = study.counted + max(experiment.trials, 10)
+    return f"--trials {more}, before the script" if script else f"trials: {more}, in {experiment.file}"
 
 
 def _lead(  # noqa: PLR0917 - as rank 0 is called

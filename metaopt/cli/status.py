@@ -59,7 +59,7 @@ def _history(location: "Location", *, alone: bool) -> "History | HistoryError":
 
 
 def _document(location: "Location", history: "History | HistoryError") -> dict[str, Any]:
-    from metaopt.cli.base import best_of  # noqa: PLC0415 - help needs nothing of this
+    from metaopt.cli.base import best_of, writer_of  # noqa: PLC0415 - help needs nothing of this
     from metaopt.errors import HistoryError  # noqa: PLC0415 - the same
 
     if isinstance(history, HistoryError):
@@ -82,7 +82,7 @@ def _document(location: "Location", history: "History | HistoryError") -> dict[s
             "params": best.params,
         },
         "failures": _failures(history),
-        "writer": dict(_writer(location)),
+        "writer": dict(writer_of(location)),
     }
 
 
@@ -124,12 +124,3 @@ def _failures(history: "History") -> dict[str, list[int]]:
     from metaopt.figures.account import failures  # noqa: PLC0415 - help needs nothing of this
 
     return {line: [trial.number for trial in those] for line, those in failures(history.trials.values()).items()}
-
-
-def _writer(location: "Location") -> dict[str, Any]:
-    """Who writes to it, as far as that can be seen."""
-    from metaopt.cli.base import claim_of  # noqa: PLC0415 - help needs nothing of this
-    from metaopt.stores.claim import holder  # noqa: PLC0415 - the same
-
-    path = claim_of(location)
-    return {} if path is None else dict(holder(path))
