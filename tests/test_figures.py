@@ -12,12 +12,25 @@ import pytest
 from histories import records_of, written
 
 from metaopt.figures.account import account_of
-from metaopt.figures.timeline import LOST, Pauses, Timeline
+from metaopt.figures.timeline import CONTINUED, LOST, Pauses, Timeline
 from metaopt.figures.utilisation import placed, raster, utilisation
 from metaopt.figures.values import curves, progress, shown, thinned
 from metaopt.history import Fold
 from metaopt.location import locate
-from metaopt.messages import Adopted, Assign, Closed, Finished, Joined, Lost, Opened, Reported, Started, Suggested
+from metaopt.messages import (
+    Adopted,
+    Assign,
+    Closed,
+    Finished,
+    Joined,
+    Lost,
+    Opened,
+    Reported,
+    Started,
+    Stop,
+    Suggested,
+    Thawed,
+)
 from metaopt.optimizers.sensitivity import sensitivity
 from metaopt.plots import KINDS
 from metaopt.plots.draw import drawings, inline
@@ -90,6 +103,27 @@ def test_each_attempt_is_a_bar_of_its_worker():
         ("1", 2, {"host"}),
         ("1", 1, {"other"}),
     ]
+
+
+@pytest.mark.parametrize(("resumes", "state"), [(True, CONTINUED), (False, LOST)])
+def test_an_attempt_that_was_asked_to_end_is_continued_where_scripts_resume_and_one_that_was_lost_is_not(
+    resumes, state
+):
+    about = {"name": "a", "objective": LOSS, "resumes": resumes}
+    timeline, trials = folded(
+        (1, 0.0, Opened("1", 1, about)),
+        *((1, 0.0, Joined(worker, "host", "core")) for worker in (1, 2)),
+        (1, 0.0, Suggested(({"x": 0}, {"x": 1}))),
+        *((1, 1.0, Assign(worker, worker - 1, 1, {"x": worker - 1})) for worker in (1, 2)),
+        (1, 2.0, Lost(2, "silent")),
+        (1, 3.0, Stop(1, 0, 1, "paused" if resumes else "interrupted")),
+        (1, 4.0, Finished(1, 0, 1, "stopped")),
+        *([(1, 5.0, Thawed(0, 1))] if resumes else []),
+        (1, 6.0, Assign(1, 0, 2, {"x": 0})),
+        (1, 7.0, Stop(1, 0, 2, "interrupted")),
+        (1, 8.0, Finished(1, 0, 2, "stopped")),
+    )
+    assert bars(timeline, trials) == [(0, 0, 1.0, 4.0, state), (1, 1, 1.0, 2.0, LOST), (0, 0, 6.0, 8.0, state)]
 
 
 def test_workers_of_runs_at_the_same_time_have_rows_of_their_own():

@@ -15,9 +15,12 @@ from typing import ClassVar, NamedTuple, TypeAlias
 from metaopt.stores import Record
 from metaopt.trial import ACTIVE, ENDED, State, Trial
 
-LOST = "begun again"
-"""What became of an attempt that was lost, interrupted or paused, so that its trial is begun again, or is to be."""
-STATES = ("completed", "stopped", LOST, "running", "failed")
+LOST, CONTINUED = "begun again", "continued"
+"""What became of an attempt that was not the last one, or is not to be: the next one begins with nothing, or goes on.
+
+It goes on where scripts resume, and this one was asked to end.
+"""
+STATES = ("completed", "stopped", CONTINUED, LOST, "running", "failed")
 """What may have become of an attempt."""
 SHORT = 0.05
 """A pause, of the time in which there were workers, that is shown as long as it was."""
@@ -37,11 +40,15 @@ class Span(NamedTuple):
 
 @dataclass(slots=True)
 class Run:
-    """A launch: when it was ``opened``, by which version of ``metaopt``, with which workers on which hosts."""
+    """A launch: when it was ``opened``, by which version of ``metaopt``, with which workers on which hosts.
+
+    With ``resumes`` its scripts save when they are asked to end.
+    """
 
     opened: float
     metaopt: str
     heard: float
+    resumes: bool = False
     workers: set[int] = field(default_factory=set)
     hosts: set[str] = field(default_factory=set)
 
@@ -53,6 +60,7 @@ class _Attempt:
     attempt: int
     begin: float
     end: float | None = None
+    saves: bool = False
 
 
 class Timeline:
@@ -117,7 +125,8 @@ class Timeline:
     def _opened(self, record: Record) -> None:
         if record.body.get("alone", True):
             self._gone(run for run in self.runs if run != record.run)
-        self.runs[record.run] = Run(record.time, str(record.body.get("metaopt", "?")), record.time)
+        resumes = bool(record.body["experiment"].get("resumes"))
+        self.runs[record.run] = Run(record.time, str(record.body.get("metaopt", "?")), record.time, resumes)
 
     def _gone(self, runs: Iterable[int]) -> None:
         """What was under way in ``runs`` ended when they were last heard of."""
@@ -169,6 +178,11 @@ class Timeline:
         if attempt is not None:
             attempt.begin = record.time
 
+    def _stopped(self, record: Record) -> None:
+        attempt = self._of(record)
+        if attempt is not None:
+            attempt.saves = self.runs[record.run].resumes
+
     def _finished(self, record: Record) -> None:
         attempt = self._of(record)
         if attempt is not None:
@@ -185,6 +199,7 @@ class Timeline:
         "Adopted": _adopted,
         "Assign": _assigned,
         "Started": _started,
+        "Stop": _stopped,
         "Finished": _finished,
     }
 
@@ -195,7 +210,9 @@ def _state(attempt: _Attempt, trial: Trial) -> str:
         return str(trial.state)
     if last and trial.state is State.PAUSED:
         return str(State.STOPPED)  # as far as this attempt goes
-    return "running" if last and trial.state in ACTIVE else LOST
+    if last and trial.state in ACTIVE:
+        return "running"
+    return CONTINUED if attempt.saves else LOST
 
 
 class Pauses:

@@ -29,7 +29,8 @@ COLOURS = {
 }
 """By their names: on a light ground, and on a dark one."""
 LIGHT = {name: light for name, (light, _) in COLOURS.items()}
-STATES = {"completed": "blue", "stopped": "amber", "running": "teal", "failed": "best", "begun again": "grey"}
+STATES = {"completed": "blue", "stopped": "amber", "running": "teal", "failed": "best"}
+STATES |= {"continued": "pale", "begun again": "grey"}
 DECADES = 100.0
 """A logarithmic range whose ends are less far apart has ticks at 1, 2 and 5."""
 LONG = 22
