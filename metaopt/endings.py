@@ -86,7 +86,7 @@ class Endings:
                     continue
                 if points := self._thinned(trial):
                     self._watched[trial.number] = step
-                    begun = now if trial.started is None else trial.started
+                    begun = now if trial.begun is None else trial.begun
                     took = now - begun if trial.state in ACTIVE else trial.lasted or 0.0
                     yield Watch(trial.number, trial.params, points, trial.saved + took)
 

@@ -47,7 +47,8 @@ class History:
     def trials(self) -> Mapping[int, Trial]:
         """All trials by their number: params, state, objective, attempts, started, ended, worker, error, curve().
 
-        Those that are ``outside`` the space, as it was changed since, count for nothing.
+        Of one with several attempts ``started`` is when the first one was, ``ended`` when the last one had.  Those that
+        are ``outside`` the space, as it was changed since, count for nothing.
         """
         return self._study.trials
 

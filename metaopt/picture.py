@@ -256,7 +256,7 @@ def _at_work(studies: Sequence[tuple[str, Study]], now: float, count: int) -> It
 
 def _doing(trial: Trial, now: float) -> str:
     """The trial that a worker runs, since when, and what its script said last."""
-    since = "starts" if trial.started is None else clock(now - trial.started)
+    since = "starts" if trial.begun is None else clock(now - trial.begun)
     said = [f"{name}={value:.4g}" for _, values in trial.points[-1:] for name, value in values.items()]
     return "  ".join([f"trial {trial.number} {since}", *said, *(f"at {step:g}" for step, _ in trial.points[-1:])])
 

@@ -115,7 +115,7 @@ class Study(Crews):
             case Reported(worker, number, attempt, points):
                 return self.report(worker, number, attempt, points)
             case Started(_, number, _, pid):
-                self.trials[number].pid, self.trials[number].started = pid, time
+                self.trials[number].start(time, pid)
             case Finished():
                 self._finished(time, fact)
             case Assign():
@@ -172,9 +172,9 @@ class Study(Crews):
         trial = self.trials[fact.trial]
         trial.usage, blamed = fact.usage, fact.outcome == "killed" and blames_gpu(fact.error)
         trial.shunned += trial.gpus if blamed else ()
-        time = time if fact.ended is None else min(time, max(fact.ended, trial.started or fact.ended))
+        time = time if fact.ended is None else min(time, max(fact.ended, trial.begun or fact.ended))
         if trial.run == self.run:
-            self.spent += time - (trial.started or time)
+            self.spent += time - (trial.begun or time)
             self.tries += 1
         if fact.outcome == "failed":
             self._end(time, trial, State.FAILED, fact.error)
@@ -249,7 +249,7 @@ class Study(Crews):
                 trial.params = space.filled(trial.params, fact.added)
             elif trial.number in self.open:
                 self.crews[trial.run].withdraw(trial.number)
-                trial.why, trial.started = OUTSIDE, None
+                trial.why, trial.started, trial.begun = OUTSIDE, None, None
                 self._end(time, trial, State.STOPPED)
         back = [n for n, trial in self.trials.items() if trial.outside and n not in dropped]
         for trial in self.trials.values():
@@ -290,7 +290,7 @@ class Study(Crews):
             self.crews[trial.run].paused[trial.number] = None
         else:
             if self.crews[trial.run].resumes and trial.stop:
-                trial.saved += time - (time if trial.started is None else trial.started)
+                trial.saved += time - (time if trial.begun is None else trial.begun)
             self._move(trial, State.WAITING)
             trial.worker = trial.pid = None
             self.crews[trial.run].waiting.appendleft(trial.number)

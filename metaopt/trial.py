@@ -43,11 +43,11 @@ OUTSIDE = "outside the changed space"
 class Trial:
     """One trial.
 
-    It is up to ``run`` to run it.  ``started`` and ``ended`` are seconds since the epoch, ``attempts`` how often it was
-    begun.  An attempt that goes on from a checkpoint has ``inherited`` so many points, and ``saved`` so many seconds of
-    work.  Those of its points that are ``unread`` follow those that are ``known``.  One that is ``outside`` the space,
-    as that is now, counts for nothing.  ``gpus`` are those that it had last, ``shunned`` those that may have failed
-    under it, ``usage`` is what they did (``usage.py``).
+    It is up to ``run`` to run it.  ``attempts`` is how often it was begun; ``started``, when it was first, ``begun``,
+    when it was last, and ``ended`` are seconds since the epoch.  An attempt that goes on from a checkpoint has
+    ``inherited`` so many points, and ``saved`` so many seconds of work.  Those of its points that are ``unread`` follow
+    those that are ``known``.  One that is ``outside`` the space, as that is now, counts for nothing.  ``gpus`` are
+    those that it had last, ``shunned`` those that may have failed under it, ``usage`` is what they did (``usage.py``).
     When it has completed, ``objectives`` are its values, and ``excess`` is by how much it exceeds each constraint (0 or
     less: it keeps to it).
     """
@@ -64,6 +64,7 @@ class Trial:
     device: str = ""
     pid: int | None = None
     started: float | None = None
+    begun: float | None = None
     ended: float | None = None
     error: str = ""
     stop: str = ""
@@ -147,16 +148,22 @@ class Trial:
     @property
     def lasted(self) -> float | None:
         """How many seconds its last attempt took, once it has ended."""
-        return None if self.started is None or self.ended is None else self.ended - self.started
+        return None if self.begun is None or self.ended is None else self.ended - self.begun
 
     def begin(self, time: float, worker: int, attempt: int, *, resumes: bool) -> None:
         """Another attempt begins; one that ``resumes`` goes on from the points of the last one."""
-        self.worker, self.attempts, self.started, self.ended = worker, attempt, time, None
+        self.worker, self.attempts, self.begun, self.ended = worker, attempt, time, None
+        self.started = time if self.started is None else self.started
         self.stop = self.why = self.error = ""
         self.gpus, self.usage = (), {}
         if not resumes:
             self.known, self.unread = [], None
         self.inherited = len(self.points)
+
+    def start(self, time: float, pid: int) -> None:
+        """The script of this attempt runs, as process ``pid``."""
+        self.begun, self.pid = time, pid
+        self.started = time if self.attempts == 1 else self.started
 
     def listen(self, reports: Reports) -> None:
         """What its script says in this attempt is among the ``reports`` that come, as long as it is active."""

@@ -11,14 +11,14 @@ import sys
 
 import pytest
 import yaml
-from histories import LEVELDB, MONGO, facts, read, records_of, simulated, written
+from histories import DESCRIPTION, LEVELDB, MONGO, facts, read, records_of, simulated, written
 from pyarrow import parquet
 from running import refused
 
 from metaopt import history, transfer
 from metaopt.cli import main
 from metaopt.cli.base import spinner
-from metaopt.messages import Closed, Joined, Opened, Reported, Started
+from metaopt.messages import Assign, Closed, Finished, Joined, Opened, Reported, Started, Stop, Suggested, Thawed
 from metaopt.stores import open_store
 from metaopt.stores.base import Record
 from metaopt.stores.journal import Journal
@@ -375,6 +375,19 @@ def test_a_row_per_trial_as_csv(here, capsys):
     assert rows[0]["device"] == "core 1"
     assert float(rows[0]["ended"]) - float(rows[0]["started"]) == float(rows[0]["duration"]) == 3
     assert rows[1]["error"] == "Traceback\nboom \\udc80"
+
+
+def test_a_trial_of_several_attempts_has_started_with_the_first_and_ended_with_the_last(here, capsys):
+    said = [Opened("1", history.FORMAT, {**DESCRIPTION, "resumes": True}), Joined(1, "host", "core"), Suggested(({},))]
+    said += [Assign(1, 0, 1, {}), Started(1, 0, 1, 7), Stop(1, 0, 1, "paused"), Finished(1, 0, 1, "stopped")]
+    said += [Thawed(0, 1), Assign(1, 0, 2, {}), Started(1, 0, 2, 8), Finished(1, 0, 2, "failed", "boom")]
+    written("a.history", records_of(*said))
+    assert main(["export", "a.history"]) == 0
+    (row,) = csv.DictReader(io.StringIO(capsys.readouterr().out))
+    assert [float(row[name]) - 1e9 for name in ("started", "ended")] == [5, 11]
+    trial = history.load("a.history").trials[0]
+    assert (trial.started - 1e9, trial.begun - 1e9, trial.ended - 1e9) == (5, 10, 11)
+    assert float(row["duration"]) == trial.duration == 2 + 1
 
 
 def test_a_row_per_trial_as_jsonl_and_parquet(here):

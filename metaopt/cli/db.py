@@ -19,10 +19,11 @@ changed.  Exit status: 0 all is well, 1 not, with a line for each problem.
 
 {PLACES}"""
 EXPORT = f"""A row per trial: trial, state, objective, param.NAME for each parameter, attempts, worker, device,
-started, ended (seconds since the epoch), duration (seconds, those of attempts that it went on from too),
-error, why, outside (the space, as it was changed since).  Where there are several objectives, after the
-first one objective.METRIC for each; where there are constraints, excess.CONSTRAINT for each (0 or less: it
-holds), and feasible.  With --curves a row per value that a script has reported: trial, step, metric, value.
+started (the first attempt), ended (the last one; seconds since the epoch), duration (seconds, those of
+attempts that it went on from too), error, why, outside (the space, as it was changed since).  Where there
+are several objectives, after the first one objective.METRIC for each; where there are constraints,
+excess.CONSTRAINT for each (0 or less: it holds), and feasible.  With --curves a row per value that a script
+has reported: trial, step, metric, value.
 
 What has no value is empty (csv), null (jsonl, parquet), and an inactive parameter is not there (jsonl).
 Numbers that are not finite are nan, inf and -inf; in jsonl, which knows none, these as text.

@@ -253,7 +253,7 @@ def _row() -> Expression:
         "attempts": {"$ifNull": ["$last.attempt", 0]},
         "worker": when(equal("$state", "waiting"), None, "$last.worker"),
         "run": {"$ifNull": ["$last.run", "$run"]},
-        "started": date("$last.started"),
+        "started": date(at("$tries.started", 0)),
         "ended": when(has_ended, date("$until"), None),
         "duration": when(has_ended, {"$add": ["$saved", {"$subtract": ["$until", "$last.started"]}]}, None),
         "error": when(equal("$state", "failed"), _error(), ""),
