@@ -89,6 +89,8 @@ class LineView:
 
     def end(self, now: float, scheduler: Scheduler) -> None:
         """Say how it ended."""
+        for line in self._paused():
+            self._say(line)
         conclude(self.console, self.experiment, scheduler, self.figures(now), now - self.began)
 
     @property
@@ -110,8 +112,10 @@ class LineView:
         for note in notes:
             if found := PAUSES.match(note):
                 self._pauses[found[1]] += 1
-            if not found or self._pauses[found[1]] == 1:
+            if not found:
                 yield note
+            elif self._pauses[found[1]] == 1:
+                yield f"{note}  (the next ones are only counted)"
 
     def _paused(self) -> Iterator[str]:
         """How often, by now, there was something to be said of that."""

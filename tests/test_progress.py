@@ -110,6 +110,10 @@ def test_of_trials_that_pause_and_go_on_the_first_is_said_and_the_others_are_cou
     view.show(10.0**10, scheduler, [])
     summed = "-- 2/6 trials done, 1 running, 1 failed; trials were paused 20 times and went on 7 times; 1 of 2"
     assert (summed in text.getvalue()) == (kind is LineView)  # the picture says how many are paused
+    assert said.count("  (the next ones are only counted)\n") == 2
+    view.close()
+    view.end(10.0**10, scheduler)
+    assert "trials were paused 20 times and went on 7 times\n\n" in text.getvalue()
 
 
 def test_points_ahead_do_not_count_as_trials_that_wait(study):
