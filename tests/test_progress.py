@@ -147,7 +147,7 @@ def test_who_ends_a_run_is_told_how_long_scripts_have_and_how_that_is_cut_short(
     assert "ends; scripts have 2.5 s to save\n" in shown(LineView, experiment, study, draining="the allocation ends")
     assert "to save" not in shown(kind, experiment, study, draining="terminated")  # nobody waits for them
     assert "ending:" not in shown(kind, experiment, study)
-    study.apply(1007.0, Finished(1, 2, 1, "interrupted"))
+    study.apply(1007.0, Finished(1, 2, 1, "stopped"))
     assert "to save" not in shown(kind, experiment, study, draining="interrupted")
 
 
