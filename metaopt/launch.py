@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 RANKS = ("OMPI_COMM_WORLD_RANK", "PMI_RANK", "PMIX_RANK")
 STATUS_FILE = "METAOPT_STATUS"
 """Names the file to which the exit status is written: that of mpirun cannot be trusted when a node dies."""
+TYPED = ".typed"
+"""Ends the name of a file beside that one: it is there once Ctrl-C was typed, which rank 0 hears as SIGUSR1."""
 BEGIN = "METAOPT_START_TIMEOUT"
 """Names the seconds after which a rank gives up when not all of them have begun; else these, and more for each rank."""
 PATIENCE, EACH = 120.0, 0.1
@@ -90,6 +92,11 @@ def _patience() -> float:
     """Seconds for all ranks to have begun."""
     given, size = os.environ.get(BEGIN, ""), os.environ.get("OMPI_COMM_WORLD_SIZE", "")
     return float(given) if given.isdigit() and int(given) > 0 else PATIENCE + int(size or 0) * EACH
+
+
+def typed() -> bool:
+    """Whether Ctrl-C was typed to ``metaopt run``, which heeds a second one."""
+    return Path(f"{os.environ.get(STATUS_FILE, '')}{TYPED}").exists()
 
 
 def leave(status: int) -> int:

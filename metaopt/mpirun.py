@@ -18,7 +18,7 @@ from metaopt.devices.cpu import usable_cores
 from metaopt.devices.gpu import offer
 from metaopt.errors import DeviceError, ExperimentError, Interruption, LaunchError, MetaoptError
 from metaopt.experiment import Experiment
-from metaopt.launch import STATUS_FILE, TERMINAL
+from metaopt.launch import STATUS_FILE, TERMINAL, TYPED
 from metaopt.resources import Resources
 from metaopt.scalars import counted
 
@@ -169,6 +169,8 @@ def _attend(command: Sequence[str], environment: Mapping[str, str]) -> tuple[int
 
     def pass_on(number: int, _: object) -> None:
         first = number == signal.SIGINT and number not in heard
+        if first:
+            Path(f"{environment[STATUS_FILE]}{TYPED}").touch()
         heard.append(number)
         process.send_signal(signal.SIGUSR1 if first else signal.SIGTERM if number == signal.SIGINT else number)
 

@@ -16,7 +16,7 @@ from rich.text import Text
 from metaopt.conclusion import conclude, tell
 from metaopt.driver import WARNING
 from metaopt.experiment import Experiment
-from metaopt.launch import TERMINAL
+from metaopt.launch import TERMINAL, typed
 from metaopt.master import Watcher
 from metaopt.picture import Figures, Part, Pool, best_line, busy_line, one_line, optimizer_line, picture, pictures
 from metaopt.scalars import counted
@@ -223,7 +223,7 @@ def _ending(scheduler: Scheduler, grace: float) -> str:
     why = scheduler.draining
     if not scheduler.study.busy or why == "terminated":
         return f"ending: {why}"
-    sooner = ", a second Ctrl-C ends them at once" if why == "interrupted" else ""
+    sooner = ", a second Ctrl-C ends them at once" if why == "interrupted" and typed() else ""
     return f"ending: {why}; scripts have {grace:g} s to save{sooner}"
 
 

@@ -140,10 +140,17 @@ def test_the_end_tells_all(experiment, study):
 
 
 @pytest.mark.parametrize("kind", [LineView, LiveView])
-def test_who_ends_a_run_is_told_how_long_scripts_have_and_how_that_is_cut_short(experiment, study, kind):
-    ending = "ending: interrupted; scripts have 2.5 s to save, a second Ctrl-C ends them at once"
+def test_who_ends_a_run_is_told_how_long_scripts_have_and_how_that_is_cut_short(
+    experiment, study, kind, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("METAOPT_STATUS", str(tmp_path / "status"))
+    ending, sooner = "ending: interrupted; scripts have 2.5 s to save", ", a second Ctrl-C ends them at once"
     experiment = replace(experiment, grace=2.5)
-    assert ending in shown(kind, experiment, study, draining="interrupted")
+    said = shown(kind, experiment, study, draining="interrupted")  # by a signal that nobody has typed
+    assert ending in said
+    assert sooner not in said
+    (tmp_path / "status.typed").touch()
+    assert ending + sooner in shown(kind, experiment, study, draining="interrupted")
     assert "ends; scripts have 2.5 s to save\n" in shown(LineView, experiment, study, draining="the allocation ends")
     assert "to save" not in shown(kind, experiment, study, draining="terminated")  # nobody waits for them
     assert "ending:" not in shown(kind, experiment, study)

@@ -78,7 +78,7 @@ time.sleep(600)
     process.send_signal(signal.SIGINT)
     site.wait_for("Stop", 2)
     process.send_signal(signal.SIGINT)
-    process.communicate(timeout=30)
+    assert "scripts have 600 s to save, a second Ctrl-C ends them at once" in process.communicate(timeout=30)[0]
     until(lambda: not processes(f"SITE={site.directory}"), "the end of all processes")
 
 
