@@ -13,6 +13,7 @@ All other words stay as they were typed.
 import ast
 import os
 import re
+import shlex
 import shutil
 import sys
 from collections.abc import Sequence
@@ -149,6 +150,9 @@ def _program(word: str) -> list[str]:
         return [word if "/" in word else f"./{word}"]
     if "/" not in word and shutil.which(word):
         return [word]
+    if (path / "journal.jsonl").is_file():
+        problem = f"{word} is a history; what is run is the experiment file that has it, or a script"
+        raise LaunchError(problem, f"metaopt status {shlex.quote(word)}  tells how it stands.")
     beside = [each.name for each in path.parent.iterdir()] if path.parent.is_dir() else []
     near = get_close_matches(path.name, beside, n=1)
     problem = f"there is no script {word}"

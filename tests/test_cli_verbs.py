@@ -300,6 +300,8 @@ def test_every_store_will_do(here, capsys, kind):
         (["statsu"], "Did you mean 'status'?"),
         (["copy", "digits"], "Did you mean 'db copy'?"),
         (["stop"], "no run is at it"),
+        (["run", "./digits.history"], "digits.history is a history; what is run is the experiment file that has it"),
+        (["./digits.history"], "metaopt status ./digits.history  tells how it stands."),
         (["stop", "--wait", "soon"], "not soon"),
         (["check", "gone.yaml"], "there is no such file"),
         (["init", "gone.py"], "gone.py cannot be read"),
