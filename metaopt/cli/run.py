@@ -2,6 +2,7 @@
 
 import argparse
 import math
+import shlex
 import shutil
 import time
 from collections.abc import Callable, Collection, Sequence
@@ -186,9 +187,8 @@ def _ended(file: str, *, script: bool) -> str:
         return ""
     done = f"{experiment.name}: finished already, with {counted(study.counted, 'trial')}: nothing was started"
     said = f"best: {by}trial {best.number}, {study.goals.said(best.objectives)}"
-    return (
-        f"{done}\n{said}; metaopt best  tells more\nfor more trials:  {more_trials(experiment, study, script=script)}"
-    )
+    hint = f"metaopt best {shlex.quote(file)}  tells more"
+    return f"{done}\n{said}; {hint}\nfor more trials:  {more_trials(experiment, study, script=script)}"
 
 
 def is_complete(experiment: "Experiment", study: "Study") -> bool:

@@ -44,6 +44,7 @@ def test_a_search_of_a_scripts_arguments(site, ranks):
         status, output = site.run("run", "-w", "64", *typed)
         assert (status, len(site.records())) == (0, records), output
         assert output.startswith("quadratic: finished already, with 6 trials: nothing was started\nbest: trial ")
+        assert "; metaopt best quadratic.yaml  tells more\n" in output
         assert more in output
     (site.directory / "quadratic.yaml").open("a").write("best: model\n")
     assert "best by the model: trial " in site.run("run", "-w", "1", "quadratic.yaml")[1]
