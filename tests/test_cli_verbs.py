@@ -301,6 +301,12 @@ def test_every_store_will_do(here, capsys, kind):
         (["copy", "digits"], "Did you mean 'db copy'?"),
         (["stop"], "no run is at it"),
         (["run", "./digits.history"], "digits.history is a history; what is run is the experiment file that has it"),
+        (
+            ["run", "exp.yaml", "--trials=5"],
+            "--trials goes with a script's own command line; exp.yaml is an experiment",
+        ),
+        (["run", "--max-trials", "5", "exp.yaml"], "--max-trials goes with a script's own command line"),
+        (["run", "-n", "a", "exp.yaml"], "-n goes with a script's own command line"),
         (["./digits.history"], "metaopt status ./digits.history  tells how it stands."),
         (["stop", "--wait", "soon"], "not soon"),
         (["check", "gone.yaml"], "there is no such file"),

@@ -109,7 +109,7 @@ def understood(argv: Sequence[str], made: Parser) -> tuple[argparse.Namespace, F
         argv, theirs = [*ours, *named], named
     if not theirs or is_file_of_ours(theirs[0]):
         options = made.parse_args(argv)
-        _refuse_those_of_a_study(options)
+        _refuse_those_of_a_study(options, {word.partition("=")[0] for word in argv})
         _refuse_others(options.experiment)
         return options, lambda: options.experiment
     options = made.parse_args([*ours, theirs[0]])
@@ -238,7 +238,7 @@ def _lead(  # noqa: PLR0917 - as rank 0 is called
     return status
 
 
-def _refuse_those_of_a_study(options: argparse.Namespace) -> None:
+def _refuse_those_of_a_study(options: argparse.Namespace, typed: Collection[str]) -> None:
     """What a study is stands in its file."""
     from metaopt.errors import LaunchError  # noqa: PLC0415 - help needs nothing of this
 
@@ -246,7 +246,8 @@ def _refuse_those_of_a_study(options: argparse.Namespace) -> None:
     for flags, _ in OF_STUDY:
         key = flags[-1 if flags[0] == "-n" else 0].lstrip("-")
         if getattr(options, key.replace("-", "_")):
-            problem = f"{flags[-1]} goes with a script's own command line; {first} is an experiment file"
+            flag = next((each for each in flags if each in typed), flags[0])
+            problem = f"{flag} goes with a script's own command line; {first} is an experiment file"
             raise LaunchError(problem, f"Write it there: {key.replace('metric', 'objective')}: ...")
 
 
