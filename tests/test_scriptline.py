@@ -140,7 +140,7 @@ def test_our_options_become_keys(here):
         (["gone/x.py", LR], "there is no script gone/x.py\n  Its path counts from this directory"),
         (["train.py", LR, "\udcff"], "is not UTF-8"),
         (["-n", "a b", "train.py", LR], "is no name"),
-        (["--set", "timeot=3", "train.py", LR], "sets no key"),
+        (["--set", "timeot=3", "train.py", LR], "sets no key of an experiment file\n  Did you mean timeout?  Write"),
         (["--set", "timeout=[", "train.py", LR], "cannot be read"),
         (["--optimizer", "gpp", "train.py", LR], "Did you mean 'gp'?"),
         (["--metric", r"loss=(\S+", "train.py", LR], "is no regular expression"),

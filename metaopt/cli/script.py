@@ -3,6 +3,7 @@
 import argparse
 import sys
 from collections.abc import Sequence
+from difflib import get_close_matches
 from typing import Any
 
 from metaopt import scriptfile, scriptline
@@ -64,7 +65,9 @@ def _more(options: argparse.Namespace) -> dict[str, Any]:
         key, equals, text = pair.partition("=")
         if not equals or key not in KEYS:
             problem = f"--set {pair} sets no key of an experiment file"
-            raise LaunchError(problem, f"Write KEY=VALUE, as in --set timeout=10m.  Keys: {', '.join(KEYS)}")
+            near = get_close_matches(key, KEYS, n=1) if equals else []
+            meant = f"Did you mean {near[0]}?  " if near else ""
+            raise LaunchError(problem, f"{meant}Write KEY=VALUE, as in --set timeout=10m.  Keys: {', '.join(KEYS)}")
         try:
             more[key] = YamlFile.parse("command line", f"{key}: {text}").data[key]
         except (ExperimentError, KeyError) as error:
