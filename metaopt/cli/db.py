@@ -1,8 +1,9 @@
 """metaopt db: a history copied, looked through, exported as a table, or imported from elsewhere."""
 
-import argparse
 from collections.abc import Sequence
 from importlib import import_module
+
+from metaopt.cli.parser import Parser, Subparser
 
 PLACES = """A history is a directory, leveldb:PATH, tinydb:PATH, mongodb://HOST/DATABASE#STUDY, or the
 experiment file (.yaml) that has it.  A password belongs in METAOPT_MONGODB_PASSWORD, or in the file
@@ -55,30 +56,26 @@ def main(argv: Sequence[str]) -> int:
     return 0  # whoever reads it has seen enough
 
 
-def parser() -> argparse.ArgumentParser:
+def parser() -> Parser:
     """Its command line."""
-    made = _described(argparse.ArgumentParser(prog="metaopt db"), f"{__doc__}\n\n{PLACES}")
-    verbs = made.add_subparsers(dest="verb", required=True, metavar=" | ".join(VERBS))
-    copy = _described(verbs.add_parser("copy", help="copy a history to another place"), COPY)
+    made = Parser("db", f"{__doc__}\n\n{PLACES}")
+    metavar = " | ".join(VERBS)
+    verbs = made.add_subparsers(dest="verb", required=True, metavar=metavar, parser_class=Subparser)
+    copy = verbs.add_parser("copy", help="copy a history to another place", description=COPY)
     copy.add_argument("source", metavar="SRC", help="the history to copy")
     copy.add_argument("target", metavar="DST", help="where to copy it")
-    check = _described(verbs.add_parser("check", help="look a history through"), CHECK)
+    check = verbs.add_parser("check", help="look a history through", description=CHECK)
     check.add_argument("history", metavar="URL", help="the history")
-    export = _described(verbs.add_parser("export", help="a history as csv, jsonl or parquet"), EXPORT)
+    export = verbs.add_parser("export", help="a history as csv, jsonl or parquet", description=EXPORT)
     export.add_argument("history", metavar="URL", help="the history")
     export.add_argument("--format", choices=("csv", "jsonl", "parquet"), help="default: by FILE's name, else csv")
     export.add_argument("--curves", action="store_true", help="a row per reported value, not per trial")
     export.add_argument("-o", "--output", metavar="FILE", help="where to write; default: the standard output")
     export.add_argument("--force", action="store_true", help="replace FILE if it is there")
-    imported = _described(verbs.add_parser("import", help="a history of what Optuna or Oríon has kept"), IMPORT)
+    imported = verbs.add_parser("import", help="a history of what Optuna or Oríon has kept", description=IMPORT)
     imported.add_argument("source", metavar="SOURCE", help="the file, with #NAME for one of several studies")
     imported.add_argument("-o", "--output", metavar="URL", help="the history to write; default: NAME.history")
     imported.add_argument(
         "--metric", action="append", metavar="NAME", help="what to call the objective; for several, again"
     )
     return made
-
-
-def _described(parser: argparse.ArgumentParser, text: str) -> argparse.ArgumentParser:
-    parser.description, parser.formatter_class = text, argparse.RawDescriptionHelpFormatter
-    return parser

@@ -1,6 +1,7 @@
 """Command lines, parsed: a wrong option names the one that was meant."""
 
 import argparse
+import re
 from difflib import get_close_matches
 from typing import NoReturn
 
@@ -36,14 +37,25 @@ class Parser(argparse.ArgumentParser):
         return {flag for flag, action in self._option_string_actions.items() if action.nargs != 0}
 
     def error(self, message: str) -> NoReturn:
-        """Say it, with the nearest option for one that is not known, and what to type for one study too many."""
+        """Say it, with the nearest option or word for an unknown one, and what to type for one study too many."""
+        chosen = re.search("invalid choice: '(.*?)'", message)
         word = message.partition("unrecognized arguments: ")[2].split(" ")[0].partition("=")[0]
         known = self._option_string_actions
         near = get_close_matches(word, known, n=1) if word.startswith("-") else [f"--{word}"] * (f"--{word}" in known)
+        if chosen:
+            choices = (str(each) for action in self._actions for each in action.choices or ())
+            near = get_close_matches(chosen[1], choices, n=1)
         hint = f"\n  Did you mean {near[0]}?" if near else ""
         if self.takes_one and word and not word.startswith("-"):
             hint = f"\n  It is of one study.  Type, besides:  {self.prog} {word}"
         super().error(f"{message}{hint}")
+
+
+class Subparser(Parser):
+    """The same for a verb of a verb, as argparse makes them."""
+
+    def __init__(self, prog: str, description: str, **_: object) -> None:
+        super().__init__(prog.removeprefix("metaopt "), description)
 
 
 def of_a_history(prog: str, description: str | None, epilog: str = "") -> Parser:
