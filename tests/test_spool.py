@@ -10,11 +10,14 @@ import time
 
 import pytest
 import yaml
+from histories import records_of, written
 from running import EXPERIMENT, until
 
 from metaopt.cli import main, metaoptd
 from metaopt.daemon import Habits, _Daemon, _Renewal
 from metaopt.errors import DeviceError, HistoryHeld, QueueError, WalltimeShort
+from metaopt.experiment import Experiment
+from metaopt.messages import Assign, Finished, Joined, Opened, Reported, Suggested
 from metaopt.spool import KEPT, Spool, Standing, Submitted
 
 WAITING, RUNNING, DONE, FAILED, REFUSED, CANCELLED = Standing
@@ -414,6 +417,24 @@ def test_the_verbs_say_what_they_do_and_what_they_refuse(here, capsys, monkeypat
         refused("its mode is 755", *words)
     monkeypatch.setattr("sys.argv", ["metaoptd"])
     assert (metaoptd(), "its mode is 755" in capsys.readouterr().err) == (2, True)
+
+
+def test_a_study_that_is_finished_is_told_to_be_and_not_queued(here, capsys, monkeypatch):
+    monkeypatch.setenv("METAOPT_QUEUE", str(here / "queue"))
+    for name, trials in (("a", 1), ("b", 2)):
+        keys = {**EXPERIMENT, "name": name, "command": ["sh", "-c", "{x}"], "trials": trials}
+        (here / f"{name}.yaml").write_text(yaml.safe_dump(keys))
+        facts = [Opened("1", 1, Experiment.load(f"{name}.yaml").describe()), Joined(1, "host", "core")]
+        facts += [Suggested(({"x": 0.5},)), Assign(1, 0, 1, {"x": 0.5}), Reported(1, 0, 1, ((1, {"loss": 1.0}),))]
+        written(f"{name}.history", records_of(*facts, Finished(1, 0, 1, "completed")))
+    assert main(["submit", "a.yaml"]) == 0
+    assert capsys.readouterr().out == (
+        "a: finished already, with 1 trial: nothing was started\n"
+        "best: trial 0, loss = 1; metaopt best a.yaml  tells more\nfor more trials:  trials: 11, in a.yaml\n"
+    )
+    assert main(["submit", "a.yaml", "b.yaml"]) == 0
+    assert [entry.what.name for entry in Spool(here / "queue").entries()] == ["b"]
+    assert capsys.readouterr().out.startswith("a: finished already")
 
 
 def test_a_scripts_own_command_line_is_submitted_too(here, capsys, monkeypatch):

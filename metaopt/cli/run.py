@@ -152,15 +152,15 @@ def _search(options: argparse.Namespace, files: Files) -> int:
     from metaopt import mpirun  # noqa: PLC0415 - a rank needs nothing of this
 
     keep, named = options.space_changed == "keep", files()
-    ended = [] if keep else [_ended(file, script=not is_file_of_ours(options.experiment[0])) for file in named]
-    if ended and all(ended):
-        for said in ended:
+    over = [] if keep else [ended(file, script=not is_file_of_ours(options.experiment[0])) for file in named]
+    if over and all(over):
+        for said in over:
             print(said)  # noqa: T201 - as a run says how it ended
         return 0
     return mpirun.run(named, options.workers, options.walltime, keep=keep, allow_cpu=options.allow_cpu)
 
 
-def _ended(file: str, *, script: bool) -> str:
+def ended(file: str, *, script: bool) -> str:
     """What there is to say of a study that has all its trials, and a result; empty of any other, for rank 0 to judge.
 
     One on a server is not looked at, since the server may be slow to answer.

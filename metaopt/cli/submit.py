@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from metaopt.cli.parser import Parser, above_zero
-from metaopt.cli.run import OF_RUN, Option, understood, with_options
+from metaopt.cli.run import OF_RUN, Option, ended, is_file_of_ours, understood, with_options
 
 if TYPE_CHECKING:
     from metaopt.spool import Spool, Submitted
@@ -18,13 +18,13 @@ USAGE = """metaopt submit [--weight W] exp.yaml [more.yaml ...]
        metaopt submit [options] ./train.py --lr~'loguniform(1e-5, 1.0)' --data /scratch/x"""
 EPILOG = """What is wrong with an experiment file is said here, and nothing is queued then.  It is run as it is now,
 with the variables of this environment, in the directory of the file.  Where no metaoptd runs, it waits for one.
-A study that has ended can be submitted again, with more trials.
+A study that is finished is told to be, and not queued; with more trials it can be submitted again.
 
   metaopt submit exp.yaml
   metaopt submit --weight 2 exp.yaml    # of those that run at once, twice the share of the workers' time
   metaopt queue                         # how all of them stand
 
-Exit status: 0 it is in the queue, 2 the request was wrong."""
+Exit status: 0 it is in the queue, or finished, 2 the request was wrong."""
 QUEUE: Option = (("--queue",), {"metavar": "DIR", "help": "the queue; default: METAOPT_QUEUE, or ~/.metaopt/queue"})
 WEIGHT: Option = (("--weight",), {"type": above_zero, "default": 1.0, "metavar": "W", "help": "its share; default: 1"})
 
@@ -51,10 +51,15 @@ def main(argv: Sequence[str]) -> int:
     except MetaoptError as error:
         error.hint += "  None of them is queued: all are right, or none." if len(named) > 1 else ""
         raise
-    for what in read:
-        number = spool.submit(what)
+    script, queued = not is_file_of_ours(options.experiment[0]), False
+    for file, what in zip(named, read, strict=True):
+        if not what.keep and (said := ended(file, script=script)):
+            say(said)
+            continue
+        number, queued = spool.submit(what), True
         say(f"{what.name} is in the queue, as {number}")
-    say(daemon_line(spool))
+    if queued:
+        say(daemon_line(spool))
     return 0
 
 
