@@ -112,15 +112,30 @@ class Mine:
             return ""
         return f"by {os.getpid()}, {' '.join(sys.orig_argv[1:])}, of {len(self.told)} trials"
 """
+# each begins when what the one before it has said is in the history; even ones go on until they are stopped
+WAITS = """
+import os, sys, time
+trial = int(os.environ["METAOPT_TRIAL"])
+def said(other):
+    with open("quadratic.history/journal.jsonl") as file:
+        return any('"Reported"' in line and f'"trial":{other},' in line for line in file)
+while trial and not said(trial - 1):
+    time.sleep(0.02)
+for step in range(1, 10 if trial % 2 else 6):
+    print(f"epoch {step}: loss={float(sys.argv[1]) + 1 / step}", flush=True)
+while trial % 2 == 0 or not os.path.exists("seen"):
+    time.sleep(0.02)
+"""
 
 
 def test_one_that_is_asked_apart_is_asked_by_the_optimizers_process_and_stops_trials(site):
     site.write("mine.py", MINE)
     command = [sys.executable, "script.py", "{x}"]
-    site.experiment(PRINTS, command=command, stopper={"rule": "mine:Mine"}, trials=12, optimizer="sobol")
+    site.experiment(WAITS, command=command, stopper={"rule": "mine:Mine"}, trials=12, optimizer="sobol")
     process = site.start("exp.yaml", under=(MPIRUN, "-n", 3), **ANYWHERE, PYTHONPATH=str(site.directory))
     site.wait_for("Stop")
     ranks = site.ranks()
+    site.write("seen", "")
     output, _ = process.communicate(timeout=PATIENCE)
     assert process.returncode == 0, output
     trials = site.load().trials
@@ -134,15 +149,16 @@ def test_one_that_is_asked_apart_is_asked_by_the_optimizers_process_and_stops_tr
 
 def test_one_that_is_asked_apart_knows_all_curves_when_its_process_or_the_study_begins_anew(site):
     site.write("mine.py", MINE)
+    site.write("seen", "")
     site.experiment(
-        PRINTS, command=[sys.executable, "script.py", "{x}"], stopper={"rule": "mine:Mine", "dies": 5}, trials=9
+        WAITS, command=[sys.executable, "script.py", "{x}"], stopper={"rule": "mine:Mine", "dies": 5}, trials=9
     )
     status, output = site.run("run", "-w", "2", "exp.yaml", PYTHONPATH=str(site.directory))
     assert status == 0, output
     assert output.count("it is started anew: its process ended (3)") == 1
     last = site.load().trials[8]
     assert (last.state, last.why.endswith(", of 9 trials")) == (State.STOPPED, True), last.why
-    site.experiment(PRINTS, command=[sys.executable, "script.py", "{x}"], stopper="mine:Mine", trials=11)
+    site.experiment(WAITS, command=[sys.executable, "script.py", "{x}"], stopper="mine:Mine", trials=11)
     status, output = site.run("run", "-w", "1", "exp.yaml", PYTHONPATH=str(site.directory))
     assert status == 0, output
     trials = site.load().trials
