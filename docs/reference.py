@@ -1,4 +1,7 @@
-"""What the pages of docs/ have from the code, put in where a page says <!-- made: NAME -->; a hook of mkdocs."""
+"""What the pages of docs/ have from the code; a hook of mkdocs.
+
+It takes the place of lines that end in <!-- made: NAME -->, which say where to find the same to who reads the file.
+"""
 
 import inspect
 import io
@@ -14,7 +17,7 @@ from metaopt.keys import KEYS, REQUIRED
 from metaopt.plugins import COUNTS, GOAL, KNOWN, Choice, load
 from metaopt.space import FIELDS, FORMS, Space
 
-MARK = re.compile(r"<!-- made: (\S+) -->")
+MARK = re.compile(r"^.*<!-- made: (\S+) -->$", re.MULTILINE)
 COLUMNS = "100"
 
 

@@ -6,12 +6,15 @@ import subprocess
 import sys
 
 import pytest
+import reference
 from documents import ROOT
 
 from metaopt.cli import VERBS, db
 from metaopt.keys import KEYS
 from metaopt.plugins import OPTIMIZERS, STOPPERS
 from metaopt.space import FORMS
+
+MARK = re.compile(r"^(.*)<!-- made: (\S+) -->$", re.MULTILINE)
 
 
 @pytest.fixture(scope="module")
@@ -48,6 +51,19 @@ def test_the_reference_has_every_key_prior_and_rule(site):
         assert form.split(" or ")[0] in page
     assert "<code>reduction: 3</code>" in page
     assert "metaopt.optimizers" not in page
+
+
+def test_who_reads_a_page_as_a_file_is_told_where_to_find_what_the_site_has_from_the_code(site):
+    headings = re.findall(r"^#+ (.*)$", (ROOT / "README.md").read_text(), re.MULTILINE)
+    sections = {re.sub(r"[^\w -]", "", heading).lower().replace(" ", "-") for heading in headings}
+    parts = []
+    for name in ("experiment", "commands"):
+        for said, part in MARK.findall((ROOT / "docs" / f"{name}.md").read_text()):
+            parts.append(part)
+            (section,) = re.findall(r"\(\.\./README\.md#(.*?)\)", said)
+            assert section in sections
+        assert "README" not in site[name]
+    assert set(parts) == set(reference.PARTS)
 
 
 def test_the_commands_are_told_as_they_tell_it_themselves(site):
