@@ -79,7 +79,7 @@ def stage(directory, page):
     (directory / "train.py").chmod(0o755)
     (directory / "exp.yaml").write_text(EXPERIMENT)
     (directory / "bin").mkdir()
-    for program in ("python", "mpirun", "torchrun"):
+    for program in ("python", "mpirun", "torchrun", "srun"):
         (directory / "bin" / program).symlink_to("/bin/true")
     for block in blocks(page):
         if "file" in block.how:
