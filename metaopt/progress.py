@@ -120,7 +120,8 @@ class LineView:
     def _paused(self) -> Iterator[str]:
         """How often, by now, there was something to be said of that."""
         if self._pauses:
-            yield f"trials were paused {self._pauses['is paused']} times and went on {self._pauses['goes on']} times"
+            paused, went_on = (counted(self._pauses[what], "time") for what in ("is paused", "goes on"))
+            yield f"trials were paused {paused} and went on {went_on}"
 
     def _say(self, line: str, style: str = "") -> None:
         tell(self.console, f"{self._prefix}{line}", style)
