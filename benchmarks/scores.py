@@ -171,10 +171,14 @@ def half(seconds: Sequence[float]) -> Sequence[float]:
 
 
 def summary(logs: Logs) -> dict[str, float]:
-    """Geometric mean over problems of those over seeds, its standard error as a factor, quartiles of the runs."""
+    """Geometric mean over problems of those over seeds, its standard error as a factor, quartiles of the runs.
+
+    The error is over problems; of a single one, over its seeds.
+    """
     means = [fmean(each.values()) for each in logs.values()]
     runs = sorted(log for each in logs.values() for log in each.values())
-    error = stdev(means) / math.sqrt(len(means)) if len(means) > 1 else 0.0
+    alike = means if len(means) > 1 else runs
+    error = stdev(alike) / math.sqrt(len(alike)) if len(alike) > 1 else 0.0
     low, middle, high = quantiles(runs, n=4, method="inclusive") if len(runs) > 1 else runs * 3
     return {
         "mean": rounded(fmean(means)),

@@ -8,8 +8,11 @@ from contextlib import ExitStack
 from typing import Any, ClassVar
 from unittest.mock import patch
 
+import numpy as np
+
 from metaopt.messages import Params
 from metaopt.optimizers.gp import GaussianProcess
+from metaopt.optimizers.kernels import Array, Kernel
 
 AS_GOOD_AS_NEVER = 10**9
 
@@ -65,10 +68,36 @@ class NoRegion(Variant):
     constants: ClassVar = {"gp.NEAR_FROM": AS_GOOD_AS_NEVER}
 
 
+def flat(kernel: Kernel, *, sparse: bool) -> tuple[float, Array]:  # noqa: ARG001 - the interface
+    """The log of a prior under which all hyperparameters are as likely, and its gradient."""
+    return 0.0, np.zeros(len(kernel.inverse_squares) + 2)
+
+
+class NoPrior(Variant):
+    """Hyperparameters are those with the highest likelihood."""
+
+    constants: ClassVar = {"likelihood.log_prior": flat}
+
+
 class NoBelief(Variant):
     """What is under way is not thought of, except that it is not proposed again."""
 
     constants: ClassVar = {"answer.BELIEVED": 0}
+
+
+class StoppedFail(GaussianProcess):
+    """A trial that was stopped tells as little as one that failed."""
+
+    def watch(self, trial: int, params: Params, points: Sequence[tuple[float, float]], seconds: float) -> None:
+        """No curve is looked at."""
+
+
+class ValuesAlone(GaussianProcess):
+    """However many trials were stopped, the first points are drawn until so many have a value."""
+
+    @property
+    def _knows_enough(self) -> bool:
+        return self._models.known >= self._start
 
 
 class NoThaw(GaussianProcess):
