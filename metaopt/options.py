@@ -71,12 +71,10 @@ def _of(call: ast.Call) -> Iterator[Option]:
     if not long or not long[0].startswith("-"):
         return
     said = {keyword.arg: keyword.value for keyword in call.keywords}
-    action = _constant(said.get("action"))
-    if action not in {None, "store"} or _constant(said.get("is_flag")) or "nargs" in said or "multiple" in said:
-        return
-    default, option = _constant(said.get("default")), long[0]
+    action, default, option = _constant(said.get("action")), _constant(said.get("default")), long[0]
     name = re.sub(r"\W", "_", option.lstrip("-")).lower()
-    prior = _prior(name, _kind(said.get("type"), default), default, _choices(said))
+    one = action in {None, "store"} and not (_constant(said.get("is_flag")) or "nargs" in said or "multiple" in said)
+    prior = _prior(name, _kind(said.get("type"), default), default, _choices(said)) if one else ""
     yield Option(option, prior, default, bool(_APART.search(name)), _constant(said.get("required")) is True)
 
 

@@ -561,6 +561,7 @@ def test_init_reads_the_options_of_a_script_and_runs_nothing(here, capsys):
     assert made["metrics"] == {"val_loss": r"val_loss\s*[=:]\s*(\S+)"}
     assert "# seed: integer(1, 28, log)    # default: 7; to search it, add --seed {seed}" in text
     assert "# --data is required: add it to the command" in text
+    assert "# as their defaults are, unless they are added to the command: --amp, --sizes\n" in text
     assert Experiment.load("exp.yaml").goals.objectives[0].metric == "val_loss"
     assert told(capsys, "check", "exp.yaml")[0] == 0
     status, _, err = told(capsys, "init", "train.py")

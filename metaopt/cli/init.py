@@ -16,7 +16,8 @@ EPILOG = """  metaopt init ./train.py                  # writes exp.yaml
   metaopt init ./train.py -o - | less
 
 Knows argparse and click.  Each number gets a range around its default, to be edited, and each choice all of its values;
-what is hardly meant to be searched (seeds, epochs, paths) is there as a comment.  Then:  metaopt check exp.yaml"""
+what is hardly meant to be searched (seeds, epochs) is there as a comment, and all others by their names.  Then:
+metaopt check exp.yaml"""
 
 
 def parser() -> Parser:
@@ -82,6 +83,8 @@ def _lines(
     for each in found:
         if each.required and each not in searched:
             yield f"# {each.flag} is required: add it to the command, with its value"
+    if others := [each.flag for each in found if not each.prior and not each.required]:
+        yield f"# as their defaults are, unless they are added to the command: {', '.join(others)}"
     objective = reported or printed
     said = f"{{metric: {objective}, goal: maximize}}" if is_more(objective) else objective or "loss"
     yield f"objective: {said}" + ("" if objective else "    # what the script is judged by: mend this")
