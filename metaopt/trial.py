@@ -151,13 +151,13 @@ class Trial:
         return None if self.begun is None or self.ended is None else self.ended - self.begun
 
     def begin(self, time: float, worker: int, attempt: int, *, resumes: bool) -> None:
-        """Another attempt begins; one that ``resumes`` goes on from the points of the last one."""
+        """Another attempt begins; one that ``resumes`` goes on from the points of the last one, and its work."""
         self.worker, self.attempts, self.begun, self.ended = worker, attempt, time, None
         self.started = time if self.started is None else self.started
         self.stop = self.why = self.error = ""
         self.gpus, self.usage = (), {}
         if not resumes:
-            self.known, self.unread = [], None
+            self.known, self.unread, self.saved = [], None, 0.0
         self.inherited = len(self.points)
 
     def start(self, time: float, pid: int) -> None:

@@ -170,6 +170,16 @@ def test_a_paused_trial_is_as_in_the_history_until_it_goes_on_or_is_given_up(url
     assert pauses == [pytest.approx(4.5 + 2 + 1e9 + 2)] * 2
 
 
+def test_a_trial_that_begins_anew_from_nothing_has_only_its_new_work_as_in_the_history(url, database):
+    store = MongoDB(url, "x", create=True)
+    cut = [Joined(1, "n1", "cpu"), *tried(1, 0, 1), Stop(1, 0, 1, "interrupted"), Finished(1, 0, 1, "stopped")]
+    keep(store, 1, [Opened("1", 1, {**EXPERIMENT, "resumes": True}), Suggested(({"x": 1},)), *cut, Closed()])
+    ends = [Joined(1, "n1", "cpu"), *tried(1, 0, 2), loss(1, 0, 2, 1.0), Finished(1, 0, 2, "completed")]
+    keep(store, 2, [Opened("1", 1, {**EXPERIMENT, "resumes": False}), *ends], 2e9)
+    assert check(store, database) == ["completed"]
+    assert rows(database, "x")[0]["duration"] == 3.0
+
+
 @pytest.mark.parametrize(("of", "goal"), [*itertools.product(["last", "best", "mean"], ["minimize", "maximize"])])
 @pytest.mark.parametrize("resumes", [False, True])
 def test_the_objective_is_that_of_the_points_that_count(url, database, of, goal, resumes):

@@ -8,7 +8,7 @@ from simulation import Simulation
 from metaopt.goals import Goals
 from metaopt.history import replay
 from metaopt.limits import Limits
-from metaopt.messages import Assign, Finished, Joined, Opened, Reported, Stop, Suggested
+from metaopt.messages import Assign, Finished, Joined, Opened, Reported, Stop, Suggested, Thawed
 from metaopt.objective import Objective
 from metaopt.scheduler import Scheduler
 from metaopt.stopping.never import Never
@@ -93,6 +93,30 @@ def test_an_interrupted_trial_goes_on_first_with_its_curve_and_its_work():
     study.apply(260.0, Finished(2, 0, 2, "completed"))
     assert study.trials[0].curve("loss") == [(1, 3.0), (2, 2.0), (3, 1.4), (4, 1.0)]
     assert study.trials[0].duration == 150.0
+
+
+@pytest.mark.parametrize("reason", ["interrupted", "paused"])
+def test_a_trial_that_begins_anew_from_nothing_has_only_its_new_work(reason):
+    study = Study(Goals((Objective("loss"),)))
+    about = {"objective": {"metric": "loss"}, "resumes": True}
+    for time, fact in (
+        (0.0, Opened("1", 1, about)),
+        (0.0, Joined(1, "here", "")),
+        (0.0, Suggested(({"x": 0},))),
+        (0.0, Assign(1, 0, 1, {"x": 0})),
+        (50.0, Reported(1, 0, 1, ((1, {"loss": 3.0}),))),
+        (90.0, Stop(1, 0, 1, reason)),
+        (100.0, Finished(1, 0, 1, "stopped")),
+        *([(150.0, Thawed(0, 1))] if reason == "paused" else []),
+        (200.0, Opened("1", 1, {**about, "resumes": False})),
+        (200.0, Joined(2, "there", "")),
+        (210.0, Assign(2, 0, 2, {"x": 0})),
+        (220.0, Reported(2, 0, 2, ((1, {"loss": 1.0}),))),
+        (260.0, Finished(2, 0, 2, "completed")),
+    ):
+        assert study.apply(time, fact)
+    assert study.trials[0].curve("loss") == [(1, 1.0)]
+    assert study.trials[0].duration == 50.0
 
 
 def long_trials(params, trial):

@@ -212,9 +212,11 @@ def _until(attempt: str) -> Expression:
 
 
 def _saved() -> Expression:
-    """How long those attempts were of which another one went on from where they stopped."""
+    """How long those attempts were of which another went on where they stopped, since one began from nothing."""
     stopped = {"$or": [equal("$$this.stop", "paused"), {"$and": ["$$this.resumes", {"$gt": ["$$this.stop", None]}]}]}
-    earlier = {"$and": [{"$lt": ["$$this.attempt", "$last.attempt"]}, stopped]}
+    anew = {"$max": {"$map": {"input": "$tries", "in": when("$$this.resumes", 0, "$$this.attempt")}}}
+    since = {"$gte": ["$$this.attempt", anew]}
+    earlier = {"$and": [{"$lt": ["$$this.attempt", "$last.attempt"]}, since, stopped]}
     took = {"$subtract": [_until("$$this"), "$$this.started"]}
     return {"$sum": {"$map": {"input": {"$filter": {"input": "$tries", "cond": earlier}}, "in": took}}}
 
