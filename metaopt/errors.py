@@ -142,3 +142,13 @@ class Interruption(MetaoptError):
 
 class WireError(MetaoptError):
     """Bytes that are no message of ours."""
+
+
+def place(error: BaseException) -> str:
+    """Where the file of what was called leads to ``error``, as file:line; empty when the call itself is wrong."""
+    found, step = "", error.__traceback__ and error.__traceback__.tb_next
+    file = step and step.tb_frame.f_code.co_filename
+    while step is not None:
+        found = f"{file}:{step.tb_lineno}" if step.tb_frame.f_code.co_filename == file else found
+        step = step.tb_next
+    return found

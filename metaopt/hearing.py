@@ -1,8 +1,9 @@
 """How a stopper hears of curves: what is new of each; and of a few at a time, if it is asked apart.  Pure."""
 
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
+from metaopt.errors import place
 from metaopt.objective import Objective, curve
 from metaopt.stopping.base import Stopper
 from metaopt.trial import ACTIVE, Trial
@@ -12,26 +13,49 @@ AT_ONCE = 4096
 """So many points are asked about in one question, at most."""
 
 
-def ask(stopper: Callable[[], Stopper], number: int, points: Sequence[tuple[float, float]]) -> tuple[str, str]:
-    """Why trial ``number`` should stop after these new ``points``; and what went wrong, which stops nothing."""
+class Failures:
+    """What goes wrong with a stopper: of each kind, by type and place, the first, tenth, hundredth... is told."""
+
+    def __init__(self) -> None:
+        self._counts = Counter[tuple[type, str]]()
+        self.untold = list[str]()
+
+    def add(self, number: int, error: Exception) -> None:
+        """It has raised ``error`` over trial ``number``, which stops nothing."""
+        where = place(error)
+        self._counts[type(error), where] += 1
+        count = str(self._counts[type(error), where])
+        if count.strip("0") == "1":
+            often = "" if count == "1" else f" in this way {count} times, the last time"
+            at = f" ({where})" if where else ""
+            self.untold.append(f"the stopper failed{often} on trial {number}, which goes on: {error!r}{at}")
+
+    def told(self) -> list[str]:
+        """What is to be told since."""
+        told, self.untold = self.untold, []
+        return told
+
+
+def ask(stopper: Callable[[], Stopper], number: int, points: Sequence[tuple[float, float]], failures: Failures) -> str:
+    """Why trial ``number`` should stop after these new ``points``; what goes wrong is among the ``failures``."""
     try:
         why = stopper().should_stop(number, [(step, value) for step, value in points]) if points else ""
-        return str(why) if why else "", ""
+        return str(why) if why else ""
     except Exception as error:  # noqa: BLE001 - a rule of the user's; it must not end the run
-        return "", f"the stopper failed on trial {number}, which goes on: {error!r}"
+        failures.add(number, error)
+        return ""
 
 
-def weighed(stopper: Callable[[], Stopper], question: Weigh) -> Iterator[Weighed | None]:
+def weighed(stopper: Callable[[], Stopper], question: Weigh, failures: Failures) -> Iterator[Weighed | None]:
     """Have it look at one curve after the other, with a None after each; what it says comes last."""
-    doubts, failures = list[tuple[int, int, str]](), list[str]()
+    doubts = list[tuple[int, int, str]]()
     for number, attempt, *told in question.curves:
         why = ""
         for points in told:
-            why, failure = ask(stopper, number, points)
-            failures += [failure] if failure else []
+            why = ask(stopper, number, points, failures)
         doubts += [(number, attempt, why)] if why else []
         yield None
-    yield Weighed(tuple(doubts), tuple(failures))
+    yield Weighed(tuple(doubts), tuple(failures.told()))
 
 
 class News:

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from itertools import islice, takewhile
 
 from metaopt.crew import Newcomers
-from metaopt.hearing import News, Questions, ask
+from metaopt.hearing import Failures, News, Questions, ask
 from metaopt.messages import Abandoned, Stop, Thawed
 from metaopt.stopping.base import Promoter, Stopper, is_apart
 from metaopt.stopping.never import Never
@@ -31,7 +31,7 @@ class Judge:
         self._promoter = stopper if isinstance(stopper, Promoter) else None
         self._paused = Newcomers()
         self._resumed: set[int] = set()
-        self._failures = list[str]()
+        self._failures = Failures()
         self._whys(self._everything)
 
     @property
@@ -41,8 +41,7 @@ class Judge:
 
     def failures(self) -> list[str]:
         """What went wrong with it since."""
-        failures, self._failures = self._failures, []
-        return failures
+        return self._failures.told()
 
     def again(self, number: int) -> None:
         """Another attempt at this trial has begun."""
@@ -69,7 +68,7 @@ class Judge:
     def weighed(self, answer: Weighed) -> None:
         """It has answered, or begins anew."""
         self._doubts += answer.doubts
-        self._failures += answer.failures
+        self._failures.untold += answer.failures
         if self._questions is not None:
             self._questions.begin_anew(self._everything) if answer.anew else self._questions.answered()
 
@@ -93,7 +92,7 @@ class Judge:
             return self._promoted(self._promoter)
         except Exception as error:  # noqa: BLE001 - a rule of the user's; it must not end the run
             problem = "the stopper failed to say which paused trial goes on, and pauses none any more"
-            self._failures.append(f"{problem}: {error!r}")
+            self._failures.untold.append(f"{problem}: {error!r}")
             self._promoter = None
             return None
 
@@ -140,6 +139,5 @@ class Judge:
     def _verdict(self, number: int) -> str:
         why = ""
         for points in self._news.of(number):
-            why, failure = ask(lambda: self._stopper, number, points)
-            self._failures += [failure] if failure else []
+            why = ask(lambda: self._stopper, number, points, self._failures)
         return why

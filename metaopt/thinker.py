@@ -18,7 +18,7 @@ from functools import cache
 from typing import IO, Any, TypeAlias
 
 from metaopt.errors import WireError
-from metaopt.hearing import weighed
+from metaopt.hearing import Failures, weighed
 from metaopt.messages import Command, Event, Expect, Observe, Params, Suggest, Suggested, Watch
 from metaopt.optimizers.base import Optimizer, Watcher
 from metaopt.plugins import Choice, load, load_stopper
@@ -191,6 +191,7 @@ class Respondent:
         self._optimizer, self._stopper = optimizer, stopper
         self._pending: dict[int, Params] = {}
         self._paused: set[int] = set()
+        self._failures = Failures()
 
     def respond(self, command: Command) -> Iterator[Answer]:
         """Pass ``command`` on, and the answer if there is one; what the optimizer does not care for is left out.
@@ -209,7 +210,7 @@ class Respondent:
             case Watch(trial, params, points, seconds) if isinstance(optimizer, Watcher):
                 optimizer.watch(trial, params, points, seconds)
             case Weigh() if self._stopper is not None:
-                yield from weighed(self._stopper, command)
+                yield from weighed(self._stopper, command, self._failures)
             case Weigh():
                 problem = "there is no stopper to weigh curves"
                 raise LookupError(problem)

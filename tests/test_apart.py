@@ -2,6 +2,7 @@
 
 import math
 import os
+import re
 import signal
 import sys
 
@@ -347,12 +348,19 @@ def test_an_error_of_it_is_told_and_disturbs_nobody(own):
     proposer = own()
     proposer.send(*asked(curve(13, 9.0), curve(14, 9.0)))
     said = answer(proposer)
-    assert said.failures == ["the stopper failed on trial 13, which goes on: ValueError('unlucky')"]
+    (failure,) = said.failures
+    assert re.fullmatch(r"the stopper failed on trial 13, .* on: ValueError\('unlucky'\) \(.*/own.py:16\)", failure)
     assert [trial for trial, *_ in said.doubts] == [14]
     pid = proposer.pid
     proposer.send(Suggest(2))
     assert len(answer(proposer).params) == 2
     assert (proposer.pid, proposer.warnings()) == (pid, [])
+    failures = []
+    for _ in range(9):
+        proposer.send(*asked(curve(13, 9.0)))
+        failures += answer(proposer).failures
+    (failure,) = failures
+    assert "failed in this way 10 times, the last time on trial 13" in failure
 
 
 def test_one_that_cannot_even_be_made_is_an_error_of_it(own):

@@ -273,6 +273,31 @@ def test_a_stopper_that_fails_stops_nothing_and_is_told():
     assert "ZeroDivisionError" in talk.scheduler.warnings[0]
 
 
+def test_of_each_kind_of_failure_of_a_stopper_the_first_is_told_and_then_fewer_and_fewer():
+    class Fails:
+        def should_stop(self, trial, points):
+            step = points[0][0]
+            if step == 7:
+                raise ValueError(step)
+            raise ValueError(-step)
+
+    talk, told = Talk(stopper=Fails()), {}
+    talk.say(joined(1))
+    talk.say(Suggested(({"x": 0},)))
+    for step in range(1, 102):
+        talk.say(reported(1, 0, 0.5, step=step))
+        told |= dict.fromkeys(talk.scheduler.warnings, step)
+        talk.scheduler.warnings.clear()
+    line = Fails.should_stop.__code__.co_firstlineno
+    usual, other = (f"on trial 0, which goes on: ValueError({{}}) ({__file__}:{line + n})" for n in (4, 3))
+    assert told == {
+        f"the stopper failed {usual.format(-1)}": 1,
+        f"the stopper failed {other.format(7)}": 7,
+        f"the stopper failed in this way 10 times, the last time {usual.format(-11)}": 11,
+        f"the stopper failed in this way 100 times, the last time {usual.format(-101)}": 101,
+    }
+
+
 def test_the_stopper_sees_values_to_be_minimised():
     seen = []
 

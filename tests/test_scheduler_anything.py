@@ -10,7 +10,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from simulation import Fickle
 
 from metaopt.goals import Goals
-from metaopt.hearing import weighed
+from metaopt.hearing import Failures, weighed
 from metaopt.limits import Limits
 from metaopt.messages import (
     Expect,
@@ -216,7 +216,7 @@ class AnythingThatIsJudgedApart(Anything):
     def answer(self):
         if self.question is not None:
             question, self.question = self.question, None
-            *_, answer = weighed(lambda: self.rule, question)
+            *_, answer = weighed(lambda: self.rule, question, Failures())
             assert answer.failures == ()
             self.say(answer)
 
