@@ -49,6 +49,14 @@ TYPES: Mapping[str, tuple[str, Callable[[Any], bool]]] = {
     "None": ("none", lambda value: value is None),
 }
 """Of settings, as constructors write them: in words, and what is of that type."""
+RANGES: Mapping[str, tuple[str, Callable[[Any], bool], str]] = {
+    "candidates": ("1 or more", lambda value: value >= 1, "24"),
+    "levels": ("2 or more, for both ends", lambda value: value >= 2, "5"),  # noqa: PLR2004 - as it says
+    "population": ("4 or more", lambda value: value >= 4, "16"),  # noqa: PLR2004 - the same
+    "sigma": ("above 0 and at most 1, the whole range", lambda value: 0 < value <= 1, "0.3"),
+    "start": ("1 or more", lambda value: value >= 1, "12"),
+}
+"""Of the settings of our optimizers that are numbers: in words, what is in that range, and an example."""
 METHODS = {"optimizer": ("ask", "tell"), "stopper": ("should_stop",)}
 
 
@@ -182,7 +190,7 @@ def _check_settings(kind: str, choice: Choice, made: type) -> None:
 
 
 def _refuse_wrong(kind: str, choice: Choice, takes: Mapping[str, str]) -> None:
-    """Raise PluginError for a setting that it does not take, or not of this type; a number of ours is above 0."""
+    """Raise PluginError for a setting that it does not take, not of this type, or not in the range of ours."""
     _refuse_unknown(kind, choice, [*takes])
     if kind == "stopper":  # which is made, and sees for itself
         return
@@ -192,9 +200,9 @@ def _refuse_wrong(kind: str, choice: Choice, takes: Mapping[str, str]) -> None:
         if all(each in TYPES for each in types) and not any(TYPES[each][1](value) for each in types):
             problem = f"{kind} {choice.rule!r}: {name} is {value!r}"
             raise PluginError(problem, f"It is {what}.")
-        if choice.rule in OPTIMIZERS and name not in COUNTS and is_number(value) and value <= 0:
+        if choice.rule in OPTIMIZERS and name in RANGES and value is not None and not RANGES[name][1](value):
             problem = f"{kind} {choice.rule!r}: {name} is {value!r}"
-            raise PluginError(problem, f"It is {what}, above 0.")
+            raise PluginError(problem, f"It is {what}, {RANGES[name][0]}: {name}: {RANGES[name][2]}.")
 
 
 def _refuse_unknown(kind: str, choice: Choice, takes: list[str]) -> None:

@@ -89,7 +89,9 @@ def test_it_finds_better_points_than_random_search(problem):
     assert math.exp(sum(math.log(ours / theirs) for ours, theirs in pairs) / 6) < 0.5
 
 
-@pytest.mark.parametrize("setting", [{"sigma": 0}, {"sigma": math.nan}, {"population": 3}, {"population": 4.5}])
+@pytest.mark.parametrize(
+    "setting", [{"sigma": 0}, {"sigma": 5}, {"sigma": math.nan}, {"population": 3}, {"population": 4.5}]
+)
 def test_settings_that_make_no_sense_are_refused(setting):
-    with pytest.raises((ValueError, PluginError), match=r"must be|(sigma|population) is"):
+    with pytest.raises(PluginError, match=r"(sigma|population) is"):
         metaopt.optimizers.make("cmaes", FIVE, 1, **setting)

@@ -75,5 +75,5 @@ def test_a_grid_that_is_too_large_says_how_large_it_is():
 
 @pytest.mark.parametrize("levels", [1, 2.5, True])
 def test_levels_that_make_no_sense_are_refused(levels):
-    with pytest.raises((ValueError, PluginError), match=f"2 at least|levels is {levels}"):
+    with pytest.raises(PluginError, match=f"levels is {levels}"):
         metaopt.optimizers.make("grid", {"x": "uniform(0, 1)"}, 1, levels=levels)

@@ -163,7 +163,7 @@ def test_several_objectives_and_constraints():
         ({"optimizer": {"rule": "gp", "start": 3}, "start": 4}, PluginError, "has its setting 'start' twice"),
         ({"optimizer": {"start": 3}}, PluginError, "names no rule\n  Write optimizer="),
         ({"optimizer": 7}, PluginError, "names no rule"),
-        ({"start": -3}, PluginError, "start is -3\n  It is a whole number or none, above 0"),
+        ({"start": -3}, PluginError, "start is -3\n  It is a whole number or none, 1 or more: start: 12"),
         ({"optimizer": "tpe", "candidates": 2.5}, PluginError, "candidates is 2.5\n  It is a whole number"),
         ({"space": {}}, SpaceError, "no parameters"),
         ({"space": {"x": "uniform(1, 0)"}}, SpaceError, "x: low"),

@@ -1,11 +1,13 @@
 """Random, sobol and gp: the contract, and what is particular to each."""
 
+import inspect
 import math
 import subprocess
 import sys
 
 import numpy as np
 import pytest
+import yaml
 
 import metaopt.optimizers
 from metaopt.errors import PluginError, SpaceError
@@ -15,6 +17,7 @@ from metaopt.optimizers.outcomes import standardise
 from metaopt.optimizers.random import Random
 from metaopt.optimizers.sobol import Sobol
 from metaopt.optimizers.tried import Tried
+from metaopt.plugins import COUNTS, OPTIMIZERS, RANGES, Choice, load
 from metaopt.space import Space
 from metaopt.testing import OptimizerContract
 
@@ -39,6 +42,17 @@ class TestGaussianProcess(OptimizerContract):
 def test_importing_the_package_loads_no_numpy():
     code = "import sys, metaopt.optimizers, metaopt.testing; sys.exit('numpy' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize("rule", OPTIMIZERS)
+def test_every_number_among_their_settings_has_a_range_and_its_example_is_in_it(rule):
+    takes = inspect.signature(load("optimizer", Choice(rule))).parameters.values()
+    numbers = {each.name for each in takes if each.kind is each.KEYWORD_ONLY and not isinstance(each.default, bool)}
+    for name in numbers - {*COUNTS}:
+        metaopt.optimizers.make(rule, {"x": "uniform(0, 1)"}, **{name: yaml.safe_load(RANGES[name][2])})
+        for value in (0, -1, -math.inf):
+            with pytest.raises(PluginError, match=f"{name} is {value}"):
+                metaopt.optimizers.make(rule, {"x": "uniform(0, 1)"}, **{name: value})
 
 
 def test_make_takes_a_name_and_a_space_in_its_short_form():

@@ -265,6 +265,9 @@ def test_threshold_stops_what_is_worse_than_the_bound_and_what_is_no_number():
         ("patience", {"least": -1}, "least is -1"),
         ("threshold", {"worse_than": "high"}, "worse_than is 'high'"),
         ("median", {"curves": 0}, "curves is 0"),
+        ("median", {"curves": 2.5}, "curves is 2.5"),
+        ("median", {"warmup": "late"}, "warmup is 'late'"),
+        ("median", {"warmup": -1}, "warmup is -1"),
     ],
 )
 def test_settings_are_checked(rule, settings, said):

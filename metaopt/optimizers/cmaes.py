@@ -25,7 +25,6 @@ from metaopt.space import Space
 FIRST_SIGMA = 0.3
 MARGIN = 0.25
 """The least deviation, of a cell: from its middle, another value is drawn once in 20 times."""
-SMALLEST_POPULATION = 4
 TRIES = 16
 """In a finite space, so many points are drawn before a random one is taken."""
 MOST = 1024
@@ -39,15 +38,8 @@ class CmaEs:
         """Search ``space``; equal seeds give equal points.
 
         ``sigma`` is the first deviation, of the range of each parameter; a generation has ``population`` trials, by
-        default 4 + 3 log d.  Raises ValueError for a sigma that is not above 0 and at most 1, or a population below 4.
+        default 4 + 3 log d.
         """
-        if isinstance(sigma, bool) or not isinstance(sigma, (int, float)) or not 0.0 < sigma <= 1.0:
-            problem = f"sigma is {sigma!r}, and must be above 0 and at most 1"
-            raise ValueError(problem)
-        whole = isinstance(population, int) and not isinstance(population, bool)
-        if population is not None and not (whole and population >= SMALLEST_POPULATION):
-            problem = f"population is {population!r}, and must be a whole number, {SMALLEST_POPULATION} at least"
-            raise ValueError(problem)
         self._space, self._seed, self._sigma = space, seed, float(sigma)
         self._encoding = Encoding(space)
         self._tried = Tried(space)

@@ -63,7 +63,7 @@ class GaussianProcess:
         """
         self._space, self._seed, self._per_second = space, seed, per_second
         self._encoding = Encoding(space)
-        self._start = max(1, start) if start is not None else min(max(self._encoding.dimension + 1, 8), 10)
+        self._start = start if start is not None else min(max(self._encoding.dimension + 1, 8), 10)
         self._sequence = Sequence01(self._encoding.dimension, seed)
         self._tried = Tried(space)
         self._told = Told(self._encoding.dimension, objectives + constraints)

@@ -29,11 +29,8 @@ class Grid:
         """Search ``space``; equal seeds give equal points.
 
         A number has ``levels`` values, evenly spaced on its own scale, both ends included; an integer with fewer all of
-        its own, a category all.  Raises ValueError for fewer than 2 levels, PluginError for over a million points.
+        its own, a category all.  Raises PluginError for over a million points.
         """
-        if isinstance(levels, bool) or not isinstance(levels, int) or levels < 2:  # noqa: PLR2004 - both ends
-            problem = f"levels is {levels!r}, and must be a whole number, 2 at least"
-            raise ValueError(problem)
         count = _count(space, levels)
         if count > LARGEST:
             problem = f"the grid has {count:,} points, and may have {LARGEST:,}"

@@ -41,12 +41,8 @@ class ParzenEstimator:
         """Search ``space``; equal seeds give equal points.
 
         ``start`` trials must have ended before the densities are asked, each time for the best of ``candidates``
-        points.  Raises ValueError for fewer than one of either.
+        points.
         """
-        for name, number in (("start", start), ("candidates", candidates)):
-            if isinstance(number, bool) or not isinstance(number, int) or number < 1:
-                problem = f"{name} is {number!r}, and must be a whole number, 1 at least"
-                raise ValueError(problem)
         self._space, self._seed, self._start, self._candidates = space, seed, start, candidates
         self._encoding = Encoding(space)
         self._groups = _groups(space)

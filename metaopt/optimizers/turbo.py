@@ -36,7 +36,7 @@ class TrustRegion:
         """
         self._space, self._seed = space, seed
         self._encoding = Encoding(space)
-        self._start = max(1, start) if start is not None else 2 * self._encoding.dimension
+        self._start = start if start is not None else 2 * self._encoding.dimension
         self._sequence = Sequence01(self._encoding.dimension, seed)
         self._tried = Tried(space)
         self._begin()

@@ -13,7 +13,7 @@ from bisect import bisect_left, insort
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from metaopt.errors import PluginError
+from metaopt.stopping.settings import check_least
 
 TIE = 1e-9
 """Values that differ by less than this part of them are equal: the mean of equal numbers may be off by a rounding."""
@@ -54,9 +54,8 @@ class Median:
 
     def __init__(self, *, warmup: float = 5, curves: int = 5) -> None:
         """Raise PluginError when a setting makes no sense."""
-        if curves < 1:
-            problem = f"stopper 'median': curves is {curves}"
-            raise PluginError(problem, "At least one other curve is needed to compare with: curves: 5.")
+        check_least("median", "warmup", warmup, 0, 5)
+        check_least("median", "curves", curves, 1, 5, whole=True)
         self.warmup, self.least = warmup, curves
         self._curves: dict[int, _Curve] = {}
         self._means: dict[float, _Means] = {}
