@@ -219,8 +219,6 @@ def _stopper(file: YamlFile, goals: Goals) -> plugins.Choice:
         plugins.load_stopper(choice, goals.objectives[0].goal)
     except PluginError as error:
         file.refuse("stopper", error.problem, error.hint)
-    except (TypeError, ValueError) as error:
-        file.refuse("stopper", f"{choice.rule} refuses its settings: {error}", "Correct them.")
     return choice
 
 

@@ -32,6 +32,8 @@ from metaopt.trial import ENDED, Trial
 
 FINISHED, FAILED, INTERRUPTED = 0, 1, 130
 SEED_STEP = 1_000_003
+SOON, MAKING = 0.001, 4.0
+"""Seconds until the next look whether the optimizer has been made, and for which nothing is begun before that."""
 
 
 class Watcher(View, Protocol):
@@ -114,7 +116,7 @@ def _drive(
     *first: Event,
     told: Sequence[Observe],
     heed: Callable[[Driver], None],
-) -> Iterator[Scheduler]:
+) -> Iterator[Scheduler | None]:
     with closing(watcher):
         seed = _seed(experiment, scheduler, len(told))
         space, stopper, goal = experiment.space.canonical(), experiment.stopper, experiment.goals.objectives[0].goal
@@ -125,6 +127,11 @@ def _drive(
             driver = Driver(scheduler, hub, proposer, recorder, watcher)
             heed(driver)
             collect_seldom()
+            until = time.monotonic() + MAKING
+            while not proposer.made and time.monotonic() < until:
+                yield None
+                time.sleep(SOON)
+                first += (*proposer.receive(),)
             yield from driver.turns(*first)
             if scheduler.shared and not scheduler.study.busy:
                 recorder.record(round(hub.now(), 6), [Closed()])

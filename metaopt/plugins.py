@@ -11,7 +11,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from metaopt.errors import PluginError
+from metaopt.errors import MetaoptError, PluginError, place
 from metaopt.scalars import is_number
 from metaopt.stopping.base import Promoter, Stopper, is_apart
 
@@ -85,20 +85,36 @@ def load(kind: str, choice: Choice) -> Callable[..., Any]:
     return made
 
 
+def make(kind: str, choice: Choice, *arguments: object, **filled: object) -> Any:  # noqa: ANN401 - of either kind
+    """One of the class that ``choice`` names, made with ``arguments`` and its settings, and those that are ``filled``.
+
+    Raises PluginError when it cannot be made.
+    """
+    made = load(kind, choice)
+    try:
+        return made(*arguments, **choice.settings, **filled)
+    except MetaoptError:
+        raise
+    except Exception as error:
+        settings = ", ".join(f"{name}: {value!r}" for name, value in choice.settings.items()) or "no settings"
+        said = f"{type(error).__name__}: {error}{f' ({where})' if (where := place(error)) else ''}"
+        problem = f"{kind} {choice.rule!r} cannot be made with {settings}: {said}"
+        raise PluginError(problem, "Correct its settings, or mend its __init__.") from error
+
+
 def load_stopper(choice: Choice, goal: str) -> Stopper:
     """The one that ``choice`` names, which is told the ``goal`` of the objective if it asks for it.
 
-    Raises PluginError, and what the constructor of one of the user's own does.
+    Raises PluginError when it cannot be had.
     """
-    made = load("stopper", choice)
-    wants = inspect.signature(made).parameters.get(GOAL)
+    wants = inspect.signature(load("stopper", choice)).parameters.get(GOAL)
     filled = {GOAL: goal} if wants is not None and wants.kind is wants.KEYWORD_ONLY else {}
     if filled and GOAL in choice.settings:
         problem = f"stopper {choice.rule!r}: goal is no setting of yours: it is the objective's"
         raise PluginError(
             problem, "Leave it out; the key objective says it: objective: {metric: accuracy, goal: maximize}."
         )
-    stopper: Stopper = made(**choice.settings, **filled)
+    stopper: Stopper = make("stopper", choice, **filled)
     if is_apart(stopper) and isinstance(stopper, Promoter):
         problem = f"stopper {choice.rule!r} is to be asked apart, and says which paused trials go on"
         raise PluginError(problem, "For that it is asked where trials begin: leave out apart, or pause and promote.")
@@ -176,6 +192,9 @@ def _module_of(kind: str, rule: str) -> ModuleType:
     except ImportError as error:
         problem = f"{kind} {rule!r} cannot be imported: {error}"
         raise PluginError(problem, WANTED) from error
+    except Exception as error:
+        problem = f"{kind} {rule!r} cannot be imported: {type(error).__name__}: {error}"
+        raise PluginError(problem, f"Does python -c 'import {module}' work?") from error
 
 
 def _check_settings(kind: str, choice: Choice, made: type) -> None:

@@ -78,9 +78,10 @@ class InlineProposer:
 class ProcessProposer:
     """The optimizer ``choice`` over ``space`` in a child process; rank 0 never waits for it.
 
-    One that raises is given up; one whose process dies is started anew; for one that does not answer within
-    ``patience`` seconds, random points are used until it does.  The ``stopper``, for an objective with this ``goal``,
-    is asked in the same process, or in the one that takes its place; while random points stand in, it is awaited.
+    One that cannot be made is refused; one that raises is given up; one whose process dies is started anew; for one
+    that does not answer within ``patience`` seconds, random points are used until it does.  The ``stopper``, for an
+    objective with this ``goal``, is asked in the same process, or in the one that takes its place; while random points
+    stand in, it is awaited.
     """
 
     def __init__(
@@ -113,6 +114,11 @@ class ProcessProposer:
         return self._asked is not None or (self._weighing and not self._late)
 
     @property
+    def made(self) -> bool:
+        """Whether the optimizer has been made: until then it may be refused."""
+        return self._chosen.made
+
+    @property
     def pid(self) -> int:
         """The process of the optimizer."""
         return self._chosen.pid
@@ -141,7 +147,10 @@ class ProcessProposer:
             thinker.tell(command)
 
     def receive(self) -> list[Event]:
-        """What was answered since; raises OptimizerGone when not even random points can be had."""
+        """What was answered since; raises PluginError when the optimizer cannot be made in the first place.
+
+        And OptimizerGone when not even random points can be had.
+        """
         events: list[Event] = []
         chosen = self._chosen
         for thinker in self._thinkers():
@@ -213,6 +222,8 @@ class ProcessProposer:
 
     def _replace(self) -> None:
         """Start the optimizer anew, or random points in its place; everything is told and asked again."""
+        if self._chosen.refused and not self._chosen.made and self._lives == LIVES:
+            raise self._chosen.refused
         self._lives -= 1
         failed, again = self._chosen, self._chosen.died and self._lives > 0
         failed.close()

@@ -1,7 +1,8 @@
 """One optimizer in a process of its own, both ends of it: rank 0 needs no numpy, and its loop never waits for a fit.
 
-``python -m metaopt.thinker`` is that process: a line of JSON in says what to search, then comes Advice; Suggested and
-Weighed go out, or, after a ``!``, why it fails.  A stopper that is asked apart is asked there too.
+``python -m metaopt.thinker`` is that process: a line of JSON in says what to search, then comes Advice.  Out goes ``+``
+once the optimizer has been made, or, after ``-``, why it cannot be; then Suggested and Weighed, or, after ``!``, why it
+fails.  A stopper that is asked apart is asked there too.
 """
 
 import json
@@ -17,11 +18,11 @@ from contextlib import suppress
 from functools import cache
 from typing import IO, Any, TypeAlias
 
-from metaopt.errors import WireError
+from metaopt.errors import PluginError, WireError
 from metaopt.hearing import Failures, weighed
 from metaopt.messages import Command, Event, Expect, Observe, Params, Suggest, Suggested, Watch
 from metaopt.optimizers.base import Optimizer, Watcher
-from metaopt.plugins import Choice, load, load_stopper
+from metaopt.plugins import Choice, load_stopper
 from metaopt.process import environment
 from metaopt.space import Space
 from metaopt.stopping.base import Stopper
@@ -29,7 +30,7 @@ from metaopt.verdicts import Weigh, Weighed
 from metaopt.wire import decode, encode
 
 CHUNK_BYTES = 1 << 16
-ENDED = b"!"
+MADE, REFUSED, ENDED = b"+", b"-", b"!"
 PATIENCE = 2.0  # seconds for a process that has ended, or was killed, to be gone
 FAIR = 0.05  # seconds for which curves are weighed though there are other words, which may be a question for points
 Answer: TypeAlias = Suggested | Weighed | None
@@ -38,14 +39,17 @@ Answer: TypeAlias = Suggested | Weighed | None
 class Thinker:
     """The optimizer ``choice`` over ``space``, at the other end of pipes that never block.
 
-    ``stopper`` is the one that weighs curves there, for an objective with this ``goal``.  ``broken`` says why no more
-    is answered; ``died`` whether the process went without a word.
+    ``stopper`` is the one that weighs curves there, for an objective with this ``goal``.  ``made`` says whether it has
+    been made, ``refused`` why it cannot be; ``broken`` why no more is answered, ``died`` whether the process went
+    without a word.
     """
 
     def __init__(
         self, choice: Choice, space: Mapping[str, Any], seed: int, stopper: Choice | None = None, goal: str = ""
     ) -> None:
         self.choice, self.broken, self.died = choice, "", False
+        self.made = False
+        self.refused: PluginError | None = None
         self._unsaid, self._unread = bytearray(), bytearray()
         alone = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
         self._process = subprocess.Popen(
@@ -76,7 +80,14 @@ class Thinker:
         """What was answered since."""
         self._write()
         for line in self._lines():
-            if line.startswith(b"!"):
+            if line == MADE:
+                self.made = True
+                continue
+            if line.startswith(REFUSED):
+                self.refused = PluginError(*json.loads(line[1:]))
+                self.broken = str(self.refused)
+                return
+            if line.startswith(ENDED):
                 self.died = line == ENDED
                 self.broken = f"its process ended ({self._status()})" if self.died else json.loads(line[1:])
                 return
@@ -142,11 +153,10 @@ def serve(source: int, answer: Callable[[bytes], None]) -> None:
     lines = _lines(source, weigh)
     task = json.loads(next(lines))
     try:
-        from metaopt.optimizers.advised import Advised  # noqa: PLC0415 - rank 0 imports this file, and loads no numpy
+        from metaopt.optimizers.advised import advised  # noqa: PLC0415 - rank 0 imports this file, and loads no numpy
 
-        made = load("optimizer", Choice(task["rule"], task["settings"]))
-        space = Space.parse(task["space"])
-        optimizer = Advised(lambda: made(space, task["seed"], **task["settings"]), space)
+        optimizer = advised(Choice(task["rule"], task["settings"]), Space.parse(task["space"]), task["seed"])
+        answer(MADE)
         respondent = Respondent(optimizer, _stopper(task))
         for line in lines:
             match decode(line):
@@ -157,8 +167,10 @@ def serve(source: int, answer: Callable[[bytes], None]) -> None:
                 case command:
                     for said in respondent.respond(command):
                         _say(answer, said)
+    except PluginError as error:
+        answer(REFUSED + json.dumps([error.problem, error.hint]).encode())
     except Exception:  # noqa: BLE001 - whatever an optimizer does, rank 0 shall know and go on
-        answer(b"!" + json.dumps(traceback.format_exc()).encode())
+        answer(ENDED + json.dumps(traceback.format_exc()).encode())
 
 
 def _lines(source: int, meanwhile: Callable[[], bool]) -> Iterator[bytes]:

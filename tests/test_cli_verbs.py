@@ -132,6 +132,27 @@ def test_a_study_is_known_by_its_name(here, capsys):
     assert "no script exq" in told(capsys, "run", "exq", "--x~uniform(0, 1)", "--metric")[2]
 
 
+@pytest.mark.parametrize("words", [["check", "exp.yaml"], ["simulate", "exp.yaml", "-w", "8", "--hours", "1"]])
+def test_an_optimizer_that_cannot_be_made_is_refused_by_who_only_looks(here, capsys, monkeypatch, words):
+    monkeypatch.syspath_prepend(here)
+    monkeypatch.delitem(sys.modules, "my_refusing_rule", raising=False)
+    (here / "my_refusing_rule.py").write_text(
+        "class Mine:\n    def __init__(self, space, seed, *, depth=1):\n        raise KeyError(depth)\n"
+        "    def ask(self, count, pending):\n        return []\n    def tell(self, params, value):\n        pass\n"
+    )
+    names = [f"x{number}" for number in range(9)]
+    about = {"name": "q", "command": ["echo", *(f"{{{name}}}" for name in names)], "objective": "loss", "trials": 9}
+    for optimizer, said in (
+        ({"rule": "my_refusing_rule:Mine", "depth": 3}, f"with depth: 3: KeyError: 3 ({here}/my_refusing_rule.py:3)"),
+        ("grid", "the grid has 1,953,125 points, and may have 1,000,000"),
+    ):
+        made = {**about, "space": dict.fromkeys(names, "uniform(0, 1)"), "optimizer": optimizer}
+        (here / "exp.yaml").write_text(yaml.safe_dump(made))
+        status, out, err = told(capsys, *words)
+        assert (status, out) == (2, "")
+        assert said in err
+
+
 def test_check_looks_at_what_a_warm_start_would_read(here, capsys):
     experiment = "name: q\ncommand: [/bin/echo, '{x}']\nobjective: loss\nspace: {x: 'uniform(0, 1)'}\ntrials: 5\n"
     (here / "exp.yaml").write_text(f"{experiment}warm_start: old.history\n")

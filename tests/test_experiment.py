@@ -462,22 +462,33 @@ def test_an_optimizer_whose_module_is_no_python_is_refused(load, tmp_path, monke
 STRICT = """
 class Mine:
     def __init__(self, *, depth):
-        int(depth)
+        {}[int(depth)]
 
     def should_stop(self, trial, points):
         return ""
 """
 
 
-def test_a_stopper_that_refuses_its_settings_is_refused(load, tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ("", "with no settings: TypeError: .*depth"),
+        (", depth: x", r"with depth: 'x': ValueError: invalid literal .*\(.*my_stopping_plugin.py:4\)"),
+        (", depth: 3", r"with depth: 3: KeyError: 3 \(.*my_stopping_plugin.py:4\)"),
+    ],
+)
+def test_a_stopper_that_cannot_be_made_is_refused(load, tmp_path, monkeypatch, settings, said):
     (tmp_path / "my_stopping_plugin.py").write_text(STRICT, encoding="utf-8")
     monkeypatch.syspath_prepend(tmp_path)
-    rule = "my_stopping_plugin:Mine"
-    assert load(SMALLEST + f"stopper: {{rule: '{rule}', depth: 3}}\n").stopper == Choice(rule, {"depth": 3})
-    with pytest.raises(ExperimentError, match=r"6: stopper: .*refuses its settings: .*depth"):
-        load(SMALLEST + f"stopper: {rule}\n")
-    with pytest.raises(ExperimentError, match=r"6: stopper: .*refuses its settings: invalid literal"):
-        load(SMALLEST + f"stopper: {{rule: '{rule}', depth: x}}\n")
+    with pytest.raises(ExperimentError, match=f"6: stopper: stopper 'my_stopping_plugin:Mine' cannot be made {said}"):
+        load(SMALLEST + f"stopper: {{rule: 'my_stopping_plugin:Mine'{settings}}}\n")
+
+
+def test_a_stopper_whose_module_raises_is_refused(load, tmp_path, monkeypatch):
+    (tmp_path / "my_raising_plugin.py").write_text("1 / 0", encoding="utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(ExperimentError, match=r"(?s)6: stopper: .*cannot be imported: ZeroDivisionError.*python -c"):
+        load(SMALLEST + "stopper: my_raising_plugin:Mine\n")
 
 
 def test_the_line_to_run_a_trial_again_can_be_typed(load, tmp_path):

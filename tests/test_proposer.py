@@ -7,7 +7,7 @@ import sys
 import pytest
 from running import until
 
-from metaopt.errors import OptimizerGone
+from metaopt.errors import OptimizerGone, PluginError
 from metaopt.messages import Expect, Observe, Suggest, Watch
 from metaopt.optimizers import make
 from metaopt.plugins import Choice
@@ -17,7 +17,7 @@ SPACE = {"lr": "loguniform(1e-4, 1)", "width": "integer(8, 256, log)"}
 BAD = """
 class Raises:
     def __init__(self, space, seed, *, after=0):
-        self.asked, self.after = 0, after
+        self.asked, self.after = 0, 1 / (after + 1) and after
 
     def ask(self, count, pending):
         self.asked += 1
@@ -144,6 +144,27 @@ def test_an_optimizer_that_raises_is_replaced_and_told(started):
     (note,) = proposer.warnings()
     assert "random points are used from here on" in note
     assert "ValueError: not today" in note
+
+
+@pytest.mark.usefixtures("bad")
+def test_an_optimizer_that_cannot_be_made_is_refused(started):
+    proposer = started(Choice("bad:Raises", {"after": -1}), SPACE, 1)
+    with pytest.raises(PluginError, match=r"with after: -1: ZeroDivisionError: .* \(.*bad.py:4\)\n  Correct its"):
+        until(proposer.receive, "an answer")
+    assert not proposer.made
+
+
+@pytest.mark.usefixtures("bad")
+def test_one_that_could_be_made_before_is_replaced_when_it_cannot_be_made_again(started, tmp_path):
+    proposer = started(Choice("bad:Raises", {"after": 1}), SPACE, 1)
+    until(lambda: proposer.receive() or proposer.made, "the optimizer")
+    (tmp_path / "bad.py").write_text("raise ValueError('not again')")
+    os.kill(proposer.pid, signal.SIGKILL)
+    notes = []
+    until(lambda: proposer.receive() or notes.extend(proposer.warnings()) or len(notes) == 2, "two notes")
+    assert "cannot be imported: ValueError: not again" in notes[1]
+    proposer.send(Suggest(2))
+    assert len(answer(proposer)) == 2
 
 
 CHATTY = """

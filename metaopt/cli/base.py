@@ -26,6 +26,7 @@ from metaopt.trial import State, Trial
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from metaopt.experiment import Experiment
     from metaopt.history import History
     from metaopt.messages import Params
 
@@ -79,6 +80,16 @@ def meant(words: Sequence[str]) -> Sequence[Location]:
 def file_of(word: str) -> str:
     """The experiment file that was meant: ``word``, or that of the study of that name here."""
     return next((each for each in named_here(word) if each.endswith(".yaml")), word)
+
+
+def runnable(word: str) -> "Experiment":
+    """The experiment that was meant; raises MetaoptError when it cannot be read, or its optimizer cannot be made."""
+    from metaopt.experiment import Experiment  # noqa: PLC0415 - few verbs need it
+    from metaopt.plugins import make  # noqa: PLC0415 - the same
+
+    experiment = Experiment.load(file_of(word))
+    make("optimizer", experiment.optimizer, experiment.space, experiment.seed)
+    return experiment
 
 
 def is_here(where: str) -> bool:

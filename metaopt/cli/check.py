@@ -34,10 +34,9 @@ def parser() -> Parser:
 def main(argv: Sequence[str]) -> int:
     """The verb; gives the exit status."""
     options = parser().parse_args(argv)
-    from metaopt.cli.base import file_of, output, say  # noqa: PLC0415 - help needs nothing of this
-    from metaopt.experiment import Experiment  # noqa: PLC0415 - the same
+    from metaopt.cli.base import output, runnable, say  # noqa: PLC0415 - help needs nothing of this
 
-    experiment = Experiment.load(file_of(options.experiment))
+    experiment = runnable(options.experiment)
     with output():
         for line in _account(experiment, options.n):
             say(line)
@@ -104,15 +103,13 @@ def _first(
     experiment: "Experiment", study: "Study | None", told: Sequence["Observe"], count: int
 ) -> Sequence["Params"]:
     """The first ``count`` points of a run that begins with ``study``, whose optimizer is ``told`` of other ones."""
-    from metaopt.optimizers.advised import Advised  # noqa: PLC0415 - help needs nothing of this
-    from metaopt.plugins import load  # noqa: PLC0415 - the same
+    from metaopt.optimizers.advised import advised  # noqa: PLC0415 - help needs nothing of this
     from metaopt.point import usual  # noqa: PLC0415 - the same
 
     inserted = [each.params for each in study.trials.values() if not each.outside] if study else []
     points = [] if study is None or any(each.attempts for each in study.trials.values()) else inserted
     points += [point for point in [usual(experiment.space)] if point and point not in points]
-    made, seed = load("optimizer", experiment.optimizer), experiment.seed + len(told)
-    optimizer = Advised(lambda: made(experiment.space, seed, **experiment.optimizer.settings), experiment.space)
+    optimizer = advised(experiment.optimizer, experiment.space, experiment.seed + len(told))
     for each in told:
         optimizer.learn(each.trial, each.params, each.value)
     return [*points, *optimizer.ask(count - len(points), points)] if count > len(points) else points[:count]

@@ -21,10 +21,9 @@ def main(argv: Sequence[str]) -> int:
     """The verb; gives the exit status."""
     options = parser().parse_args(argv)
 
-    from metaopt.cli.base import file_of, output, say  # noqa: PLC0415 - help needs nothing of this
-    from metaopt.experiment import Experiment  # noqa: PLC0415 - the same
+    from metaopt.cli.base import output, runnable, say  # noqa: PLC0415 - help needs nothing of this
 
-    experiment = Experiment.load(file_of(options.experiment))
+    experiment = runnable(options.experiment)
     told = _past(experiment, options.trial)
     with output():
         for line in _lines(experiment, told, options.workers, options.hours):

@@ -13,7 +13,8 @@ from typing import Any
 from metaopt.errors import PluginError
 from metaopt.optimizers.base import Optimizer, Watcher
 from metaopt.optimizers.checked import Checked, CheckedWatcher
-from metaopt.plugins import Choice, load
+from metaopt.plugins import Choice
+from metaopt.plugins import make as make_plugin
 from metaopt.space import Space
 
 __all__ = ["Optimizer", "make"]
@@ -33,7 +34,7 @@ def make(
     """
     choice = chosen(optimizer, settings)
     searched = space if isinstance(space, Space) else Space.parse(space)
-    made = load("optimizer", choice)(searched, seed, **choice.settings)
+    made = make_plugin("optimizer", choice, searched, seed)
     return CheckedWatcher(made, searched) if isinstance(made, Watcher) else Checked(made, searched)
 
 

@@ -17,6 +17,7 @@ import numpy as np
 from metaopt.messages import Params
 from metaopt.optimizers.base import Optimizer, Watcher
 from metaopt.optimizers.kernels import Array
+from metaopt.plugins import Choice, make
 from metaopt.space import Space
 
 Point: TypeAlias = tuple[float, ...]
@@ -164,3 +165,8 @@ def _places(rows: Sequence[Array]) -> Array:
     """The place of each of ``rows`` (n, k) among them, 0 for the best, summed over the columns (n,)."""
     places = [np.unique(column, return_inverse=True)[1] for column in np.array(rows).T]
     return np.asarray(np.sum(places, axis=0, dtype=np.float64))
+
+
+def advised(choice: Choice, space: Space, seed: int) -> Advised:
+    """The optimizer that is chosen, over ``space``; raises PluginError when it cannot be made."""
+    return Advised(lambda: make("optimizer", choice, space, seed), space)

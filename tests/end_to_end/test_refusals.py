@@ -23,6 +23,33 @@ def test_a_bad_experiment_with_and_without_mpirun(site, ranks):
     refused(site, status, output, "exp.yaml:13: space.x: low is 1 and high is 0")
 
 
+REFUSES = """
+class Mine:
+    def __init__(self, space, seed, *, depth):
+        raise KeyError(depth)
+
+    def ask(self, count, pending):
+        return [{"x": 0.5}] * count
+
+    def tell(self, params, value):
+        pass
+"""
+
+
+@pytest.mark.parametrize("ranks", [0, 3])
+def test_an_optimizer_that_cannot_be_made(site, ranks):
+    site.write("mine.py", REFUSES)
+    space = {"x": {"prior": "uniform(0, 1)", "default": 0.5}}  # no optimizer is asked for the first point
+    site.experiment(space=space, optimizer={"rule": "mine:Mine", "depth": 3})
+    path = {"PYTHONPATH": str(site.directory)}
+    status, output = site.mpirun(ranks, **path) if ranks else site.run(**path)
+    assert (status, "Traceback" in output) == (2, False), output
+    assert "metaopt: optimizer 'mine:Mine' cannot be made with depth: 3: KeyError: 3 (" in output
+    assert "/mine.py:4)\n  Correct its settings, or mend its __init__." in output
+    assert not site.records()
+    assert not (site.history / "trials").exists()
+
+
 def test_an_experiment_that_is_not_there(site):
     refused(site, *site.run("run", "nowhere.yaml"), "nowhere.yaml")
 
