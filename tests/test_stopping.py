@@ -74,6 +74,78 @@ def test_the_stories_of_the_contract_make_the_rules_stop_something_and_not_all(m
         assert 0.1 < len(ended) / len(by_trial(story)) < 1
 
 
+def broken(rule):
+    """Which tests of the contract ``rule`` does not pass."""
+    contract, found = type("Contract", (StopperContract,), {"make": lambda _: rule()}), set()
+    for name in dir(contract):
+        test = getattr(contract(), name)
+        marks = getattr(test, "pytestmark", [])
+        for arguments in [(each,) for each in marks[0].args[1]] if marks else [()] if name.startswith("test_") else []:
+            try:
+                test(*arguments)
+            except AssertionError:
+                found.add(name)
+    return found
+
+
+def test_the_contract_is_cheap_for_a_rule_that_takes_its_time():
+    calls = []
+
+    class Counts(Never):
+        def should_stop(self, trial, points):
+            calls.append(trial)
+            return ""
+
+    assert not broken(Counts)
+    assert 2000 < len(calls) < 6000
+
+
+class HearsTheLast(Asha):
+    def should_stop(self, trial, points):
+        return super().should_stop(trial, points[-1:])
+
+
+class SaysTheLast(Asha):
+    def should_stop(self, trial, points):
+        return [super(SaysTheLast, self).should_stop(trial, [each]) for each in points or [(0, 0.0)]][-1]
+
+
+class Remembers:
+    """What a trial said before it began again, too."""
+
+    def __init__(self):
+        self.at = {}
+
+    def should_stop(self, trial, points):
+        whys = [self.takes(trial, *point) for point in points]
+        return "worse than the mean" if any(whys) else ""
+
+    def takes(self, trial, step, value):
+        there = self.at.setdefault(step, {})
+        there.setdefault(trial, value)
+        return step > 2 and len(there) > 3 and value > sum(there.values()) / len(there)
+
+
+class Divides(Remembers):
+    def takes(self, trial, step, value):
+        there = self.at.setdefault(step, {})
+        there[trial] = value
+        return step > 2 and value > 1.5 * min(there.values())
+
+
+@pytest.mark.parametrize(
+    ("rule", "law"),
+    [
+        (HearsTheLast, "test_points_may_be_told_one_by_one_or_together"),
+        (SaysTheLast, "test_points_may_be_told_one_by_one_or_together"),
+        (Remembers, "test_a_trial_that_begins_again_has_said_nothing_before"),
+        (Divides, "test_the_unit_of_the_metric_does_not_matter"),
+    ],
+)
+def test_the_contract_finds_what_is_wrong(rule, law):
+    assert law in broken(rule)
+
+
 def tell(stopper, trial, values, first=1):
     return [stopper.should_stop(trial, [(step, value)]) for step, value in enumerate(values, start=first)]
 

@@ -20,10 +20,10 @@ Point = tuple[float, float]
 Story = Sequence[tuple[int, Point]]
 """What trials say, in order: (trial, (step, value))."""
 
-LEADER = 7
+TRIALS, STEPS, LEADER, LATE = 20, 10, 7, 6
 
 
-def curves(seed: int, trials: int = 40, steps: int = 20) -> list[tuple[int, Point]]:
+def curves(seed: int, trials: int = TRIALS, steps: int = STEPS) -> list[tuple[int, Point]]:
     """Falling curves of some trials, told in a random order.
 
     The values are multiples of 1/1024, so that small sums and products of them are exact.
@@ -35,7 +35,7 @@ def curves(seed: int, trials: int = 40, steps: int = 20) -> list[tuple[int, Poin
     while at:
         trial = chance.choice([*at][:8])  # so many workers
         at[trial] += 1
-        value = levels[trial] + 1.0 / at[trial] + 0.01 * chance.random()
+        value = levels[trial] + 1.0 / at[trial] + 0.1 * chance.random()
         story.append((trial, (float(at[trial]), round(1024 * value) / 1024)))
         if at[trial] == steps:
             del at[trial]
@@ -73,11 +73,10 @@ class StopperContract:
         """A new stopper."""
         raise NotImplementedError
 
-    @pytest.mark.parametrize("seed", range(5))
-    def test_the_same_points_give_the_same_decisions(self, seed: int) -> None:
+    def test_the_same_points_give_the_same_decisions(self) -> None:
         """There is no clock and no randomness in it."""
         one, other = self.make(), self.make()
-        for trial, point in curves(seed):
+        for trial, point in curves(0):
             assert one.should_stop(trial, [point]) == other.should_stop(trial, [point])
 
     def test_it_answers_with_text(self) -> None:
@@ -90,7 +89,7 @@ class StopperContract:
     def test_no_value_is_too_strange(self, value: float) -> None:
         """Scripts report anything."""
         stopper = self.make()
-        for trial, (step, usual) in curves(0):
+        for trial, (step, usual) in curves(0, trials=12):
             stopper.should_stop(trial, [(step, value if trial % 3 == 0 or step == 4 else usual)])  # noqa: PLR2004 - one
 
     def test_steps_may_repeat_and_go_backwards(self) -> None:
@@ -103,60 +102,57 @@ class StopperContract:
         """A trial that has said nothing goes on."""
         assert self.make().should_stop(0, []) == ""
 
-    @pytest.mark.parametrize("seed", range(3))
-    def test_a_point_that_is_said_again_changes_nothing(self, seed: int) -> None:
+    def test_a_point_that_is_said_again_changes_nothing(self) -> None:
         """A word may be heard twice: the decisions are the same, but for the word itself."""
         once, twice = self.make(), self.make()
-        for trial, point in curves(seed):
+        for trial, point in curves(1):
             why = once.should_stop(trial, [point])
             assert why == twice.should_stop(trial, [point])
             twice.should_stop(trial, [point])
 
-    @pytest.mark.parametrize("seed", range(3))
+    @pytest.mark.parametrize("seed", range(2))
     def test_points_may_be_told_one_by_one_or_together(self, seed: int) -> None:
         """How many of them a word carries depends on how busy a worker was."""
         single, together = self.make(), self.make()
         for trial, points in by_trial(curves(seed)).items():
-            for first in range(0, len(points), 3):
-                some = points[first : first + 3]
+            told = [(step, value - 2.0 * (step > LATE and trial % 2)) for step, value in points]  # some recover
+            for first in range(0, len(told), 4):
+                some = told[first : first + 4]
                 whys = [single.should_stop(trial, [point]) for point in some]
                 assert any(whys) == bool(together.should_stop(trial, some))
 
-    @pytest.mark.parametrize("seed", range(3))
-    @pytest.mark.parametrize(("scale", "shift"), [(8.0, 0.0), (0.25, 0.0), (1.0, -64.0), (4.0, 16.0)])
-    def test_the_unit_of_the_metric_does_not_matter(self, seed: int, scale: float, shift: float) -> None:
+    def test_the_unit_of_the_metric_does_not_matter(self) -> None:
         """Seconds or minutes, errors or logarithms of errors from another zero: the decisions are the same."""
-        story = curves(seed)
-        other = [(trial, (step, scale * value + shift)) for trial, (step, value) in story]
-        assert stopped(self.make(), story) == stopped(self.make(), other)
+        story = curves(3)
+        found = stopped(self.make(), story)
+        for scale, shift in ((8.0, 0.0), (0.25, 0.0), (1.0, -64.0), (4.0, 16.0)):
+            other = [(trial, (step, scale * value + shift)) for trial, (step, value) in story]
+            assert stopped(self.make(), other) == found
 
-    @pytest.mark.parametrize("seed", range(3))
+    @pytest.mark.parametrize("seed", range(2))
     def test_it_is_brought_up_to_date_trial_by_trial(self, seed: int) -> None:
         """A run that is resumed tells it of each trial in turn: it then decides as if it had been there."""
-        story = curves(seed)
-        half = len(story) // 2
         there, resumed = self.make(), self.make()
-        stopped(there, story[:half])
-        told = by_trial(story[:half])
+        story = curves(seed)[: -2 * STEPS]  # some are under way
+        stopped(there, story)
+        told = by_trial(story)
         for trial in sorted(told, reverse=True):
             resumed.should_stop(trial, told[trial])
         beyond = [(trial + 1000, point) for trial, point in curves(seed + 10)]
         assert stopped(there, beyond) == stopped(resumed, beyond)
 
-    @pytest.mark.parametrize("seed", range(3))
-    def test_a_trial_that_begins_again_has_said_nothing_before(self, seed: int) -> None:
+    def test_a_trial_that_begins_again_has_said_nothing_before(self) -> None:
         """Its worker was lost: what the attempt said counts no more, neither for itself nor against others."""
-        story = sorted(curves(seed), key=lambda said: said != (0, said[1]) or said[1][0] > 1)  # trial 0 begins
+        story = sorted(curves(0), key=lambda said: said != (0, said[1]) or said[1][0] > 1)  # trial 0 begins
         never, again = self.make(), self.make()
         for step in range(1, 10):
             again.should_stop(0, [(float(step), -1.0)])
         assert stopped(never, story) == stopped(again, story)
 
-    @pytest.mark.parametrize("seed", range(3))
-    def test_who_is_better_than_all_others_goes_on(self, seed: int) -> None:
+    def test_who_is_better_than_all_others_goes_on(self) -> None:
         """Whatever the rule: somebody has to complete."""
         stopper = self.make()
-        for trial, (step, value) in curves(seed):
+        for trial, (step, value) in curves(0):
             why = stopper.should_stop(trial, [(step, value - 3.0 if trial == LEADER else value)])
             assert not why or trial != LEADER
 
@@ -173,8 +169,8 @@ class PromoterContract(StopperContract):
         stopper = self.make()
         stopped(stopper, curves(0))
         assert stopper.promote() is None
-        found = promoted(stopper, range(0, 40, 2))
-        assert set(found) <= set(range(0, 40, 2))
+        found = promoted(stopper, range(0, TRIALS, 2))
+        assert set(found) <= set(range(0, TRIALS, 2))
         assert len(found) == len(set(found)) > 0
 
     @pytest.mark.parametrize("seed", range(3))
@@ -183,14 +179,14 @@ class PromoterContract(StopperContract):
         stopper, story = self.make(), curves(seed)
         stopped(stopper, [(trial, (step, value - 3.0 * (trial == LEADER))) for trial, (step, value) in story])
         last = {trial: points[-1][1] for trial, points in by_trial(story).items()}
-        found = promoted(stopper, range(40))
+        found = promoted(stopper, range(TRIALS))
         assert LEADER in found
         assert max(last, key=lambda trial: last[trial]) not in found
 
     @pytest.mark.parametrize("seed", range(3))
     def test_it_promotes_the_same_when_it_was_told_trial_by_trial(self, seed: int) -> None:
         """As a run is told that is resumed: what it knows depends on the curves alone."""
-        story = curves(seed)[:400]
+        story = curves(seed)[: TRIALS * STEPS // 2]
         there, resumed = self.make(), self.make()
         stopped(there, story)
         told = by_trial(story)
