@@ -12,12 +12,14 @@ One trial after the other, in the process of the caller, by the same optimizers 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from numbers import Integral
 from typing import Any, TypeAlias
 
 from metaopt.errors import FunctionError
 from metaopt.front import Front
 from metaopt.messages import Params, Scalar
-from metaopt.optimizers import Optimizer, chosen, make
+from metaopt.optimizers import Optimizer, chosen, make, understood
+from metaopt.optimizers.checked import numbers
 from metaopt.point import usual
 from metaopt.scalars import counted
 from metaopt.space import Space
@@ -96,7 +98,7 @@ def minimize(  # noqa: D417 - settings are the optimizer's
     PluginError as ``metaopt.optimizers.make`` does; KeyboardInterrupt with the Result so far as its ``result``.
     """
     objectives, width = _check(f, trials, give_up_after, chosen(optimizer, settings).settings)
-    searched = space if isinstance(space, Space) else Space.parse(space)
+    searched = understood(space)
     proposer = make(optimizer, searched, seed, **settings)
     done: list[Evaluation] = []
     try:
@@ -140,22 +142,18 @@ def _check(f: object, trials: int, give_up_after: int, settings: Mapping[str, An
 def _call(f: Function, number: int, params: dict[str, Scalar], width: int) -> Evaluation:
     """What comes of ``params``: ``width`` numbers, or an error."""
     try:
-        return Evaluation(number, params, _numbers(f(dict(params)), width))
+        return Evaluation(number, params, _finite(f(dict(params)), width))
     except Exception as error:  # noqa: BLE001 - whatever it raises, the search goes on
         return Evaluation(number, params, error=error)
 
 
-def _numbers(said: float | Sequence[float], width: int) -> tuple[float, ...]:
-    """What a function gave; raises ValueError or TypeError when it is not ``width`` finite numbers."""
-    each: Sequence[Any] = [said] if width == 1 else list(said)  # type: ignore[arg-type]  # what is no list is refused
-    if isinstance(said, str | bytes) or len(each) != width:
-        problem = f"it gave {said!r}, and {width} number{'s are' if width > 1 else ' is'} expected"
-        raise TypeError(problem)
-    numbers = tuple(map(float, each))
-    if not all(map(math.isfinite, numbers)):
+def _finite(said: object, width: int) -> tuple[float, ...]:
+    """What a function gave; raises ValueError when it is not ``width`` finite numbers."""
+    found = numbers("it gave", said, width)
+    if not all(map(math.isfinite, found)):
         problem = f"it gave {said!r}, which is not finite"
         raise ValueError(problem)
-    return numbers
+    return found
 
 
 def _told(evaluation: Evaluation) -> float | tuple[float, ...]:
@@ -184,7 +182,7 @@ def _hopeless(done: Sequence[Evaluation]) -> FunctionError:
 
 
 def _whole(name: str, number: object, least: int) -> int:
-    if isinstance(number, bool) or not isinstance(number, int) or number < least:
+    if isinstance(number, bool) or not isinstance(number, Integral) or number < least:
         problem = f"{name} is {number!r}"
         raise FunctionError(problem, f"Give a whole number, {least} or more.")
-    return number
+    return int(number)

@@ -1,6 +1,7 @@
 """A search without MPI: metaopt.minimize calls a function."""
 
 import math
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -58,7 +59,8 @@ def test_a_finite_space_ends_early():
 
 
 def test_a_call_that_fails_is_a_failed_trial_with_its_error():
-    said = iter([1.0, ZeroDivisionError("no"), math.nan, None, "0.5", (1.0, 2.0), math.inf, np.float32(0.5)])
+    odd = [None, "0.5", (1.0, 2.0), [1.0], {}, np.zeros(3), 1j]
+    said = iter([1.0, ZeroDivisionError("no"), math.nan, *odd, math.inf, np.float32(0.5)])
 
     def f(params):
         params.clear()  # what it does with them is its own business
@@ -67,13 +69,14 @@ def test_a_call_that_fails_is_a_failed_trial_with_its_error():
             raise value
         return value
 
-    found = metaopt.minimize(f, SPACE, trials=8)
-    assert [each.value for each in found.trials] == [1.0, None, None, None, None, None, None, 0.5]
-    assert [type(each.error) for each in found.trials[1:7]] == [
-        ZeroDivisionError, ValueError, TypeError, TypeError, TypeError, ValueError
-    ]  # fmt: skip
+    found = metaopt.minimize(f, SPACE, trials=12)
+    assert [each.value for each in found.trials] == [1.0, *[None] * 10, 0.5]
+    assert [type(each.error) for each in found.trials[1:11]] == [ZeroDivisionError, *[ValueError] * 9]
+    assert [str(each.error) for each in found.trials[3:10]] == [
+        *(f"it gave {each!r}, and a number is wanted" for each in odd)
+    ]
     assert all(Space.parse(SPACE).contains(each.params) for each in found.trials)
-    assert found.best.number == 7
+    assert found.best.number == 11
     assert found.trials[0].error is None
 
 
@@ -93,6 +96,18 @@ def test_when_the_first_calls_all_fail_it_says_so():
     found = metaopt.minimize(f, SPACE, trials=7, give_up_after=0)
     assert len(found.trials) == 7
     assert found.best is found.params is found.value is None
+
+
+@pytest.mark.parametrize(("width", "said", "wanted"), [(1, None, "a number is"), (2, (1, None), "2 numbers are")])
+def test_where_and_what_it_gave_and_what_is_wanted_is_said_when_it_never_gives_that(width, said, wanted):
+    told = rf"first 5 calls all failed, as at {{'x': .*it gave {re.escape(repr(said))}, and {wanted} wanted"
+    with pytest.raises(FunctionError, match=told):
+        metaopt.minimize(lambda _: said, SPACE, trials=9, objectives=width)
+
+
+def test_whole_numbers_may_be_those_of_numpy():
+    found = metaopt.minimize(bowl, SPACE, trials=np.int64(3), seed=np.int64(4))
+    assert found == metaopt.minimize(bowl, SPACE, trials=3, seed=4)
 
 
 def test_keyboard_interrupt_ends_it_and_has_what_was_found():
@@ -167,7 +182,12 @@ def test_several_objectives_and_constraints():
         ({"optimizer": "tpe", "candidates": 2.5}, PluginError, "candidates is 2.5\n  It is a whole number"),
         ({"space": {}}, SpaceError, "no parameters"),
         ({"space": {"x": "uniform(1, 0)"}}, SpaceError, "x: low"),
-        ({"space": 7}, SpaceError, "no parameters"),
+        ({"space": 7}, SpaceError, 'space: it is 7\n  Give a dict of priors: {"lr": '),
+        ({"space": [("x", "uniform(0, 1)")]}, SpaceError, "space: it is "),
+        ({"seed": "x"}, PluginError, "seed is 'x'\n  Give a whole number: seed=1."),
+        ({"seed": None}, PluginError, "seed is None"),
+        ({"trials": "10"}, FunctionError, "trials is '10'\n  Give a whole number, 1 or more."),
+        ({"trials": -1}, FunctionError, "trials is -1"),
     ],
     ids=str,
 )

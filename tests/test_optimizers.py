@@ -2,6 +2,7 @@
 
 import inspect
 import math
+import re
 import subprocess
 import sys
 
@@ -64,23 +65,54 @@ def test_make_takes_a_name_and_a_space_in_its_short_form():
 @pytest.mark.parametrize(
     ("params", "said"),
     [
-        ({"lr": 0.1}, "kind: no value is given\n  Tell all params"),
+        ({"lr": 0.1}, "kind: no value is given\n  Give all params"),
         ({}, "lr and kind: no value"),
         ({"lr": 0.1, "knd": "sgd"}, "knd: there is no such parameter, or it does not count .*\n  Did you mean kind?"),
         ({"lr": 0.1, 7: "sgd"}, "7: there is no such parameter"),
         ({"lr": 0.1, "kind": "adam", "momentum": 0.5}, "momentum: .*\n  Leave it out; these do: lr, kind."),
         ({"lr": 0.1, "kind": "sgd"}, "momentum: no value"),
+        ("lr", "'lr': it is no point\n  Give all params of a trial, as ask\\(\\) gave them: a dict."),
+        (None, "None: it is no point"),
     ],
 )
-def test_what_is_no_point_is_not_told(params, said):
+def test_what_is_no_point_is_not_told_and_cannot_be_pending(params, said):
     space = {"lr": "uniform(0, 1)", "kind": "choice(adam, sgd)"}
     space["momentum"] = {"prior": "uniform(0, 1)", "when": "kind == sgd"}
     optimizer = metaopt.optimizers.make({"rule": "gp", "start": 2}, space)
     with pytest.raises(SpaceError, match=said):
         optimizer.tell(params, 1.0)
+    with pytest.raises(SpaceError, match=said):
+        optimizer.ask(1, [{"lr": 0.1, "kind": "adam"}, params])
+    with pytest.raises(SpaceError, match=said):
+        optimizer.plan(1, [params], [])
+    assert len(optimizer.ask(1, [{"lr": 7.0, "kind": "adam"}])) == 1
     optimizer.tell({"lr": 7.0, "kind": "adam"}, 1.0)  # as of a wider space
     optimizer.tell({"lr": 0.5, "kind": "sgd", "momentum": 0.5}, 1.0)
     assert optimizer.ask(1, []) == metaopt.optimizers.make("gp", space).ask(3, [])[2:]  # both have been counted
+
+
+@pytest.mark.parametrize("value", ["bad", "1.0", None, 1j, [1.0, 2.0], {}])
+def test_what_is_no_number_is_not_told(value):
+    optimizer = metaopt.optimizers.make("random", {"x": "uniform(0, 1)"})
+    with pytest.raises(ValueError, match=rf"value is {re.escape(repr(value))}, and a number is wanted"):
+        optimizer.tell({"x": 0.5}, value)
+    for number in (1, np.float32(0.5), math.nan, math.inf):
+        optimizer.tell({"x": 0.5}, number)
+
+
+def test_of_several_goals_all_numbers_are_told_or_that_it_failed():
+    optimizer = metaopt.optimizers.make("gp", {"x": "uniform(0, 1)"}, objectives=2, constraints=1)
+    for value in (1.0, (1.0, 2.0), "123"):
+        with pytest.raises(ValueError, match="and 3 numbers are wanted"):
+            optimizer.tell({"x": 0.5}, value)
+    for value in (math.nan, np.float32(math.inf), (1.0, 2.0, 3.0), np.ones(3)):
+        optimizer.tell({"x": 0.5}, value)
+
+
+@pytest.mark.parametrize("count", ["2", 1.5, -1, None])
+def test_what_is_no_count_is_not_asked_for(count):
+    with pytest.raises(ValueError, match=f"count is {count!r}, and must be a whole number, 0 or more"):
+        metaopt.optimizers.make("random", {"x": "uniform(0, 1)"}).ask(count, [])
 
 
 def test_make_refuses_what_it_does_not_know():
@@ -88,6 +120,8 @@ def test_make_refuses_what_it_does_not_know():
         metaopt.optimizers.make("sobel", {"x": "uniform(0, 1)"})
     with pytest.raises(PluginError, match="starts"):
         metaopt.optimizers.make("gp", {"x": "uniform(0, 1)"}, starts=3)
+    with pytest.raises(PluginError, match="seed is 'x'"):
+        metaopt.optimizers.make("gp", {"x": "uniform(0, 1)"}, seed="x")
     with pytest.raises(SpaceError):
         metaopt.optimizers.make("gp", {})
 
