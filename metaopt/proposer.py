@@ -210,7 +210,8 @@ class ProcessProposer:
             self._replace()
         elif self._asked is self._chosen and time.monotonic() - self._asked_at > self._patience:
             self._late = True
-            where = ", nor the stopper beside it" if self._weighing else ""
+            weighing = self._stopper if self._weighing else None
+            where = f", nor has stopper {weighing.rule!r} in the same process" if weighing else ""
             self._note(f"has not answered for {self._patience:g} s{where}; random points are used until it does")
             self._ask(self._stand_in())
         elif self._asked is not None and self._asked.broken:

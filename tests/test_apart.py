@@ -405,7 +405,7 @@ def test_while_random_points_stand_in_for_the_process_the_verdict_is_awaited(own
         assert len(answer(proposer).params) == count
     assert not proposer.thinking  # or rank 0 would look all the time
     (note,) = proposer.warnings()
-    assert "nor the stopper beside it; random points are used until it does" in note
+    assert "nor has stopper 'own:Own' in the same process; random points are used until it does" in note
     (tmp_path / "gate").touch()
     assert [trial for trial, *_ in answer(proposer).doubts] == [0]
     until(lambda: proposer.receive() == [] and proposer.warnings(), "its late answer, which is nobody's")
