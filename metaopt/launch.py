@@ -96,7 +96,7 @@ def _patience() -> float:
 
 def typed() -> bool:
     """Whether Ctrl-C was typed to ``metaopt run``, which heeds a second one."""
-    return Path(f"{os.environ.get(STATUS_FILE, '')}{TYPED}").exists()
+    return STATUS_FILE in os.environ and Path(f"{os.environ[STATUS_FILE]}{TYPED}").exists()
 
 
 def leave(status: int) -> int:

@@ -12,7 +12,7 @@ from typing import Protocol
 from metaopt.devices.base import Node
 from metaopt.devices.cpu import one_thread
 from metaopt.driver import Driver, View, collect_seldom
-from metaopt.errors import HistoryIncomplete, LaunchError
+from metaopt.errors import HistoryIncomplete, LaunchError, PluginError
 from metaopt.experiment import Experiment
 from metaopt.given import Given
 from metaopt.history import OUTCOME, History
@@ -32,7 +32,7 @@ from metaopt.trial import ENDED, Trial
 
 FINISHED, FAILED, INTERRUPTED = 0, 1, 130
 SEED_STEP = 1_000_003
-SOON, MAKING = 0.001, 4.0
+SOON, MAKING = 0.001, 20.0
 """Seconds until the next look whether the optimizer has been made, and for which nothing is begun before that."""
 
 
@@ -116,7 +116,7 @@ def _drive(
     *first: Event,
     told: Sequence[Observe],
     heed: Callable[[Driver], None],
-) -> Iterator[Scheduler | None]:
+) -> Iterator[Scheduler]:
     with closing(watcher):
         seed = _seed(experiment, scheduler, len(told))
         space, stopper, goal = experiment.space.canonical(), experiment.stopper, experiment.goals.objectives[0].goal
@@ -127,18 +127,34 @@ def _drive(
             driver = Driver(scheduler, hub, proposer, recorder, watcher)
             heed(driver)
             collect_seldom()
-            until = time.monotonic() + MAKING
-            while not proposer.made and time.monotonic() < until:
-                yield None
-                time.sleep(SOON)
-                first += (*proposer.receive(),)
-            yield from driver.turns(*first)
+            try:
+                said = yield from _making(proposer, scheduler)
+            except PluginError as error:
+                if scheduler.shared:
+                    recorder.record(round(hub.now(), 6), [Closed()])
+                problem = f"{experiment.file}: {error.problem}"
+                raise PluginError(problem, error.hint) from error
+            yield from driver.turns(*first, *said)
             if scheduler.shared and not scheduler.study.busy:
                 recorder.record(round(hub.now(), 6), [Closed()])
         kept = recorder.close()
     watcher.end(hub.now(), scheduler)
     if not kept and not recorder.overruled:
         raise _incomplete(recorder, scheduler.study, Path(experiment.welcome().trials))
+
+
+def _making(proposer: ProcessProposer, scheduler: Scheduler) -> Generator[Scheduler, None, list[Event]]:
+    """Wait until the optimizer has been made, or that takes too long; gives what it has said.
+
+    Raises PluginError when it cannot be made.
+    """
+    said, until = list[Event](), time.monotonic() + MAKING
+    while not proposer.made and time.monotonic() < until:
+        yield scheduler
+        time.sleep(SOON)
+        said += proposer.receive()
+    proposer.insists = False
+    return said
 
 
 def _heed_signals(driver: Driver) -> None:

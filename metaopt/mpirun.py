@@ -170,7 +170,8 @@ def _attend(command: Sequence[str], environment: Mapping[str, str]) -> tuple[int
     def pass_on(number: int, _: object) -> None:
         first = number == signal.SIGINT and number not in heard
         if first:
-            Path(f"{environment[STATUS_FILE]}{TYPED}").touch()
+            with suppress(OSError):  # it only spares others a hint
+                Path(f"{environment[STATUS_FILE]}{TYPED}").touch()
         heard.append(number)
         process.send_signal(signal.SIGUSR1 if first else signal.SIGTERM if number == signal.SIGINT else number)
 

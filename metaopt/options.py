@@ -67,10 +67,11 @@ def is_more(metric: str) -> bool:
 
 def _of(call: ast.Call) -> Iterator[Option]:
     flags = [arg.value for arg in call.args if isinstance(arg, ast.Constant) and isinstance(arg.value, str)]
-    long = [flag for flag in flags if flag.startswith("--") and "/" not in flag] or flags
-    if not long or not long[0].startswith("-"):
-        return
+    flags = [flag.partition("/")[0] for flag in flags]
+    long = [flag for flag in flags if flag.startswith("--")] or flags
     said = {keyword.arg: keyword.value for keyword in call.keywords}
+    if not long or not long[0].startswith("-") or _constant(said.get("action")) in {"version", "help"}:
+        return
     action, default, option = _constant(said.get("action")), _constant(said.get("default")), long[0]
     name = re.sub(r"\W", "_", option.lstrip("-")).lower()
     one = action in {None, "store"} and not (_constant(said.get("is_flag")) or "nargs" in said or "multiple" in said)

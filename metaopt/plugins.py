@@ -51,7 +51,9 @@ TYPES: Mapping[str, tuple[str, Callable[[Any], bool]]] = {
 """Of settings, as constructors write them: in words, and what is of that type."""
 RANGES: Mapping[str, tuple[str, Callable[[Any], bool], str]] = {
     "candidates": ("1 or more", lambda value: value >= 1, "24"),
+    "constraints": ("0 or more", lambda value: value >= 0, "1"),
     "levels": ("2 or more, for both ends", lambda value: value >= 2, "5"),  # noqa: PLR2004 - as it says
+    "objectives": ("1 or more", lambda value: value >= 1, "2"),
     "population": ("4 or more", lambda value: value >= 4, "16"),  # noqa: PLR2004 - the same
     "sigma": ("above 0 and at most 1, the whole range", lambda value: 0 < value <= 1, "0.3"),
     "start": ("1 or more", lambda value: value >= 1, "12"),

@@ -78,10 +78,10 @@ class InlineProposer:
 class ProcessProposer:
     """The optimizer ``choice`` over ``space`` in a child process; rank 0 never waits for it.
 
-    One that cannot be made is refused; one that raises is given up; one whose process dies is started anew; for one
-    that does not answer within ``patience`` seconds, random points are used until it does.  The ``stopper``, for an
-    objective with this ``goal``, is asked in the same process, or in the one that takes its place; while random points
-    stand in, it is awaited.
+    One that cannot be made is refused, as long as this ``insists`` on it, and given up later on, as one that raises;
+    one whose process dies is started anew; for one that does not answer within ``patience`` seconds, random points are
+    used until it does.  The ``stopper``, for an objective with this ``goal``, is asked in the same process, or in the
+    one that takes its place; while random points stand in, it is awaited.
     """
 
     def __init__(
@@ -104,6 +104,7 @@ class ProcessProposer:
         self._asked_at = 0.0
         self._late = False  # the optimizer has an old question to answer first
         self._notes: list[str] = []
+        self.insists = True
         self._lives, self._killed = LIVES, 0  # so often its process has died with the stopper at work
         self._chosen = self._start(choice)
         self._spare: Thinker | None = None
@@ -223,7 +224,7 @@ class ProcessProposer:
 
     def _replace(self) -> None:
         """Start the optimizer anew, or random points in its place; everything is told and asked again."""
-        if self._chosen.refused and not self._chosen.made and self._lives == LIVES:
+        if self._chosen.refused and self.insists and self._lives == LIVES:
             raise self._chosen.refused
         self._lives -= 1
         failed, again = self._chosen, self._chosen.died and self._lives > 0

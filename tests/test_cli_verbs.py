@@ -39,8 +39,10 @@ p.add_argument("--act", choices=["relu", "a b"])
 p.add_argument("--seed", type=int, default=7)
 p.add_argument("--data", required=True)
 p.add_argument("--amp", action="store_true")
+p.add_argument("--version", action="version")
 p.add_argument("--sizes", type=int, nargs="+")
 p.add_argument("positional", type=float)
+@click.option("--shout/--no-shout", default=True)
 @click.option("--kernel", type=click.Choice(["rbf", "poly"]))
 @click.option("--n-layers", type=click.INT, default=2)
 def main(): print(f"epoch {1}: val_loss={loss:.3f}")
@@ -335,6 +337,7 @@ def test_every_store_will_do(here, capsys, kind):
         (["completion", "csh"], "invalid choice: 'csh'"),
         (["completion", "bsh"], "Did you mean bash?"),
         (["db", "exprot", "digits"], "Did you mean export?"),
+        (["db", "export", "--foramt", "csv", "digits"], "Did you mean --format?"),
         (["db", "export", "digits", "--format", "jsnol"], "Did you mean jsonl?"),
         (["best", "--json", "--command"], "not allowed with"),
         (["plot"], "required: -o/--output"),
@@ -531,6 +534,13 @@ def test_check_of_a_study_that_has_begun_says_how_it_stands_and_which_trials_wai
     assert f"process {os.getpid()} on {socket.gethostname()} is at it, and no other run may be: 1 of 9 trials" in out
     assert "1 waiting, 2 running, 1 completed; 5 left to begin" in out
     running.release()
+    left = {"host": "gone", "pid": 1, "namespace": "another", "began": "1", "since": "then"}
+    claim = here / "one.history" / "writer"
+    claim.write_text(json.dumps(left))
+    assert "process 1 on gone is at it" in told(capsys, "check", "exp.yaml")[1]
+    os.utime(claim, (0, 0))
+    assert "gone on with, 1 of 9 trials done: 3 waiting" in told(capsys, "check", "exp.yaml")[1]
+    assert "which points come next" not in told(capsys, "check", "exp.yaml", "-n", 0)[1]
 
 
 def test_check_of_a_study_without_open_trials_shows_no_points_and_of_a_finished_one_how_to_have_more(here, capsys):
@@ -582,7 +592,7 @@ def test_init_reads_the_options_of_a_script_and_runs_nothing(here, capsys):
     assert made["metrics"] == {"val_loss": r"val_loss\s*[=:]\s*(\S+)"}
     assert "# seed: integer(1, 28, log)    # default: 7; to search it, add --seed {seed}" in text
     assert "# --data is required: add it to the command" in text
-    assert "# as their defaults are, unless they are added to the command: --amp, --sizes\n" in text
+    assert "# as their defaults are, unless they are added to the command: --amp, --sizes, --shout\n" in text
     assert Experiment.load("exp.yaml").goals.objectives[0].metric == "val_loss"
     assert told(capsys, "check", "exp.yaml")[0] == 0
     status, _, err = told(capsys, "init", "train.py")

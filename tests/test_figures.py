@@ -126,6 +126,22 @@ def test_an_attempt_that_was_asked_to_end_is_continued_where_scripts_resume_and_
     assert bars(timeline, trials) == [(0, 0, 1.0, 4.0, state), (1, 1, 1.0, 2.0, LOST), (0, 0, 6.0, 8.0, state)]
 
 
+def test_an_attempt_is_not_continued_by_one_that_does_not_resume():
+    about = {"name": "a", "objective": LOSS}
+    timeline, trials = folded(
+        (1, 0.0, Opened("1", 1, {**about, "resumes": True})),
+        (1, 0.0, Joined(1, "host", "core")),
+        (1, 0.0, Suggested(({"x": 0},))),
+        (1, 1.0, Assign(1, 0, 1, {"x": 0})),
+        (1, 2.0, Stop(1, 0, 1, "interrupted")),
+        (1, 3.0, Finished(1, 0, 1, "stopped")),
+        (2, 4.0, Opened("1", 1, about)),
+        (2, 4.0, Joined(1, "host", "core")),
+        (2, 5.0, Assign(1, 0, 2, {"x": 0})),
+    )
+    assert [bar[-1] for bar in bars(timeline, trials)] == [LOST, "running"]
+
+
 def test_workers_of_runs_at_the_same_time_have_rows_of_their_own():
     timeline, trials = folded(
         (1, 0.0, opened(alone=False)),

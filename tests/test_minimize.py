@@ -59,7 +59,7 @@ def test_a_finite_space_ends_early():
 
 
 def test_a_call_that_fails_is_a_failed_trial_with_its_error():
-    odd = [None, "0.5", (1.0, 2.0), [1.0], {}, np.zeros(3), 1j]
+    odd = [None, "0.5", (1.0, 2.0), [], {}, np.zeros(3), 1j]
     said = iter([1.0, ZeroDivisionError("no"), math.nan, *odd, math.inf, np.float32(0.5)])
 
     def f(params):

@@ -3,6 +3,7 @@
 import inspect
 import math
 import re
+import reprlib
 import subprocess
 import sys
 
@@ -91,12 +92,14 @@ def test_what_is_no_point_is_not_told_and_cannot_be_pending(params, said):
     assert optimizer.ask(1, []) == metaopt.optimizers.make("gp", space).ask(3, [])[2:]  # both have been counted
 
 
-@pytest.mark.parametrize("value", ["bad", "1.0", None, 1j, [1.0, 2.0], {}])
+@pytest.mark.parametrize(
+    "value", ["bad", "1.0", None, 1j, [1.0, 2.0], {}, {1.0: 2.0}, pytest.param(10**400, id="huge")]
+)
 def test_what_is_no_number_is_not_told(value):
     optimizer = metaopt.optimizers.make("random", {"x": "uniform(0, 1)"})
-    with pytest.raises(ValueError, match=rf"value is {re.escape(repr(value))}, and a number is wanted"):
+    with pytest.raises(ValueError, match=rf"value is {re.escape(reprlib.repr(value))}, and a number is wanted"):
         optimizer.tell({"x": 0.5}, value)
-    for number in (1, np.float32(0.5), math.nan, math.inf):
+    for number in (1, np.float32(0.5), math.nan, math.inf, (0.5,), [0.5], np.array(0.5), np.array([0.5])):
         optimizer.tell({"x": 0.5}, number)
 
 

@@ -155,6 +155,16 @@ def test_an_optimizer_that_cannot_be_made_is_refused(started):
 
 
 @pytest.mark.usefixtures("bad")
+def test_once_the_run_has_begun_one_that_cannot_be_made_is_replaced(started):
+    proposer = started(Choice("bad:Raises", {"after": -1}), SPACE, 1)
+    proposer.insists = False
+    proposer.send(Suggest(2))
+    assert len(answer(proposer)) == 2
+    (note,) = proposer.warnings()
+    assert "random points are used from here on: optimizer 'bad:Raises' cannot be made" in note
+
+
+@pytest.mark.usefixtures("bad")
 def test_one_that_could_be_made_before_is_replaced_when_it_cannot_be_made_again(started, tmp_path):
     proposer = started(Choice("bad:Raises", {"after": 1}), SPACE, 1)
     until(lambda: proposer.receive() or proposer.made, "the optimizer")

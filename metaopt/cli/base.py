@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from metaopt.messages import Params
 
 WIDE = 10_000
+SILENT = 60.0
+"""Seconds: who writes says so every few of them."""
 NAMED = 5
 """So many of the histories that are here are named to who has to say which one."""
 _SERVER = re.compile(r"mongodb(\+srv)?:", re.IGNORECASE)
@@ -139,9 +141,11 @@ def claim_of(location: Location) -> Path | None:
 
 
 def writer_of(location: Location) -> Mapping[str, Any]:
-    """Who writes to it, as far as that can be seen."""
+    """Who writes to it, as far as that can be seen; one on another host that has not said so for long does no more."""
     path = claim_of(location)
-    return {} if path is None else holder(path)
+    who = {} if path is None else holder(path)
+    silent = path is not None and who and not who["here"] and time.time() - path.stat().st_mtime > SILENT
+    return {} if silent else who
 
 
 def files_of(location: Location, about: Mapping[str, Any], trial: int) -> Path:

@@ -2,9 +2,9 @@
 
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from metaopt.cli.parser import Parser, natural
 from metaopt.cli.run import is_complete, more_trials
@@ -44,15 +44,17 @@ def main(argv: Sequence[str]) -> int:
 
 
 def _account(experiment: "Experiment", count: int) -> Iterator[str]:
-    from metaopt.scalars import counted  # noqa: PLC0415 - help needs nothing of this
+    from metaopt.cli.base import writer_of  # noqa: PLC0415 - help needs nothing of this
+    from metaopt.scalars import counted  # noqa: PLC0415 - the same
     from metaopt.warmstart import learn  # noqa: PLC0415 - the same
 
-    study, lessons = _study(experiment), learn(experiment)
+    writer = writer_of(experiment.location)
+    study, lessons = _study(experiment, alone=not writer), learn(experiment)
     size = "no end of points" if experiment.space.size is None else f"{counted(experiment.space.size, 'point')}"
     yield f"{experiment.name}: {counted(experiment.trials, 'trial')}, {size}, optimizer {experiment.optimizer.rule}"
     goals = ", ".join(f"{each.goal} {each.metric} ({each.of})" for each in experiment.goals.objectives)
     yield f"objective   {goals}{''.join(f'; {each}' for each in experiment.goals.constraints)}"
-    yield f"history     {experiment.location}: {_standing(experiment, study)}"
+    yield f"history     {experiment.location}: {_standing(experiment, study, writer)}"
     yield from _terms(experiment)
     yield from (f"warning: {doubt}" for doubt in experiment.doubts())
     yield from lessons.notes
@@ -85,14 +87,15 @@ def _terms(experiment: "Experiment") -> Iterator[str]:
 def _next(experiment: "Experiment", study: "Study | None", told: Sequence["Observe"], count: int) -> Iterator[str]:
     """The commands of the ``count`` trials that come next, as far as they are known, and what they get."""
     if study is not None and any(each.attempts for each in study.trials.values()):
-        points = [(number, study.trials[number].params) for number in study.waiting][:count]
+        waiting = [number for crew in study.crews.values() for number in crew.waiting]
+        points = [(number, study.trials[number].params) for number in waiting]
     else:
         points = [*enumerate(_first(experiment, study, told, count))]
     if not points:
         yield "\nwhich points come next depends on the results so far: the optimizer is asked when it runs"
         return
     yield f"\nin {experiment.directory}:"
-    yield from (f"  {experiment.line(number, params)}" for number, params in points)
+    yield from (f"  {experiment.line(number, params)}" for number, params in points[:count])
     yield "\nwith, beside the variables of this environment:"
     trial, trials = points[0][0], experiment.welcome().trials
     for name, value in _variables(trial, trials, experiment.resources.nodes).items():
@@ -148,13 +151,12 @@ def _variables(trial: int, trials: str, nodes: int) -> dict[str, str]:
     }
 
 
-def _study(experiment: "Experiment") -> "Study | None":
-    """What is there of it, as a run would take it up; one that others are at is left as it stands.
+def _study(experiment: "Experiment", *, alone: bool) -> "Study | None":
+    """What is there of it, as a run would take it up; one that others may be at is left as it stands.
 
     Raises HistoryError when the history is another one's, or cannot be read.
     """
     from metaopt import __version__  # noqa: PLC0415 - help needs nothing of this
-    from metaopt.cli.base import writer_of  # noqa: PLC0415 - the same
     from metaopt.errors import HistoryMissing  # noqa: PLC0415 - the same
     from metaopt.history import FORMAT, check_same, skimmed, unheard  # noqa: PLC0415 - the same
     from metaopt.messages import Opened  # noqa: PLC0415 - the same
@@ -169,7 +171,7 @@ def _study(experiment: "Experiment") -> "Study | None":
     study = past.study
     if study is not None:
         check_same(study, experiment.describe(), str(experiment.location))
-    if study is not None and not shared and not writer_of(experiment.location):
+    if study is not None and alone and not shared:
         opened = Opened(__version__, FORMAT, experiment.describe())
         for fact in (*unheard(study, Path(experiment.welcome().trials)), opened):
             study.apply(time.time(), fact, past.run + 1)
@@ -177,9 +179,9 @@ def _study(experiment: "Experiment") -> "Study | None":
     return study
 
 
-def _standing(experiment: "Experiment", study: "Study | None") -> str:
-    """How the study stands."""
-    from metaopt.cli.base import tally, writer_of  # noqa: PLC0415 - help needs nothing of this
+def _standing(experiment: "Experiment", study: "Study | None", writer: Mapping[str, Any]) -> str:
+    """How the study stands, and who is at it."""
+    from metaopt.cli.base import tally  # noqa: PLC0415 - help needs nothing of this
 
     if experiment.history == "memory:":
         return "kept nowhere"
@@ -189,8 +191,8 @@ def _standing(experiment: "Experiment", study: "Study | None") -> str:
     if is_complete(experiment, study):
         return f"finished, {done}"
     left = f"{done}; {max(experiment.trials - study.counted, 0)} left to begin"
-    if who := writer_of(experiment.location):
-        return f"process {who.get('pid')} on {who.get('host')} is at it, and no other run may be: {left}"
+    if writer:
+        return f"process {writer.get('pid')} on {writer.get('host')} is at it, and no other run may be: {left}"
     return f"gone on with, {left}"
 
 

@@ -36,11 +36,17 @@ class Parser(argparse.ArgumentParser):
         """The options that have a value."""
         return {flag for flag, action in self._option_string_actions.items() if action.nargs != 0}
 
+    def _known(self) -> set[str]:
+        """Its options, and those of its verbs."""
+        known = set(self._option_string_actions)
+        verbs = [action.choices for action in self._actions if isinstance(action.choices, dict)]
+        return known.union(*(each._known() for choices in verbs for each in choices.values()))  # noqa: SLF001 - one of these
+
     def error(self, message: str) -> NoReturn:
         """Say it, with the nearest option or word for an unknown one, and what to type for one study too many."""
         chosen = re.search("invalid choice: '(.*?)'", message)
         word = message.partition("unrecognized arguments: ")[2].split(" ")[0].partition("=")[0]
-        known = self._option_string_actions
+        known = self._known()
         near = get_close_matches(word, known, n=1) if word.startswith("-") else [f"--{word}"] * (f"--{word}" in known)
         if chosen:
             choices = (str(each) for action in self._actions for each in action.choices or ())

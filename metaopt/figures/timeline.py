@@ -59,8 +59,9 @@ class _Attempt:
     trial: int
     attempt: int
     begin: float
+    resumes: bool
     end: float | None = None
-    saves: bool = False
+    asked: bool = False
 
 
 class Timeline:
@@ -89,14 +90,14 @@ class Timeline:
 
     def spans(self, trials: Mapping[int, Trial]) -> list[Span]:
         """All attempts at ``trials``, in the order in which they were begun."""
-        lane = self._lanes()
+        lane, resumes = self._lanes(), {(each.trial, each.attempt): each.resumes for each in self._attempts}
         return [
             Span(
                 lane[each.crew],
                 each.trial,
                 each.begin,
                 max(self._heard(each.crew) if each.end is None else each.end, each.begin),
-                _state(each, trials[each.trial]),
+                _state(each, trials[each.trial], following=resumes.get((each.trial, each.attempt + 1), True)),
             )
             for each in self._attempts
         ]
@@ -161,7 +162,8 @@ class Timeline:
     def _assigned(self, record: Record) -> None:
         crew = record.run, int(record.body["worker"])
         self._since.setdefault(crew, record.time)
-        attempt = _Attempt(crew, record.body["trial"], record.body["attempt"], record.time)
+        run = self.runs[record.run]
+        attempt = _Attempt(crew, record.body["trial"], record.body["attempt"], record.time, run.resumes)
         if crew in self._under_way:  # a worker runs one at a time
             self._under_way[crew].end = record.time
         self._under_way[crew] = attempt
@@ -181,7 +183,7 @@ class Timeline:
     def _stopped(self, record: Record) -> None:
         attempt = self._of(record)
         if attempt is not None:
-            attempt.saves = self.runs[record.run].resumes
+            attempt.asked = True
 
     def _finished(self, record: Record) -> None:
         attempt = self._of(record)
@@ -204,7 +206,8 @@ class Timeline:
     }
 
 
-def _state(attempt: _Attempt, trial: Trial) -> str:
+def _state(attempt: _Attempt, trial: Trial, *, following: bool) -> str:
+    """What became of it; whether scripts resume in the run of the ``following`` attempt, or may in one to come."""
     last = attempt.attempt == trial.attempts
     if last and trial.state in ENDED:
         return str(trial.state)
@@ -212,7 +215,7 @@ def _state(attempt: _Attempt, trial: Trial) -> str:
         return str(State.STOPPED)  # as far as this attempt goes
     if last and trial.state in ACTIVE:
         return "running"
-    return CONTINUED if attempt.saves else LOST
+    return CONTINUED if attempt.asked and attempt.resumes and following else LOST
 
 
 class Pauses:

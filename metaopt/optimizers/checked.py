@@ -82,10 +82,11 @@ class CheckedWatcher(Checked):
 
 def numbers(how: str, said: Any, width: int) -> tuple[float, ...]:  # noqa: ANN401 - what it is, is seen here
     """What was ``said`` of a trial, as ``width`` numbers, finite or not; raises ValueError for anything else."""
+    one = not isinstance(said, Iterable) or not getattr(said, "ndim", 1)
+    each = [said] if one or isinstance(said, str | bytes | Mapping) else [*said]
     try:
-        each = [said] if width == 1 else [*said]
         found = () if any(isinstance(one, str | bytes) for one in each) else tuple(map(float, each))
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         found = ()
     if len(found) != width:
         problem = f"{how} {short(said)}, and {'a number is' if width == 1 else f'{width} numbers are'} wanted"

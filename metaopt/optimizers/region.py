@@ -45,7 +45,7 @@ class Size:
             self.side, self._failures = self.side / 2.0, 0
 
 
-def in_proportion(lengths: Array, side: float) -> Array:
+def sides_like(lengths: Array, side: float) -> Array:
     """Sides (d,) of a box in proportion to ``lengths`` (d,), as large as a cube with this ``side``."""
     return np.asarray(side * lengths / np.exp(np.log(lengths).mean()))
 
@@ -117,7 +117,7 @@ class Region:
     def _box(self, kernel: Kernel, limits: Array) -> Array:
         """Sides (2, d) in proportion to the length-scales, but no longer than what the model knows of."""
         lengths = np.clip(kernel.inverse_squares[: self._encoding.dimension] ** -0.5, 0.05, 20.0)
-        sides = np.minimum(in_proportion(lengths, self.side), REACH * self.side)
+        sides = np.minimum(sides_like(lengths, self.side), REACH * self.side)
         sides[~self._active[0]] = 2.0
         return around(self._centre, sides, self._encoding.categories, limits)
 

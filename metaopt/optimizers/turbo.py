@@ -16,7 +16,7 @@ from metaopt.optimizers.answer import Answer, View
 from metaopt.optimizers.encoding import Encoding
 from metaopt.optimizers.kernels import Array
 from metaopt.optimizers.outcomes import only
-from metaopt.optimizers.region import SMALLEST, Size, around, in_proportion
+from metaopt.optimizers.region import SMALLEST, Size, around, sides_like
 from metaopt.optimizers.sobol import Sequence01
 from metaopt.optimizers.surrogate import Surrogate, Told
 from metaopt.optimizers.tried import Tried
@@ -96,5 +96,5 @@ class TrustRegion:
         """The trust region (2, d): its volume is that of a cube with its side, where the unit cube does not cut it."""
         lengths = self._surrogate.posterior()[0].kernel.inverse_squares ** -0.5
         centre = self._surrogate.best_points(1, self._told.final)[0]
-        sides = in_proportion(lengths, self._size.side)
+        sides = sides_like(lengths, self._size.side)
         return around(centre, sides, self._encoding.categories, self._encoding.box)

@@ -44,7 +44,7 @@ def test_an_optimizer_that_cannot_be_made(site, ranks):
     path = {"PYTHONPATH": str(site.directory)}
     status, output = site.mpirun(ranks, **path) if ranks else site.run(**path)
     assert (status, "Traceback" in output) == (2, False), output
-    assert "metaopt: optimizer 'mine:Mine' cannot be made with depth: 3: KeyError: 3 (" in output
+    assert "exp.yaml: optimizer 'mine:Mine' cannot be made with depth: 3: KeyError: 3 (" in output
     assert "/mine.py:4)\n  Correct its settings, or mend its __init__." in output
     assert not site.records()
     assert not (site.history / "trials").exists()
