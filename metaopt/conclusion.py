@@ -13,6 +13,7 @@ from rich.text import Text
 from metaopt import scriptline
 from metaopt.attempt import STDERR, STDOUT
 from metaopt.experiment import Experiment
+from metaopt.figures.account import died, failures
 from metaopt.history import History
 from metaopt.metrickeys import pattern_for
 from metaopt.picture import Figures, clock
@@ -23,7 +24,8 @@ from metaopt.study import Study
 from metaopt.trial import State, Trial
 from metaopt.usage import in_words
 
-COMPARED = 10
+COMPARED, CAUSES = 10, 3
+"""Of so many of the Pareto set there is a row, and of so many kinds of failures a line, at most."""
 REFUSED = re.compile(r"(?:unrecognized arguments|[Nn]o such option):? (.*)")
 """How argparse and click say that a script does not know an option."""
 
@@ -39,6 +41,8 @@ def conclude(console: Console, experiment: Experiment, scheduler: Scheduler, fig
         tell(console, f"no trial keeps to all constraints; nearest is {nearest}", "yellow")
     states = [f"{study.tally[state]} {state}" for state in State if study.tally[state]]
     tell(console, f"trials    {', '.join(states) or 'none'}")
+    for cause in _causes(study):
+        tell(console, f"failed    {cause}")
     if figures.stopped:
         tell(console, f"early     {_early(study)}")
     if said := _again(study):
@@ -52,15 +56,37 @@ def conclude(console: Console, experiment: Experiment, scheduler: Scheduler, fig
     tell(console, f"history   {experiment.location}")
     tell(console, f"outputs   {experiment.welcome().trials}/<trial>/")
     failed = [study.trials[number] for number in study.ended if study.trials[number].state is State.FAILED]
-    for text, style in _failure(experiment, failed[0]) if best is None and failed else ():
+    barren = bool(failed) and not study.tally[State.COMPLETED]
+    for text, style in _failure(experiment, failed[0]) if barren else ():
         tell(console, text, style)
+    for line in _next(experiment, scheduler, barren=barren):
+        tell(console, line)
+
+
+def _next(experiment: Experiment, scheduler: Scheduler, *, barren: bool) -> Iterator[str]:
+    """What to type next; when all is ``barren``, only once the cause of that is mended."""
+    there = Path(experiment.history).exists()
+    anew = f"rm -r {shlex.quote(experiment.history)}" if there else "give it another name"
     if not scheduler.complete:
-        tell(console, "\nto go on:  the same command again")
-    if best is None and failed:
-        anew = (
-            f"rm -r {shlex.quote(experiment.history)}" if Path(experiment.history).exists() else "give it another name:"
-        )
-        tell(console, f"to begin anew, once the script is mended:  {anew}")
+        yield f"\nto go on:  {'mend that, then type the command again' if barren else 'the same command again'}"
+        if barren:
+            yield f"to begin anew, once that is mended:  {anew}"
+    elif barren:
+        yield f"\nto try again:  mend that, then {anew}, and type the command again"
+        if not scheduler.exhausted:
+            more = scheduler.study.counted + max(experiment.trials, 10)
+            yield f"or keep the failed ones:  trials: {more}  in {experiment.file}"
+            yield f"or, of a script's own command line, before the script:  --trials {more}"
+
+
+def _causes(study: Study) -> Iterator[str]:
+    """What the failed trials have died of, the most frequent first."""
+    found = {line: [trial.number for trial in those] for line, those in failures(study.trials.values()).items()}
+    lines = [*died(found)]
+    yield from lines if len(lines) <= CAUSES else lines[: CAUSES - 1]
+    if len(lines) > CAUSES:
+        others = sum(map(len, [*found.values()][CAUSES - 1 :]))
+        yield f"{others}: of {len(lines) - CAUSES + 1} other causes  (metaopt status  names them)"
 
 
 def _failure(experiment: Experiment, trial: Trial) -> Iterator[tuple[str, str]]:
@@ -72,12 +98,14 @@ def _failure(experiment: Experiment, trial: Trial) -> Iterator[tuple[str, str]]:
 def _advice(experiment: Experiment, trial: Trial) -> Iterator[str]:
     refused = REFUSED.search(trial.error)
     for word in refused[1].split() if refused else ():
-        if word.strip("'").partition("=")[0] in scriptline.OURS:
+        name = word.strip("'").partition("=")[0]
+        if name in scriptline.OURS and any(each.partition("=")[0] == name for each in experiment.command):
             yield f"{word} was given to the script, which does not know it: options of metaopt come before the script"
     metric, files = experiment.goals.objectives[0].metric, Path(experiment.welcome().trials, str(trial.number))
     if f"without reporting {metric}" in trial.error:
         output = "\n".join(tail_of(files / name) for name in (STDERR, STDOUT))
-        if pattern := pattern_for(metric, output):
+        pattern = pattern_for(metric, output)
+        if pattern and pattern != experiment.metrics.get(metric):
             quoted = pattern.replace("'", "''")
             yield f"its output has it, by this pattern:  metrics: {{{metric}: '{quoted}'}}  in {experiment.file}"
             yield f"or, of a script's own command line, before the script:  --metric {shlex.quote(pattern)}"
@@ -126,7 +154,8 @@ def _verdict(scheduler: Scheduler) -> str:
     if not scheduler.complete:
         return f"not finished: {scheduler.draining}"
     if scheduler.study.best is None:
-        return "finished without a result"
+        used = f": all {scheduler.study.counted} trials are used up, and nothing was left to try"
+        return f"finished without a result{'' if scheduler.study.tries or scheduler.exhausted else used}"
     return "finished: every point of its space has been tried" if scheduler.exhausted else "finished"
 
 

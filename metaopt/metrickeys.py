@@ -6,6 +6,7 @@ from metaopt.argv import PLACEHOLDER
 from metaopt.commandline import check_known
 from metaopt.keys import KEYS
 from metaopt.space import Space
+from metaopt.tail import Patterns
 from metaopt.yamlfile import YamlFile, shown
 
 
@@ -43,11 +44,22 @@ def read_metrics_file(file: YamlFile, space: Space, nodes: int = 1) -> tuple[str
 
 
 def pattern_for(metric: str, output: str) -> str:
-    """A pattern by which ``metric`` is found in ``output``, if its name stands before a number there; else empty."""
+    """A pattern by which a number is found in ``output`` that ``metric`` stands before there; empty if none is."""
     between = r"[^\w\n]*?(?:(?:is|was|of|at|equals)[^\w\n]*?)?"
     before = re.compile(rf"(?<!\w)({re.escape(metric)}{between})[-+]?\.?\d", re.IGNORECASE)
-    found = [*before.finditer(output)]
-    return re.sub(r"([\\.^$*+?{}\[\]|()])", r"\\\1", found[-1][1]) + r"(\S+)" if found else ""
+    found = dict.fromkeys(_escaped(each[1]) + r"(\S+)" for each in reversed([*before.finditer(output)]))
+    return next((pattern for pattern in found if _gives_a_number(pattern, output)), "")
+
+
+def _escaped(text: str) -> str:
+    """``text`` as a pattern of itself, its blanks as they are."""
+    return re.sub(r"([\\.^$*+?{}\[\]|()])", r"\\\1", text)
+
+
+def _gives_a_number(pattern: str, output: str) -> bool:
+    """Whether it finds one, on any line."""
+    parser = Patterns({"it": pattern})
+    return any(parser.points(line.encode(errors="replace")) for line in output.splitlines())
 
 
 def _check_pattern(file: YamlFile, key: str, pattern: object) -> None:

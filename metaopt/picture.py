@@ -19,6 +19,8 @@ FIXED = 10
 """Lines for everything else."""
 SPARK, SHORT = 40, 16
 """How wide a curve is at most: that of one experiment, and that of each of several."""
+WIDE = 120
+"""How long the line of a failed trial is at most: what its script has printed may be of any length."""
 INDENT = "  "
 UNITS = (("s", 1.0), ("min", 60.0), ("h", 3600.0))
 
@@ -266,9 +268,21 @@ def one_line(study: Study, index: int, total: int) -> str:
     trial = study.trials[study.ended[index]]
     took = "" if trial.duration is None else f" in {trial.duration:.1f} s"
     said = f" {study.goals.said(trial.objectives, '=', ' ')}" if trial.objectives else ""
-    exceeded = ", ".join(study.goals.exceeded(trial.excess)) if trial.excess else ""
-    why = trial.error.splitlines()[0] if trial.error else trial.why or exceeded
-    return f"[{index + 1}/{total or '?'}] trial {trial.number} {trial.state}{said}{took}{': ' if why else ''}{why}"
+    what = f"[{index + 1}/{total or '?'}] trial {trial.number} {trial.state}{said}{took}"
+    why = _why(study, trial)
+    return f"{what}{': ' * bool(why)}{why}" if trial.state is not State.FAILED else _cut(f"{what}: {why}")
+
+
+def _why(study: Study, trial: Trial) -> str:
+    """What it died of, why it was stopped, or which constraints it exceeds."""
+    if trial.state is State.COMPLETED:
+        return ", ".join(study.goals.exceeded(trial.excess))
+    first = trial.error.partition("\n")[0].strip()
+    return ": ".join(dict.fromkeys(filter(None, [first, trial.last_words]))) or trial.why
+
+
+def _cut(line: str) -> str:
+    return line if len(line) <= WIDE else f"{line[: WIDE - 3]}..."
 
 
 def best_line(study: Study) -> str:

@@ -136,6 +136,11 @@ class Trial:
         return self.objectives[0] if self.objectives else None
 
     @property
+    def last_words(self) -> str:
+        """The last line that it has left, when it has failed."""
+        return next((line.strip() for line in reversed(self.error.splitlines()) if line.strip()), "")
+
+    @property
     def feasible(self) -> bool:
         """Whether it has completed, and keeps to all constraints."""
         return bool(self.objectives) and all(each <= 0 for each in self.excess)

@@ -4,6 +4,7 @@ import io
 import math
 import os
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from rich.console import Console
@@ -86,7 +87,7 @@ def test_a_log_gets_a_line_per_trial(experiment, study):
     lines = shown(LineView, experiment, study).splitlines()
     assert "warning: the disk is full" in lines
     assert "[1/6] trial 0 completed loss=0.25 in 5.0 s" in lines
-    assert "[2/6] trial 1 failed in 5.0 s: exit status 1" in lines
+    assert "[2/6] trial 1 failed in 5.0 s: exit status 1: no such file: [/data]" in lines
 
 
 def test_a_log_gets_a_summary_now_and_then(experiment, study):
@@ -434,6 +435,8 @@ def test_with_best_model_the_end_names_the_trial_that_a_model_takes_for_the_best
         ("loss (.5)", r"loss \((\S+)"),
         ("loss after epoch 3", ""),
         ("val_loss=3\nlosses 4\nloss unknown", ""),
+        ("loss 1,5", ""),
+        ("loss: 0.4\nloss 1,5", r"loss: (\S+)"),
     ],
 )
 def test_a_pattern_is_found_for_what_was_printed(output, pattern):
@@ -442,3 +445,57 @@ def test_a_pattern_is_found_for_what_was_printed(output, pattern):
     if found:
         (point,) = [point for line in output.splitlines() for point in Patterns({"loss": found}).points(line.encode())]
         assert math.isfinite(point[1]["loss"])
+
+
+def _failed(study, *errors):
+    """``study`` with so many trials, all of which have failed."""
+    study.apply(1000.0, Joined(1, "host", ""))
+    for number, error in enumerate(errors):
+        study.apply(1000.0, Suggested(({"x": number},)))
+        study.apply(1001.0, Assign(1, number, 1, {"x": number}))
+        study.apply(1002.0, Finished(1, number, 1, "failed", f"exit status 1\n{error}"))
+    return study
+
+
+def test_the_end_says_what_the_failed_ones_died_of_in_three_lines_at_most(experiment):
+    errors = [*["ValueError: 1"] * 3, *["KeyError: 'a'"] * 2, "OSError", "TypeError: " + "b" * 300]
+    text = shown(LineView, experiment, _failed(Study(experiment.goals), *errors), width=400, ended=True)
+    assert "[1/6] trial 0 failed in 1.0 s: exit status 1: ValueError: 1\n" in text
+    assert "\nfailed    3: ValueError: 1  (trials 0, 1, 2)\nfailed    2: KeyError: 'a'  (trials 3, 4)\n" in text
+    assert "\nfailed    2: of 2 other causes" in text
+    assert max(len(line) for line in text.splitlines() if line.startswith("[")) == 120
+
+
+def test_who_has_used_up_all_trials_without_a_result_is_told_how_to_try_more(experiment):
+    text = shown(LineView, replace(experiment, trials=6), _failed(Study(experiment.goals), *["it"] * 6), ended=True)
+    assert "finished without a result," in text
+    assert f"or keep the failed ones:  trials: 16  in {experiment.file}" in text
+    assert "to go on" not in text
+    study = _failed(Study(experiment.goals), *["it"] * 6)
+    study.tries = 0  # those were of an earlier run
+    assert "all 6 trials are used up, and nothing was left to try" in shown(LineView, experiment, study, ended=True)
+
+
+def test_a_run_that_was_given_up_is_gone_on_with_once_the_script_is_mended(experiment):
+    study = _failed(Study(experiment.goals), *["it"] * 5)
+    text = shown(LineView, experiment, study, ended=True, draining="the first 5 trials all failed")
+    assert "to go on:  mend that, then type the command again" in text
+    assert "the same command" not in text
+
+
+def test_the_pattern_in_use_is_not_proposed(experiment):
+    experiment = replace(experiment, metrics={"loss": r"loss (\S+)"})
+    output = Path(experiment.welcome().trials, "0", "stdout.txt")
+    output.parent.mkdir(parents=True)
+    output.write_text("loss 1.5\n")
+    study = _failed(Study(experiment.goals), "it ended without reporting loss: it reported nothing")
+    assert "by this pattern" not in shown(LineView, experiment, study, ended=True)
+    other = replace(experiment, metrics={"loss": r"the loss (\S+)"})
+    assert r"by this pattern:  metrics: {loss: 'loss (\S+)'}" in shown(LineView, other, study, ended=True)
+
+
+def test_one_that_has_completed_needs_no_reason_why_it_was_to_be_stopped(experiment, study):
+    study.apply(1008.0, Reported(1, 2, 1, ((1, {"loss": 9.0}),)))
+    study.apply(1008.0, Stop(1, 2, 1, "pruned", "asha: it is number 4 of 4"))
+    study.apply(1008.5, Finished(1, 2, 1, "completed"))
+    assert "trial 2 completed loss=9 in 2.5 s\n" in shown(LineView, experiment, study)

@@ -358,3 +358,11 @@ def test_names_are_checked():
 @pytest.mark.parametrize("name", STOPPERS)
 def test_every_known_rule_can_be_had_by_its_name(name):
     assert load("stopper", Choice(name))().should_stop(0, [(1, 1.0)]) == ""
+
+
+def test_of_a_chance_that_is_next_to_none_it_is_said_that_it_is_below():
+    rule = Curves(curves=5)
+    for number in range(5):
+        rule.should_stop(number, [(float(2**step), 1.0 + number / 100 + 1 / 2**step) for step in range(5)])
+    why = rule.should_stop(9, [(1.0, 1000.0), (2.0, 1000.0), (4.0, 1000.0)])
+    assert "has a chance below 0.0001 to become better than" in why

@@ -14,7 +14,6 @@ if TYPE_CHECKING:
 EPILOG = """  metaopt status                 # all studies here
   metaopt status exp.yaml
   metaopt status digits --json   # for a program"""
-NAMED = 8
 
 
 def parser() -> Parser:
@@ -90,6 +89,7 @@ def _account(location: "Location", history: "History | HistoryError") -> Iterato
     """What there is to be said, and by which name."""
     from metaopt.cli.base import claim_of, tally  # noqa: PLC0415 - help needs nothing of this
     from metaopt.errors import HistoryError  # noqa: PLC0415 - the same
+    from metaopt.figures.account import died  # noqa: PLC0415 - the same
     from metaopt.trial import ENDED, State  # noqa: PLC0415 - the same
 
     said = _document(location, history)
@@ -114,9 +114,8 @@ def _account(location: "Location", history: "History | HistoryError") -> Iterato
         params = "  ".join(f"{n}={v:.6g}" if isinstance(v, float) else f"{n}={v}" for n, v in best["params"].items())
         by = "by the model's mean: " * (best["by"] == "model")
         yield "best", f"{by}trial {best['trial']}, {history.goals.said(best['objectives'])}:  {params}"
-    for line, numbers in said["failures"].items():
-        some = ", ".join(map(str, numbers[:NAMED])) + ", ..." * (len(numbers) > NAMED)
-        yield "failed", f"{len(numbers)}: {line}  (trial{'s' * (len(numbers) > 1)} {some})"
+    for line in died(said["failures"]):
+        yield "failed", line
 
 
 def _failures(history: "History") -> dict[str, list[int]]:

@@ -3,7 +3,7 @@
 import math
 import re
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -14,7 +14,8 @@ from metaopt.location import Location
 from metaopt.space import Space
 from metaopt.trial import ENDED, State, Trial
 
-WORDS = 200
+WORDS, NAMED = 200, 8
+"""Characters of what a failed trial died of, and trials that are named for it, at most."""
 _VARIES = re.compile(r"[^\s'\"]*/[^\s'\"]*\d[^\s'\"]*|0[xX][0-9a-fA-F]+|\d+(?:\.\d+)?(?:[eE][-+]?\d+)?")
 
 
@@ -98,7 +99,13 @@ def failures(trials: Iterable[Trial]) -> dict[str, list[Trial]]:
     names: dict[str, str] = {}
     for trial in trials:
         if trial.state is State.FAILED and not trial.outside:
-            lines = [line.strip() for line in trial.error.splitlines() if line.strip()]
-            line = lines[-1][:WORDS] if lines else "no reason is known"
+            line = trial.last_words[:WORDS] or "no reason is known"
             found[names.setdefault(_VARIES.sub("#", line), line)].append(trial)
     return dict(sorted(found.items(), key=lambda item: -len(item[1])))
+
+
+def died(found: Mapping[str, Sequence[int]]) -> Iterator[str]:
+    """A line for each of the ``failures``: how many, of what, and the numbers of the first ones."""
+    for line, numbers in found.items():
+        some = ", ".join(map(str, numbers[:NAMED])) + ", ..." * (len(numbers) > NAMED)
+        yield f"{len(numbers)}: {line}  (trial{'s' * (len(numbers) > 1)} {some})"

@@ -27,6 +27,8 @@ from metaopt.stopping.settings import check_least
 
 MOST = 256
 """So many trials, the last ones by number, are learned from: more say nothing new, and cost time."""
+TINY = 1e-4
+"""Chances below this are not told apart."""
 FLAT = 1e-12
 """A direction in which the trials differ by no more than this part of all their differences says nothing."""
 
@@ -97,7 +99,8 @@ class Curves:
         if not chance < self._chance:
             return ""
         step, others = self._ladder.steps[rung], f"by {counted(model.count, 'other')} that went to step {self._end:g}"
-        hope = f"has a chance of {chance:.2g} to become better than {model.best:.6g}"
+        said = f"of {chance:.2g}" if chance >= TINY else f"below {TINY:.4f}"
+        hope = f"has a chance {said} to become better than {model.best:.6g}"
         return f"curves: {told[0]:.6g} at step {step:g} {hope}, {others}"
 
     def _model(self, rung: int) -> "_Regression | None":
