@@ -11,14 +11,20 @@
 
 import ast
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from metaopt.errors import SpaceError
-from metaopt.scalars import check_scalar, write
+from metaopt.scalars import check_scalar, is_number, write
 
 _CALL = re.compile(r"\s*([\w-]+)\s*\(.*\)\s*", re.DOTALL)
 _OPEN = re.compile(r"\s*(choices|gaussian|fidelity)\s*\(")
 _KEYWORD = re.compile(r"[(,]\s*(discrete|default_value|precision|shape|base)\s*=[^=]")
+_NUMBER = r"([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)"
+_WORD = "(uniform|loguniform|integer|normal|lognormal)"
+_ALMOST = re.compile(
+    rf"\s*(?:{_WORD}?\s*[\[(]\s*{_NUMBER}\s*,\s*{_NUMBER}\s*[\])]"
+    rf"|{_WORD}\s+{_NUMBER}\s*,?\s+{_NUMBER}|{_NUMBER}\s*\.\.\.?\s*{_NUMBER})\s*"
+)
 _OURS = {"gaussian": "normal", "choices": "choice"}
 _SHARED = {"uniform", "loguniform", "normal"}
 _SHAPE = "Write a parameter for each of them: {name}_0, {name}_1, ..."
@@ -36,6 +42,8 @@ def translated(name: str, written: object) -> object:
     if not isinstance(written, str) or not (call := _CALL.fullmatch(written)):
         if isinstance(written, str) and _OPEN.match(written):
             raise SpaceError(name, f"{written.strip()!r} is not closed with )", "Write it like choices(['a', 'b']).")
+        if isinstance(written, str):
+            _check_meant(name, written)
         return written
     if call[1] == "fidelity":
         raise SpaceError(name, "fidelity() is no parameter here", _FIDELITY)
@@ -50,6 +58,27 @@ def translated(name: str, written: object) -> object:
     if keywords:
         raise SpaceError(name, f"{call[1]}() takes no {next(iter(keywords))}=", f"Leave it out: {prior}")
     return prior if default is None else {"prior": prior, "default": default}
+
+
+def _check_meant(name: str, text: str) -> None:
+    """Raise SpaceError for a ``text`` that is all but a prior: two numbers, and what says that they are a range."""
+    if found := _ALMOST.fullmatch(text):
+        *word, low, high = filter(None, found.groups())
+        problem = f"{text.strip()!r} looks like a prior, and is none"
+        write = f"Write {word[0]}({low}, {high})" if word else _between(low, high)
+        raise SpaceError(name, problem, f'{write}; the text itself is {{value: "{text.strip()}"}}.')
+
+
+def of_list(written: Sequence[object]) -> str:
+    """What to write in the place of a list; of two numbers it may be a range."""
+    choice = f"choice({', '.join(map(str, written))}) to choose one of them."
+    two = len(written) == 2 and all(map(is_number, written))  # noqa: PLR2004 - low and high
+    return f"{_between(*map(str, written))}, or {choice}" if two else f"Write {choice}"
+
+
+def _between(low: str, high: str) -> str:
+    """What to write for a number from ``low`` to ``high``."""
+    return f"Write uniform({low}, {high})" + f" or loguniform({low}, {high})" * (float(low) > 0)
 
 
 def weighted(written: object) -> bool:

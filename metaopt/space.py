@@ -22,7 +22,7 @@ from typing import Any
 
 from metaopt.errors import SpaceError
 from metaopt.messages import Params, Scalar
-from metaopt.orion import translated
+from metaopt.orion import of_list, translated
 from metaopt.parameters import MAX, Categorical, Condition, Fixed, Integer, Normal, Ordinal, Parameter, Real, as_value
 from metaopt.scalars import is_number, read, read_list, write
 
@@ -183,8 +183,7 @@ def _parse_parameter(name: object, written: object) -> Parameter:
         prior = {key: each for key, each in written.items() if key not in {"when", "default"}}
         return replace(_from_mapping(name, prior), when=when)
     if isinstance(written, (list, tuple)):
-        texts = ", ".join(map(str, written))
-        raise SpaceError(name, "a list is no prior", f"Write choice({texts}) to choose one of them.")
+        raise SpaceError(name, "a list is no prior", of_list(written))
     return Fixed(name, written)  # type: ignore[arg-type]  # Fixed refuses what is no scalar
 
 

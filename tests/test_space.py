@@ -399,7 +399,13 @@ def test_the_size_counts_what_the_grid_reaches():
         ("choice(a,)", "cannot read", "commas"),
         ("choice(a b c', d)", "cannot read", "quotes"),
         (r'choice("\q")', "cannot read", "single quotes"),
-        (["sgd", "adam"], "a list is no prior", r"choice\(sgd, adam\)"),
+        (["sgd", "adam"], "a list is no prior", r"Write choice\(sgd, adam\)"),
+        ((1e-4, 0.1), "a list is no prior", r"Write uniform\(0.0001, 0.1\) or loguniform\(0.0001, 0.1\), or choice"),
+        ("(1e-4, 1)", "looks like a prior", r"Write uniform\(1e-4, 1\) or loguniform\(1e-4, 1\);.*value: "),
+        ("1e-4..1", "looks like a prior", r"Write uniform\(1e-4, 1\) or loguniform\(1e-4, 1\);"),
+        ("[0, 1]", "looks like a prior", r"Write uniform\(0, 1\);"),
+        ("loguniform 1e-4 1", "looks like a prior", r"Write loguniform\(1e-4, 1\);"),
+        ("loguniform[1e-4, 1]", "looks like a prior", r"Write loguniform\(1e-4, 1\);"),
         (math.nan, "nan is no value", "number"),
         ({}, "says no prior", "prior:"),
         ({"low": 0, "high": 1}, "says no prior", "type: uniform"),
@@ -490,3 +496,9 @@ def test_two_parameters_of_one_name_are_refused():
 def test_a_value_that_is_none_of_the_choices_has_no_coordinate():
     with pytest.raises(SpaceError, match="'c' is none of its values"):
         parse("choice(a, b)").to_unit("c")
+
+
+@pytest.mark.parametrize("text", ["(1e-4, 1)", "1e-4..1", "loguniform 1e-4 1"])
+def test_a_text_that_looks_like_a_prior_is_meant_where_it_is_called_a_value(text):
+    space = Space.parse({"it": {"value": text}, "x": "uniform(0, 1)"})
+    assert space.parameters[0] == Fixed("it", text)
