@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 PIPE, FILE, TRIAL_DIR = "METAOPT_REPORT", "METAOPT_REPORT_FILE", "METAOPT_TRIAL_DIR"
 SIGNAL = "METAOPT_SIGNAL"
 
+HOW = "write metaopt.report(step=3, loss=0.3), or metaopt.report(loss=0.3)"
+
 _count = 0
 _file: tuple[int, int, int] | None = None  # descriptor, device, inode of METAOPT_REPORT_FILE
 _closed = False
@@ -37,12 +39,17 @@ def report(step: SupportsFloat | None = None, **metrics: SupportsFloat) -> None:
     """Say ``metrics`` as they are at ``step``: ``report(step=3, loss=0.2)``.
 
     ``step`` is the count of calls (1, 2, ...) when it is left out.  A value is anything that float() takes but text:
-    numbers, numpy scalars, tensors with one element.  Raises TypeError for another value, ValueError for a step that
-    is not finite and for more than fits into one line (4 KiB on Linux).
+    numbers, numpy scalars, tensors with one element.  Raises TypeError for another value, and where no metric is
+    named, ValueError for a step that is not finite and for more than fits into one line (4 KiB on Linux); without
+    metaopt around it too.
     """
     global _count  # noqa: PLW0603 - the count of this process
+    if not metrics:
+        said = "" if step is None else repr(step)[:100]
+        problem = f"report({said}) names no metric: {HOW}"
+        raise TypeError(problem)
     _count += 1
-    values = {name: _number(name, value) for name, value in metrics.items()}
+    values = {name: _number(f"metric {name}", value) for name, value in metrics.items()}
     at = _count if step is None else _step(step)
     if values and os.environ.get(PIPE):
         _write(at, values)
@@ -133,18 +140,18 @@ def _is(fd: int, device: int, inode: int) -> bool:
     return (found.st_dev, found.st_ino) == (device, inode)
 
 
-def _number(name: str, value: SupportsFloat) -> float:
+def _number(what: str, value: SupportsFloat) -> float:
     try:
         if not hasattr(value, "__float__"):
             raise TypeError  # noqa: TRY301 - float() would take text
         return float(value)
     except (TypeError, ValueError, OverflowError, RuntimeError):
-        problem = f"metric {name} is no number: {value!r:.100}"
+        problem = f"{what} is no number: {value!r:.100}"
         raise TypeError(problem) from None
 
 
 def _step(step: SupportsFloat) -> float:
-    number = _number("step", step)
+    number = _number("the step", step)
     if not abs(number) < float("inf"):
         problem = f"step is {number}: it must be finite"
         raise ValueError(problem)

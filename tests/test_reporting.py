@@ -193,7 +193,7 @@ def test_anything_with_one_number_in_it_is_a_value(said):
 def test_what_is_no_number_is_refused_by_name(said, value):
     with pytest.raises(TypeError, match="accuracy"):
         reporting.report(step=1, loss=1.0, accuracy=value)
-    with pytest.raises(TypeError, match="step"):
+    with pytest.raises(TypeError, match="the step is no number"):
         reporting.report(step=value or "", loss=1.0)
     with pytest.raises(BlockingIOError):
         said()
@@ -230,3 +230,16 @@ def test_loading_it_loads_next_to_nothing():
     loaded = set(subprocess.run(argv, check=True, capture_output=True, text=True).stdout.split())
     assert "metaopt.reporting" in loaded
     assert not {"json", "signal", "threading", "subprocess", "dataclasses", "metaopt.messages"} & loaded
+
+
+@pytest.mark.parametrize("around", [False, True])
+@pytest.mark.parametrize("value", [(), (0.3,), ({"loss": 1},)])
+def test_a_report_without_a_metric_says_how_it_is_called_with_metaopt_around_it_and_without(
+    request, monkeypatch, value, around
+):
+    if around:
+        request.getfixturevalue("said")
+    else:
+        monkeypatch.delenv(reporting.PIPE, raising=False)
+    with pytest.raises(TypeError, match=r"names no metric: write metaopt.report\(step=3, loss=0.3\)"):
+        reporting.report(*value)
