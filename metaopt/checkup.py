@@ -1,5 +1,6 @@
 """Looks a history through: everything that it says is read and folded, and what cannot be is told."""
 
+import shlex
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,8 +11,10 @@ from metaopt.location import Location
 from metaopt.messages import Finished
 from metaopt.stores import Record, Store
 from metaopt.study import Study
+from metaopt.trial import State
 
 MANY = 50
+BARREN = {State.WAITING, State.FAILED}
 
 
 @dataclass
@@ -133,3 +136,12 @@ class _Order:
             return []
         which = f"record {last + 1}" if len(missing) == 1 else f"records {last + 1} to {seq - 1}"
         return [f"{which} of run {run} missing, before its {record.kind}"]
+
+
+def nothing_to_lose(study: Study, history: str) -> str:
+    """What to type where no trial of ``study`` has come to anything, if its ``history`` is a directory; else empty."""
+    if not Path(history).is_dir() or any(trial.state not in BARREN for trial in study.trials.values()):
+        return ""
+    return (
+        f"No trial of it has completed, so nothing is lost:  rm -r {shlex.quote(history)}  and type the command again."
+    )

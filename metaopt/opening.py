@@ -14,10 +14,11 @@ from pathlib import Path
 from metaopt import __version__
 from metaopt.allocations import detect
 from metaopt.aside import aside
+from metaopt.checkup import nothing_to_lose
 from metaopt.driver import WARNING
 from metaopt.durations import Durations
 from metaopt.editing import change_space
-from metaopt.errors import HistoryError, WalltimeShort
+from metaopt.errors import HistoryDiffers, HistoryError, WalltimeShort
 from metaopt.experiment import Experiment
 from metaopt.history import FORMAT, check_same, replay, unheard
 from metaopt.messages import Event, Observe, Opened
@@ -168,8 +169,13 @@ def _open(
 
 def _check(experiment: Experiment, study: Study) -> None:
     """Raise HistoryDiffers when the study is another one."""
-    if study.experiment:
+    if not study.experiment:
+        return
+    try:
         check_same(study, experiment.describe(), str(experiment.location))
+    except HistoryDiffers as error:
+        hint = nothing_to_lose(study, experiment.history) or error.hint
+        raise HistoryDiffers(error.problem, hint) from None
 
 
 def check_time(study: Study, experiment: Experiment, end: float, now: float) -> None:

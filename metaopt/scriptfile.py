@@ -8,9 +8,10 @@ from pathlib import Path
 
 import yaml
 
-from metaopt.errors import ExperimentError, HistoryDiffers, LaunchError
+from metaopt.checkup import nothing_to_lose
+from metaopt.errors import ExperimentError, HistoryDiffers, LaunchError, MetaoptError
 from metaopt.experiment import Experiment
-from metaopt.history import KEEP, check_same
+from metaopt.history import KEEP, check_same, skimmed
 from metaopt.study import Study
 from metaopt.yamlfile import YamlFile
 
@@ -75,9 +76,19 @@ def _check(path: Path, before: str, experiment: Experiment, *, keep: bool) -> No
         check_same(study, experiment.describe(), str(path), space=not keep)
     except HistoryDiffers as error:
         hint = f"Choose another name, -n NAME, or go on with those trials that fit, where it is the space:  {KEEP}"
-        raise HistoryDiffers(error.problem, hint) from None
+        raise HistoryDiffers(error.problem, _lossless(theirs) or hint) from None
     except ExperimentError:
         return
+
+
+def _lossless(theirs: Experiment) -> str:
+    """What to type where the history of ``theirs`` has nothing that is worth keeping."""
+    try:
+        with theirs.location.opened() as store:
+            study = skimmed(store).study
+    except MetaoptError:
+        return ""
+    return "" if study is None else nothing_to_lose(study, theirs.history)
 
 
 def _text(data: Mapping[str, object], typed: Sequence[str]) -> str:

@@ -2,15 +2,23 @@
 
 import shlex
 import sys
+from dataclasses import replace
 
 import pytest
+from histories import records_of
 
 from metaopt import scriptline
 from metaopt.cli import main, run
 from metaopt.cli.script import Request
 from metaopt.errors import HistoryDiffers, LaunchError, MetaoptError, SpaceError
 from metaopt.experiment import Experiment
+from metaopt.goals import Goals
+from metaopt.history import FORMAT
+from metaopt.messages import Assign, Finished, Joined, Opened, Reported, Suggested
+from metaopt.objective import Objective
+from metaopt.opening import Terms, begin
 from metaopt.space import Space
+from metaopt.stores.journal import Journal
 
 PRINTS = "print('loss=1')"
 LR = "--lr~loguniform(1e-5, 1.0)"
@@ -212,6 +220,25 @@ def test_another_space_is_refused_once_there_is_a_history(here):
     assert (here / "train.yaml").read_text() == before
     made("--space-changed=keep", "--metric", "loss", "train.py", LR, "--n~integer(1, 3)")
     assert "n: " in (here / "train.yaml").read_text()
+
+
+@pytest.mark.parametrize("outcome", ["failed", "completed"])
+def test_another_metric_is_refused_with_what_to_remove_where_no_trial_has_completed(here, outcome):
+    script(here)
+    experiment = made("--metric", "los", "train.py", LR)
+    facts = [Opened("1", FORMAT, experiment.describe()), Joined(1, "host", ""), Suggested(({"lr": 0.5},))]
+    facts += [Assign(1, 0, 1, {"lr": 0.5}), Reported(1, 0, 1, ((1, {"los": 1.0}),)), Finished(1, 0, 1, outcome)]
+    store = Journal(experiment.history, create=True)
+    store.append(records_of(*facts))
+    store.close()
+    with pytest.raises(HistoryDiffers) as told:
+        made("--metric", "loss", "train.py", LR)
+    hint = f"No trial of it has completed, so nothing is lost:  rm -r {experiment.history}  and type"
+    assert (hint in str(told.value)) == (outcome == "failed")
+    other = replace(experiment, goals=Goals((Objective("loss"),)))
+    with pytest.raises(HistoryDiffers) as told:
+        begin(other, Terms())
+    assert (hint in str(told.value)) == (outcome == "failed")
 
 
 def test_weights_are_spoken_of(here, capsys):
