@@ -117,14 +117,16 @@ def lead_all(
 ) -> int:
     """Search as each of ``files`` says, with ``workers`` workers for all of them; gives the worst exit status.
 
-    One that is refused, fails or raises is told to ``complain``, and does not end the others.
+    One that is refused, fails or raises is told to ``complain``, and does not end the others; those that were refused
+    are told to it at the end once more.
     """
-    experiments, worst = [], 0
+    experiments, refused, worst = [], list[str](), 0
     for file in files:
         try:
             experiments.append(Experiment.load(file))
         except MetaoptError as error:
             complain(str(error))
+            refused.append(f"{file}: refused: {error.problem}")
             worst = max(worst, error.exit_status)
     heartbeat = max((each.heartbeat for each in experiments), default=HOME.heartbeat)
     together = Together(hub, workers, watch, complain, heartbeat=heartbeat)
@@ -133,7 +135,13 @@ def lead_all(
             together.begin(number, experiment, terms)
         except MetaoptError as error:
             complain(f"{experiment.name}: {error}")
+            refused.append(f"{experiment.name}: refused: {error.problem}")
             worst = max(worst, error.exit_status)
     while together.numbers:
-        worst = max([worst, *map(status_of, together.turn().values())])
+        ended = together.turn()
+        errors = {number: end for number, end in ended.items() if isinstance(end, MetaoptError)}
+        refused += [f"{experiments[number].name}: ended: {error.problem}" for number, error in errors.items()]
+        worst = max([worst, *map(status_of, ended.values())])
+    for line in refused:
+        complain(line)
     return worst

@@ -47,6 +47,9 @@ def test_two_share_the_workers_and_others_that_are_refused_do_not_end_them(site)
     assert status == 2, output
     assert "no.such" in output
     assert "d: nodes_per_trial is 2" in output
+    end = output[output.rindex("[6/6]") :]
+    assert re.search(r"^metaopt: c.*: .*no\.such", end, re.MULTILINE)
+    assert "metaopt: d: refused: nodes_per_trial is 2" in end
     assert output.count("warning: when a rank dies, this whole run ends") == 1
     for name in "ab":
         assert {state for _, state in ended(site, name)} == {State.COMPLETED}
