@@ -120,15 +120,15 @@ class Pool:
     spent: float = 0.0
 
 
-def picture(study: Study, total: int, now: float, console: Console, *notes: Text) -> RenderableType:
-    """All of it; ``notes`` are what else there is to say of the run, a line each."""
+def picture(study: Study, total: int, now: float, console: Console, *notes: Text, lasts: bool = True) -> RenderableType:
+    """All of it, and unless it ``lasts`` no longer the time left; ``notes`` are what else to say, a line each."""
     figures = Figures.of(study, total, now)
     room = max(console.size.height - FIXED - len(notes), 2)
     workers = [_line(each, console) for each in _at_work([("", study)], now, min(WORKERS, room - room // 3))]
     ended = range(max(figures.done - min(RECENT, room - len(workers)), 0), figures.done)
     return Group(
         _head(study, figures, now),
-        _bar(figures, _left(study, figures, now)),
+        _bar(figures, _left(study, figures, now) if lasts else ""),
         Text(best_line(study), style="green"),
         *(_line(curve, console, "green") for curve in _curve(study, console, SPARK)),
         Text(busy_line(figures)),

@@ -661,3 +661,11 @@ def test_bash_completes_verbs_options_and_files(here, capsys):
     assert completed("metaopt plot par", 2) == ["parallel", "pareto"]
     assert completed("metaopt status dig", 2) == []
     assert set(completion.words()) == set(VERBS)
+
+
+def test_status_says_of_each_unfinished_study_that_no_run_is_at_it(here, capsys):
+    a_study()
+    a_study("whole.history", trials=5)
+    line = "run       none is at it; the command that began it goes on\n"
+    assert line in told(capsys, "status", "digits.history")[1]
+    assert line not in told(capsys, "status", "whole.history")[1]

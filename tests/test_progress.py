@@ -499,3 +499,10 @@ def test_one_that_has_completed_needs_no_reason_why_it_was_to_be_stopped(experim
     study.apply(1008.0, Stop(1, 2, 1, "pruned", "asha: it is number 4 of 4"))
     study.apply(1008.5, Finished(1, 2, 1, "completed"))
     assert "trial 2 completed loss=9 in 2.5 s\n" in shown(LineView, experiment, study)
+
+
+def test_a_picture_of_what_no_run_is_at_says_no_time_left(study):
+    for lasts in (True, False):
+        console = Console(file=io.StringIO(), width=100)
+        console.print(picture(study, 6, 1010.0, console, lasts=lasts))
+        assert ("about 0:00:08 left" in console.file.getvalue()) == lasts

@@ -105,7 +105,7 @@ def _account(location: "Location", history: "History | HistoryError") -> Iterato
         yield "outside", f"{said['outside']} are outside the space, as it is now"
     if who := said["writer"]:
         yield "run", f"process {who.get('pid')} on {who.get('host')} since {who.get('since')}"
-    elif claim_of(location) is not None and states.keys() - ENDED:
+    elif claim_of(location) is not None and (states.keys() - ENDED or done < (said["trials"] or 0)):
         yield "run", "none is at it; the command that began it goes on"
     best = said["best"]
     if best is None:

@@ -46,7 +46,7 @@ def main(argv: Sequence[str]) -> int:
                 problem = f"{location}: this history is empty"
                 raise HistoryError(problem, location.beginning)
             fold.study.run = max(fold.heard)
-            view.show(fold.study, time.time() if at_it else fold.heard[fold.study.run])
+            view.show(fold.study, time.time() if at_it else fold.heard[fold.study.run], at_it=at_it)
             left = int(fold.study.experiment.get("trials") or sys.maxsize) - len(fold.study.ended)
             if not at_it or left <= 0:
                 break
@@ -77,8 +77,8 @@ class _View:
         if self._live:
             self._live.stop()
 
-    def show(self, study: "Study", now: float) -> None:
-        """How it stands at ``now``."""
+    def show(self, study: "Study", now: float, *, at_it: bool) -> None:
+        """How it stands at ``now``, and how long it lasts, if a run is ``at_it``."""
         from rich.text import Text  # noqa: PLC0415 - not for help
 
         from metaopt.picture import Figures, one_line, optimizer_line, picture  # noqa: PLC0415 - the same
@@ -87,7 +87,7 @@ class _View:
         if self._live:
             optimizer = study.experiment.get("optimizer", {}).get("rule", "")
             note = Text(optimizer_line(optimizer, "", Figures.of(study, total, now).ahead))
-            self._live.update(picture(study, total, now, self._console, note), refresh=True)
+            self._live.update(picture(study, total, now, self._console, note, lasts=at_it), refresh=True)
             return
         for index in range(self._shown, len(study.ended)):
             print(one_line(study, index, total), flush=True)  # noqa: T201 - what was asked for
