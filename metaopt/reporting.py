@@ -39,14 +39,13 @@ def report(step: SupportsFloat | None = None, **metrics: SupportsFloat) -> None:
     """Say ``metrics`` as they are at ``step``: ``report(step=3, loss=0.2)``.
 
     ``step`` is the count of calls (1, 2, ...) when it is left out.  A value is anything that float() takes but text:
-    numbers, numpy scalars, tensors with one element.  Raises TypeError for another value, and where no metric is
-    named, ValueError for a step that is not finite and for more than fits into one line (4 KiB on Linux); without
+    numbers, numpy scalars, tensors with one element.  Raises TypeError for another value, and for a value without
+    a name, ValueError for a step that is not finite and for more than fits into one line (4 KiB on Linux); without
     metaopt around it too.
     """
     global _count  # noqa: PLW0603 - the count of this process
-    if not metrics:
-        said = "" if step is None else repr(step)[:100]
-        problem = f"report({said}) names no metric: {HOW}"
+    if not (metrics or step is None or _is_whole(step)):
+        problem = f"report({step!r:.100}) names no metric: {HOW}"
         raise TypeError(problem)
     _count += 1
     values = {name: _number(f"metric {name}", value) for name, value in metrics.items()}
@@ -148,6 +147,11 @@ def _number(what: str, value: SupportsFloat) -> float:
     except (TypeError, ValueError, OverflowError, RuntimeError):
         problem = f"{what} is no number: {value!r:.100}"
         raise TypeError(problem) from None
+
+
+def _is_whole(step: object) -> bool:
+    """Whether it may be a step, of which nothing is to be said this time."""
+    return hasattr(step, "__float__") and float(step) % 1 == 0
 
 
 def _step(step: SupportsFloat) -> float:

@@ -233,8 +233,8 @@ def test_loading_it_loads_next_to_nothing():
 
 
 @pytest.mark.parametrize("around", [False, True])
-@pytest.mark.parametrize("value", [(), (0.3,), ({"loss": 1},)])
-def test_a_report_without_a_metric_says_how_it_is_called_with_metaopt_around_it_and_without(
+@pytest.mark.parametrize("value", [(0.3,), ({"loss": 1},)])
+def test_a_report_of_a_value_without_a_name_says_how_it_is_called_with_metaopt_around_it_and_without(
     request, monkeypatch, value, around
 ):
     if around:
@@ -243,3 +243,5 @@ def test_a_report_without_a_metric_says_how_it_is_called_with_metaopt_around_it_
         monkeypatch.delenv(reporting.PIPE, raising=False)
     with pytest.raises(TypeError, match=r"names no metric: write metaopt.report\(step=3, loss=0.3\)"):
         reporting.report(*value)
+    reporting.report()  # as report(**found) is, when nothing was
+    reporting.report(step=3)
