@@ -252,7 +252,7 @@ class Pool:
         if not lane.interrupted:
             return None
         self._leave(number)
-        return Interruption("interrupted before its history had answered", "The same command begins it.")
+        return Interruption("interrupted before it had begun", "The same command begins it.")
 
     def _see_what_fits(self, lane: Lane, scheduler: Scheduler) -> None:
         """An experiment that runs nothing, and could complete nothing before its end, is over."""

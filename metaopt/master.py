@@ -78,7 +78,8 @@ def search(
 ) -> Generator[Scheduler | None, None, int]:
     """The same, a turn at a time, for who leads several; ``heed`` is told who is to be interrupted.
 
-    Unless it is ``alone`` its history is opened aside, and as long as that does not answer each turn gives None.
+    Unless it is ``alone`` its history is opened aside.  As long as that has not answered, or the optimizer not been
+    made, each turn gives None.
     """
     stopper = load_stopper(experiment.stopper, experiment.goals.objectives[0].goal)
     begun = begin(experiment, terms) if alone else (yield from begin_aside(experiment, terms))
@@ -116,7 +117,7 @@ def _drive(
     *first: Event,
     told: Sequence[Observe],
     heed: Callable[[Driver], None],
-) -> Iterator[Scheduler]:
+) -> Iterator[Scheduler | None]:
     with closing(watcher):
         seed = _seed(experiment, scheduler, len(told))
         space, stopper, goal = experiment.space.canonical(), experiment.stopper, experiment.goals.objectives[0].goal
@@ -128,7 +129,7 @@ def _drive(
             heed(driver)
             collect_seldom()
             try:
-                said = yield from _making(proposer, scheduler)
+                said = yield from _making(proposer)
             except PluginError as error:
                 if scheduler.shared:
                     recorder.record(round(hub.now(), 6), [Closed()])
@@ -143,14 +144,14 @@ def _drive(
         raise _incomplete(recorder, scheduler.study, Path(experiment.welcome().trials))
 
 
-def _making(proposer: ProcessProposer, scheduler: Scheduler) -> Generator[Scheduler, None, list[Event]]:
+def _making(proposer: ProcessProposer) -> Generator[None, None, list[Event]]:
     """Wait until the optimizer has been made, or that takes too long; gives what it has said.
 
     Raises PluginError when it cannot be made.
     """
     said, until = list[Event](), time.monotonic() + MAKING
     while not proposer.made and time.monotonic() < until:
-        yield scheduler
+        yield
         time.sleep(SOON)
         said += proposer.receive()
     proposer.insists = False

@@ -95,7 +95,8 @@ class Together:
         ended = self._pool.turn(pause)
         for number in set(self._pool.silent) - self._silent:
             self._silent.add(number)
-            self._complain(f"{self._names[number]}: its history does not answer; until it does, the others go on")
+            late = "its history, or its optimizer, does not answer; until it does, the others go on"
+            self._complain(f"{self._names[number]}: {late}")
         for number, end in ended.items():
             if isinstance(end, Exception):
                 self._complain(f"{self._names[number]}: {said(end)}")

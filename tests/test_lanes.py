@@ -222,7 +222,7 @@ def test_one_whose_history_does_not_answer_holds_nobody_up_and_may_be_interrupte
     assert other.spent() > 0.9 * 2 * 30.0 - 2 * 2.0
     pool.interrupt("cancelled", 2)
     (end,) = pool.turn(1.0).values()
-    assert (end.exit_status, "before its history had answered" in str(end)) == (130, True)
+    assert (end.exit_status, "before it had begun" in str(end)) == (130, True)
     ended = {}
     while 0 in pool.numbers:
         ended |= pool.turn(1.0)

@@ -190,7 +190,7 @@ def test_what_older_journals_say_is_still_understood_and_what_is_new_survives_th
 
 def used(busy, memory, seconds=10.0):
     usage = {"gpu_utilisation": busy, "gpu_memory": memory << 30, "gpu_memory_total": 40 << 30, "gpu_joules": 3.6e6}
-    return Trial(0, {}, started=0.0, ended=seconds, usage=usage)
+    return Trial(0, {}, begun=0.0, ended=seconds, usage=usage)
 
 
 def test_how_busy_gpus_were_is_weighted_by_time():

@@ -66,7 +66,7 @@ def test_one_that_fails_or_hangs_does_not_end_the_others_and_ctrl_c_ends_all_of_
     os.mkfifo(site.directory / "d.history" / "journal.jsonl")  # who opens it waits for ever
     run = site.start("run", "-w", "3", "d.yaml", "a.yaml", "b.yaml", "c.yaml")
     told, awaited = "", ["\na: [1/500] trial", "\nb: [1/500] trial", "\nc: not finished: the first 5 trials all failed"]
-    awaited.append("\nmetaopt: d: its history does not answer")
+    awaited.append("\nmetaopt: d: its history, or its optimizer, does not answer")
     while not all(each in told for each in awaited):
         told += (line := run.stdout.readline())
         assert line, told
@@ -74,7 +74,7 @@ def test_one_that_fails_or_hangs_does_not_end_the_others_and_ctrl_c_ends_all_of_
     output, _ = run.communicate(timeout=60)
     assert run.returncode == 130, output
     assert output.count("to go on:  the same command again") >= 2
-    assert "metaopt: d: interrupted before its history had answered" in output
+    assert "metaopt: d: interrupted before it had begun" in output
     for name in "ab":
         trials = history.load(site.directory / f"{name}.history").trials.values()
         assert {trial.state for trial in trials} <= {State.COMPLETED, State.WAITING}
