@@ -140,8 +140,11 @@ def _praise(console: Console, experiment: Experiment, study: Study, best: Trial)
     else:
         tell(console, f"best: {observed}", "green")
     console.print(_table(best))
-    tell(console, f"run it again, in {experiment.directory}:")
-    tell(console, f"  {experiment.line(best.number, best.params)}")
+    typed, edited, caution = experiment.again(best)
+    tell(console, f"run it again, in {experiment.directory}{edited}:")
+    tell(console, f"  {typed}")
+    if caution:
+        tell(console, f"note: {caution}", "yellow")
     if study.goals.several:
         pareto = study.pareto
         tell(console, f"the Pareto set, {counted(len(pareto), 'trial')} that no other one dominates:")

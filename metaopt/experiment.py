@@ -1,6 +1,5 @@
 """The experiment file: YAML in, an ``Experiment`` out, or an error that names the line, the key and what to write."""
 
-import shlex
 import signal
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
@@ -9,19 +8,20 @@ from pathlib import Path
 from typing import Any
 
 from metaopt import plugins
-from metaopt.argv import PLACEHOLDER, fill
+from metaopt.argv import PLACEHOLDER
 from metaopt.commandline import check_placeholders, check_program, read_command, read_templates
 from metaopt.errors import PluginError, SpaceError
 from metaopt.goalkeys import read_goals
 from metaopt.goals import Goals
-from metaopt.hosts import made_up
 from metaopt.keys import KEYS, REQUIRED
 from metaopt.location import Location, written_history, written_name
 from metaopt.messages import Params
 from metaopt.metrickeys import read_metrics, read_metrics_file
+from metaopt.rerun import caution, described, edited, line
 from metaopt.resources import Resources, read_resources
 from metaopt.scalars import duration
 from metaopt.space import ITSELF, Space
+from metaopt.trial import Trial
 from metaopt.welcome import Welcome
 from metaopt.yamlfile import YamlFile, shown
 
@@ -173,9 +173,17 @@ class Experiment:
 
     def line(self, trial: int, params: Params) -> str:
         """What to type in ``directory`` to run ``params`` by hand."""
-        where = str(self._files / "trials" / str(trial))
-        known: Params = {"trial": trial, "trial_dir": where, "seed": self.seed + trial, "attempt": 1}
-        return shlex.join(fill(self.command, {**params, **known, **made_up(self.resources.nodes, where)}))
+        return line(self.describe(), trial, params, self._where(trial))
+
+    def again(self, trial: Trial) -> tuple[str, str, str]:
+        """The same for a trial that was run, with its own command; that it has been edited, and a caution, if so."""
+        present = self.describe()
+        about = described(trial, present)
+        typed = line(about, trial.number, trial.params, self._where(trial.number))
+        return typed, edited(trial, present), caution(about, trial.number)
+
+    def _where(self, trial: int) -> str:
+        return str(self._files / "trials" / str(trial))
 
 
 def _check_keys(file: YamlFile) -> None:

@@ -121,7 +121,7 @@ def _undo(opening: Future[Opening]) -> None:
 
 
 def _other_command(experiment: Experiment, study: Study) -> list[str]:
-    """That the trials so far had another one: what stands in ``best`` and ``show`` is the present one."""
+    """That the trials so far had another one."""
     before = study.experiment.get("command")
     if not study.ended or before in (None, list(experiment.command)):
         return []

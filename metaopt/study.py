@@ -161,6 +161,7 @@ class Study(Crews):
         crew = self.crews[trial.run]
         trial.begin(time, fact.worker, fact.attempt, resumes=crew.resumes)
         crew.waiting.remove(fact.trial)
+        trial.experiment = crew.experiment
         if (worker := crew.engage(time, fact.worker, fact.trial)) is not None:
             trial.device, trial.gpus = worker.device, worker.gpus
 

@@ -5,6 +5,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, fields
 from enum import StrEnum
 from itertools import islice
+from typing import Any
 
 from metaopt.messages import Params, Point
 from metaopt.objective import curve
@@ -48,6 +49,7 @@ class Trial:
     ``inherited`` so many points, and ``saved`` so many seconds of work.  Those of its points that are ``unread`` follow
     those that are ``known``.  One that is ``outside`` the space, as that is now, counts for nothing.  ``gpus`` are
     those that it had last, ``shunned`` those that may have failed under it, ``usage`` is what they did (``usage.py``).
+    ``experiment`` is as the run described it that began it last.
     When it has completed, ``objectives`` are its values, and ``excess`` is by how much it exceeds each constraint (0 or
     less: it keeps to it).
     """
@@ -77,6 +79,7 @@ class Trial:
     gpus: tuple[str, ...] = ()
     shunned: tuple[str, ...] = ()
     usage: Mapping[str, float] = field(default_factory=dict)
+    experiment: Mapping[str, Any] | None = field(default=None, repr=False, compare=False)
 
     def __eq__(self, other: object) -> bool:
         """Whether they are the same in everything, the curves too, read so far or not."""

@@ -210,6 +210,32 @@ def test_best_and_status_go_by_the_model_where_the_experiment_does(here, capsys)
     assert (said["trial"], said["by"]) == (by_model, "model")
 
 
+def test_a_trial_is_run_again_with_the_command_that_it_had(here, capsys):
+    """The file's command was edited, then more trials were run; the best one is an old one."""
+    about = {**DESCRIPTION, "seed": 1, "command": ["train", "{x}", "{seed}"], "directory": str(here)}
+    now = {**about, "seed": 5, "command": ["train", "--deep", "{x}"]}
+    facts = [[Opened("1", history.FORMAT, each), Joined(1, "host", "core 1")] for each in (about, now)]
+    for number, said in enumerate(facts):
+        said += [Suggested(({"x": number / 2},)), Assign(1, number, 1, {"x": number / 2})]
+        said += [Reported(1, number, 1, ((1, {"loss": number}),)), Finished(1, number, 1, "completed")]
+    written("digits.history", [*records_of(*facts[0]), *records_of(*facts[1], run=2)])
+    assert told(capsys, "best", "--command")[1:] == ("train 0.0 1\n", "")
+    assert json.loads(told(capsys, "best", "--json")[1])["command"] == "train 0.0 1"
+    edited = "to run it again, with the command that it had, which has been edited since:\n  train 0.0 1\n"
+    assert edited in told(capsys, "best")[1]
+    assert edited in told(capsys, "show", 0)[1]
+    assert "to run it again:\n  train --deep 0.5\n" in told(capsys, "show", 1)[1]
+
+
+def test_who_would_write_into_a_trials_own_directory_is_told(here, capsys):
+    a_study()
+    note = "note: the line names the directory of trial 0 itself: a script that saves there writes over what is in it"
+    _, out, err = told(capsys, "best", "--command")
+    assert (out.count("\n"), note in out, err.startswith(note)) == (1, False, True)
+    assert note in told(capsys, "best")[1]
+    assert note in told(capsys, "show", 0)[1]
+
+
 def test_best_without_a_result_is_a_failure(here, capsys):
     written("a.history", records_of(*facts()[:6]))
     status, _, err = told(capsys, "best")

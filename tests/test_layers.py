@@ -66,6 +66,7 @@ LAYERS = [
         "backlog",
         "history",
         "revision",
+        "rerun",
         "attempt",
         "commandline",
         "station",

@@ -14,10 +14,9 @@ from io import TextIOWrapper
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from metaopt.argv import fill
 from metaopt.errors import HistoryError, HistoryMissing, LaunchError
-from metaopt.hosts import made_up
 from metaopt.location import Location, locate, named_here
+from metaopt.rerun import described, line
 from metaopt.stores.claim import holder
 from metaopt.stores.urls import PASSWORD, shown
 from metaopt.studies import below
@@ -28,7 +27,6 @@ if TYPE_CHECKING:
 
     from metaopt.experiment import Experiment
     from metaopt.history import History
-    from metaopt.messages import Params
 
 WIDE = 10_000
 SILENT = 60.0
@@ -156,15 +154,11 @@ def files_of(location: Location, about: Mapping[str, Any], trial: int) -> Path:
 
 
 def line_of(location: Location, about: Mapping[str, Any], trial: Trial) -> str:
-    """What to type, anywhere, to run the point of ``trial`` by hand; its arguments alone where it was imported."""
-    seed, number = int(about.get("seed", 0)), trial.number
-    where = str(files_of(location, about, number))
-    known: Params = {"trial": number, "trial_dir": where, "attempt": 1, "seed": seed + number}
-    hosts = made_up(int(about.get("nodes_per_trial", 1)), where)
-    line = shlex.join(fill(about.get("command", ()), {**trial.params, **known, **hosts}))
-    directory = str(about.get("directory", "."))
-    here = "imported" in about or Path(directory).resolve() == Path.cwd()
-    return line if here else f"cd {shlex.quote(directory)} && {line}"
+    """What to type, anywhere, to run ``trial`` again by hand, as it was; its arguments alone where it was imported."""
+    own, where = described(trial, about), str(files_of(location, about, trial.number))
+    typed, directory = line(own, trial.number, trial.params, where), str(about.get("directory", "."))
+    here = "imported" in own or Path(directory).resolve() == Path.cwd()
+    return typed if here else f"cd {shlex.quote(directory)} && {typed}"
 
 
 def best_of(history: "History") -> tuple[Trial | None, str]:

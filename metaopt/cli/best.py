@@ -48,14 +48,18 @@ def main(argv: Sequence[str]) -> int:
 def _say(location: "Location", history: "History", found: "tuple[Trial, str]", options: argparse.Namespace) -> None:
     """What was asked for, of the trial that was ``found``, and how."""
     from metaopt.cli.base import as_json, line_of, say  # noqa: PLC0415 - help needs nothing of this
+    from metaopt.rerun import caution, described, edited  # noqa: PLC0415 - the same
 
-    (best, by), program = found, history.experiment.get("imported")
-    line = line_of(location, history.experiment, best)
+    (best, by), present = found, history.experiment
+    line, own = line_of(location, present, best), described(best, present)
+    program, warned = own.get("imported"), caution(own, best.number)
     again = f"its script is not known, since it was imported from {program}: these are the arguments" if program else ""
     if options.command:
         if again:
             print(f"note: {again}", file=sys.stderr)  # noqa: T201 - not to be pasted
         say(line)
+        if warned:
+            print(f"note: {warned}", file=sys.stderr)  # noqa: T201 - the same
     elif options.json:
         objectives = dict(zip((each.metric for each in history.objectives), best.objectives, strict=True))
         about: dict[str, object] = {"trial": best.number, "by": "model" if by else "observed", "objectives": objectives}
@@ -64,7 +68,9 @@ def _say(location: "Location", history: "History", found: "tuple[Trial, str]", o
     else:
         for each in _account(history, best, by):
             say(each)
-        say(f"{again or 'to run it again'}:\n  {line}")
+        say(f"{again or f'to run it again{edited(best, present)}'}:\n  {line}")
+        if warned:
+            say(f"note: {warned}")
         if history.goals.several:
             say(f"the Pareto set: trials {', '.join(str(trial.number) for trial in history.pareto)}")
 

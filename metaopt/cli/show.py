@@ -91,6 +91,7 @@ def _account(location: "Location", history: "History", trial: "Trial", story: Se
     """A person's lines."""
     from metaopt.cli.base import files_of, line_of  # noqa: PLC0415 - help needs nothing of this
     from metaopt.process import tail_of  # noqa: PLC0415 - the same
+    from metaopt.rerun import caution, described, edited  # noqa: PLC0415 - the same
     from metaopt.scalars import write  # noqa: PLC0415 - the same
 
     worth = f", {history.goals.said(trial.objectives)}" if trial.objectives else ""
@@ -109,7 +110,10 @@ def _account(location: "Location", history: "History", trial: "Trial", story: Se
     elif said := tail_of(directory / "stderr.txt", lines=5):
         yield f"the end of its stderr:\n  {said.replace(chr(10), chr(10) + '  ')}"
     yield f"files: {directory}/"
-    yield f"to run it again:\n  {line_of(location, history.experiment, trial)}"
+    present = history.experiment
+    yield f"to run it again{edited(trial, present)}:\n  {line_of(location, present, trial)}"
+    if warned := caution(described(trial, present), trial.number):
+        yield f"note: {warned}"
 
 
 def _told(story: Sequence["Record"]) -> Iterator[str]:

@@ -49,7 +49,11 @@ def test_more_trials_and_other_settings_are_taken_over(site):
         range(5), State.COMPLETED
     )
     write(site, trials=6, command=[*COMMAND, "--gate", "/"])
-    assert "the command is another one now; the 5 trials so far had: " in done(site)
+    output = done(site)
+    assert "the command is another one now; the 5 trials so far had: " in output
+    best = site.load().best
+    assert ("--gate / " in output.rpartition("run it again")[2]) == (best.number == 5)
+    assert ("which has been edited since" in output) == (best.number < 5)
     assert [record["kind"] for record in site.records()].count("Assign") == 6
 
 
