@@ -13,6 +13,7 @@ from rich.text import Text
 from metaopt import scriptline
 from metaopt.attempt import STDERR, STDOUT
 from metaopt.experiment import Experiment
+from metaopt.extent import Extent
 from metaopt.figures.account import died, failures
 from metaopt.history import History
 from metaopt.metrickeys import pattern_for
@@ -77,6 +78,9 @@ def _next(experiment: Experiment, scheduler: Scheduler, *, barren: bool) -> Iter
             more = scheduler.study.counted + max(experiment.trials, 10)
             yield f"or keep the failed ones:  trials: {more}  in {experiment.file}"
             yield f"or, of a script's own command line, before the script:  --trials {more}"
+    elif scheduler.exhausted:
+        extent = Extent.of(experiment.describe(), History(scheduler.study))
+        yield f"\nfor more trials:  {extent.wider}"
 
 
 def _causes(study: Study) -> Iterator[str]:

@@ -9,6 +9,7 @@ import pytest
 import metaopt.optimizers
 from metaopt.errors import PluginError
 from metaopt.optimizers.grid import Grid
+from metaopt.optimizers.levels import key, points, size
 from metaopt.space import Space
 from metaopt.testing import OptimizerContract
 
@@ -71,6 +72,14 @@ def test_a_grid_that_is_too_large_says_how_large_it_is():
     with pytest.raises(PluginError, match="1,953,125 points") as caught:
         metaopt.optimizers.make("grid", {f"x{index}": "uniform(0, 1)" for index in range(9)}, 1)
     assert "levels" in caught.value.hint
+
+
+@pytest.mark.parametrize("levels", [2, 3, 5, 70])
+@pytest.mark.parametrize("space", OptimizerContract.spaces.values())
+def test_a_grid_is_as_large_as_it_is_counted(space, levels):
+    if (count := size(Space.parse(space), levels)) < 10_000:
+        found = [*points(Space.parse(space), levels)]
+        assert len({key(point) for point in found}) == len(found) == count
 
 
 @pytest.mark.parametrize("levels", [1, 2.5, True])

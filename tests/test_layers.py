@@ -82,6 +82,7 @@ LAYERS = [
         "transfer",
         "rows",
         "studies",
+        "extent",
         "minimizer",
         "scriptline",
         "foreign",

@@ -11,6 +11,7 @@ from metaopt.cli.run import is_complete, more_trials
 
 if TYPE_CHECKING:
     from metaopt.experiment import Experiment
+    from metaopt.extent import Extent
     from metaopt.messages import Observe, Params
     from metaopt.study import Study
 
@@ -45,21 +46,27 @@ def main(argv: Sequence[str]) -> int:
 
 def _account(experiment: "Experiment", count: int) -> Iterator[str]:
     from metaopt.cli.base import writer_of  # noqa: PLC0415 - help needs nothing of this
+    from metaopt.extent import Extent  # noqa: PLC0415 - the same
+    from metaopt.history import History  # noqa: PLC0415 - the same
     from metaopt.scalars import counted  # noqa: PLC0415 - the same
     from metaopt.warmstart import learn  # noqa: PLC0415 - the same
 
     writer = writer_of(experiment.location)
     study, lessons = _study(experiment, alone=not writer), learn(experiment)
-    size = "no end of points" if experiment.space.size is None else f"{counted(experiment.space.size, 'point')}"
+    extent = Extent.of(experiment.describe(), None if study is None else History(study))
+    points = extent.points if extent.points is not None else experiment.space.size
+    size = "no end of points" if points is None else counted(points, "point")
     yield f"{experiment.name}: {counted(experiment.trials, 'trial')}, {size}, optimizer {experiment.optimizer.rule}"
     goals = ", ".join(f"{each.goal} {each.metric} ({each.of})" for each in experiment.goals.objectives)
     yield f"objective   {goals}{''.join(f'; {each}' for each in experiment.goals.constraints)}"
-    yield f"history     {experiment.location}: {_standing(experiment, study, writer)}"
+    yield f"history     {experiment.location}: {_standing(experiment, study, extent, writer)}"
+    if extent.points is not None and extent.points < experiment.trials and not extent.exhausted:
+        yield f"points      {extent.where}: it ends when all have been tried; for more:  {extent.wider}"
     yield from _terms(experiment)
     yield from (f"warning: {doubt}" for doubt in experiment.doubts())
     yield from lessons.notes
-    if study is not None and is_complete(experiment, study):
-        yield f"\nfor more trials:  {more_trials(experiment, study)}"
+    if study is not None and is_complete(study, extent):
+        yield f"\nfor more trials:  {more_trials(experiment, study, extent)}"
     else:
         yield from _next(experiment, study, lessons.observed, min(count, experiment.trials))
 
@@ -179,7 +186,7 @@ def _study(experiment: "Experiment", *, alone: bool) -> "Study | None":
     return study
 
 
-def _standing(experiment: "Experiment", study: "Study | None", writer: Mapping[str, Any]) -> str:
+def _standing(experiment: "Experiment", study: "Study | None", extent: "Extent", writer: Mapping[str, Any]) -> str:
     """How the study stands, and who is at it."""
     from metaopt.cli.base import tally  # noqa: PLC0415 - help needs nothing of this
 
@@ -188,9 +195,9 @@ def _standing(experiment: "Experiment", study: "Study | None", writer: Mapping[s
     if study is None:
         return "it would be begun"
     done = f"{len(study.ended)} of {experiment.trials} trials done: {tally(study.tally) or 'none'}"
-    if is_complete(experiment, study):
-        return f"finished, {done}"
-    left = f"{done}; {max(experiment.trials - study.counted, 0)} left to begin"
+    if is_complete(study, extent):
+        return f"finished, {done}{extent.exhausted and '; '}{extent.exhausted}"
+    left = f"{done}; {extent.left} left to begin"
     if writer:
         return f"process {writer.get('pid')} on {writer.get('host')} is at it, and no other run may be: {left}"
     return f"gone on with, {left}"

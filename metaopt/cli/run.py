@@ -14,6 +14,7 @@ from metaopt.cli.parser import Parser, natural, positive, seconds
 if TYPE_CHECKING:
     from metaopt.devices.base import Node
     from metaopt.experiment import Experiment
+    from metaopt.extent import Extent
     from metaopt.study import Study
     from metaopt.transports.base import Greeter
 
@@ -168,6 +169,7 @@ def ended(file: str, *, script: bool) -> str:
     from metaopt.cli.base import best_of  # noqa: PLC0415 - help needs nothing of this
     from metaopt.errors import MetaoptError  # noqa: PLC0415 - the same
     from metaopt.experiment import Experiment  # noqa: PLC0415 - the same
+    from metaopt.extent import Extent  # noqa: PLC0415 - the same
     from metaopt.history import History, check_same, skimmed  # noqa: PLC0415 - the same
     from metaopt.scalars import counted  # noqa: PLC0415 - the same
 
@@ -177,7 +179,7 @@ def ended(file: str, *, script: bool) -> str:
             return ""
         with experiment.location.opened() as store:
             study = skimmed(store).study
-        if study is None or not is_complete(experiment, study):
+        if study is None or not is_complete(study, extent := Extent.of(experiment.describe(), History(study))):
             return ""
         check_same(study, experiment.describe(), str(experiment.location))
     except MetaoptError:
@@ -185,19 +187,22 @@ def ended(file: str, *, script: bool) -> str:
     best, by = best_of(History(study))
     if best is None or study.experiment.get("best", experiment.best) != experiment.best:  # the run writes it down
         return ""
-    done = f"{experiment.name}: finished already, with {counted(study.counted, 'trial')}: nothing was started"
+    since = extent.exhausted and f", since {extent.exhausted}"
+    done = f"{experiment.name}: finished already, with {counted(study.counted, 'trial')}{since}: nothing was started"
     said = f"best: {by}trial {best.number}, {study.goals.said(best.objectives)}"
     hint = f"metaopt best {shlex.quote(file)}  tells more"
-    return f"{done}\n{said}; {hint}\nfor more trials:  {more_trials(experiment, study, script=script)}"
+    return f"{done}\n{said}; {hint}\nfor more trials:  {more_trials(experiment, study, extent, script=script)}"
 
 
-def is_complete(experiment: "Experiment", study: "Study") -> bool:
-    """Whether it has all its trials, and all have ended."""
-    return not study.open and study.counted >= experiment.trials
+def is_complete(study: "Study", extent: "Extent") -> bool:
+    """Whether it has all the trials that it can have, and all have ended."""
+    return not study.open and not extent.left
 
 
-def more_trials(experiment: "Experiment", study: "Study", *, script: bool = False) -> str:
+def more_trials(experiment: "Experiment", study: "Study", extent: "Extent", *, script: bool = False) -> str:
     """What to write for more of them, or to type where the ``script`` was typed."""
+    if extent.exhausted:
+        return extent.wider
     more = study.counted + max(experiment.trials, 10)
     return f"--trials {more}, before the script" if script else f"trials: {more}, in {experiment.file}"
 

@@ -8,7 +8,9 @@ from metaopt.cli.parser import Parser, hours, positive, seconds
 
 if TYPE_CHECKING:
     from metaopt.experiment import Experiment
+    from metaopt.extent import Extent
     from metaopt.forecast import Forecast, Past
+    from metaopt.history import History
 
 EPILOG = """  metaopt simulate exp.yaml --workers 256 --hours 2
 
@@ -22,11 +24,19 @@ def main(argv: Sequence[str]) -> int:
     options = parser().parse_args(argv)
 
     from metaopt.cli.base import output, runnable, say  # noqa: PLC0415 - help needs nothing of this
+    from metaopt.extent import Extent  # noqa: PLC0415 - the same
+    from metaopt.trial import ENDED  # noqa: PLC0415 - the same
 
     experiment = runnable(options.experiment)
-    told = _past(experiment, options.trial)
+    history = _history(experiment, options.trial)
+    extent = Extent.of(experiment.describe(), history)
+    begun = [] if history is None else [each for each in history.trials.values() if each.state not in ENDED]
     with output():
-        for line in _lines(experiment, told, options.workers, options.hours):
+        if extent.exhausted and not extent.left and not begun:
+            say(f"{experiment.name}: {extent.exhausted}: nothing is left to do; for more:  {extent.wider}")
+            return 0
+        told = _past(experiment, history, options.trial)
+        for line in _lines(experiment, told, (extent, len(begun)), options.workers, options.hours):
             say(line)
     return 0
 
@@ -41,49 +51,57 @@ def parser() -> Parser:
     return made
 
 
-def _past(experiment: "Experiment", trial: float | None) -> tuple[Sequence["Past"], str, int]:
-    """How trials go, how that is known, and how many are left to do; raises LaunchError when nobody knows."""
-    from metaopt.errors import HistoryMissing, LaunchError  # noqa: PLC0415 - help needs nothing of this
-    from metaopt.forecast import Past, known  # noqa: PLC0415 - the same
+def _history(experiment: "Experiment", trial: float | None) -> "History | None":
+    """What is there of it; raises HistoryMissing when nothing is, and it is not said either how long a ``trial`` is."""
+    from metaopt.errors import HistoryMissing  # noqa: PLC0415 - help needs nothing of this
     from metaopt.history import history_of  # noqa: PLC0415 - the same
-    from metaopt.scalars import write_duration  # noqa: PLC0415 - the same
-    from metaopt.trial import ENDED  # noqa: PLC0415 - the same
 
-    found: Sequence[Past] = []
-    left = experiment.trials
     try:
-        history = history_of(experiment.location)
-        found = known(history.trials.values())
-        left -= sum(each.state in ENDED and not each.outside for each in history.trials.values())
+        return history_of(experiment.location)
     except HistoryMissing as error:
-        if trial is None:
-            raise HistoryMissing(
-                error.problem, "Run some trials first, or say how long one takes: --trial 10m"
-            ) from None
+        if trial is not None:
+            return None
+        raise HistoryMissing(error.problem, "Run some trials first, or say how long one takes: --trial 10m") from None
+
+
+def _past(experiment: "Experiment", history: "History | None", trial: float | None) -> tuple[Sequence["Past"], str]:
+    """How trials go, and how that is known; raises LaunchError when nobody knows."""
+    from metaopt.errors import LaunchError  # noqa: PLC0415 - help needs nothing of this
+    from metaopt.forecast import Past, known  # noqa: PLC0415 - the same
+    from metaopt.scalars import write_duration  # noqa: PLC0415 - the same
+
+    found = known(history.trials.values()) if history else []
     if trial is not None:
         each = Past(trial, ((1, {measure.metric: 0.0 for measure in experiment.goals.measures}),))
-        return [each], f"{write_duration(trial)} each, as you say", left
+        return [each], f"{write_duration(trial)} each, as you say"
     if not found:
         problem = f"{experiment.location}: no trial has ended there, so nobody knows how long one takes"
         raise LaunchError(problem, "Say it: --trial 10m")
     spread = sorted(each.seconds for each in found)
     span = f"{write_duration(spread[0])} to {write_duration(spread[-1])}, median {write_duration(median(spread))}"
-    return found, f"{span}, as the {len(found)} that have run to their ends", left
+    return found, f"{span}, as the {len(found)} that have run to their ends"
 
 
 def _lines(
-    experiment: "Experiment", told: tuple[Sequence["Past"], str, int], workers: int, seconds: float
+    experiment: "Experiment",
+    told: tuple[Sequence["Past"], str],
+    ahead: tuple["Extent", int],
+    workers: int,
+    seconds: float,
 ) -> Sequence[str]:
+    """For people; ``ahead`` is what has no trial yet, and how many trials have not ended."""
     from metaopt.forecast import forecast  # noqa: PLC0415 - help needs nothing of this
     from metaopt.scalars import counted, write_duration  # noqa: PLC0415 - the same
 
-    past, source, left = told
-    found = forecast(experiment, past, workers, seconds)
+    (past, source), (extent, begun) = told, ahead
+    left, most = extent.left + begun, None if extent.untried is None else extent.untried + begun
+    found = forecast(experiment, past, workers, seconds, most and max(most, left))
+    no_more = f"; {extent.where}" if most is not None and found.ended >= most else ""
     some = counted(found.simulated, "worker")
     part = "" if found.simulated == workers else f"; simulated with {some} in the place of all"
     lines = [
         f"{experiment.name}: {counted(workers, 'worker')} for {write_duration(seconds)}, trials of {source}{part}",
-        f"room for  {counted(found.ended, 'trial')}: {_states(experiment, found)}",
+        f"room for  {counted(found.ended, 'trial')}: {_states(experiment, found)}{no_more}",
         f"busy      {found.busy:.1%} of the workers' time; {found.useful:.1%} in trials that ended",
     ]
     if left <= 0:

@@ -60,6 +60,7 @@ def _history(location: "Location", *, alone: bool) -> "History | HistoryError":
 def _document(location: "Location", history: "History | HistoryError") -> dict[str, Any]:
     from metaopt.cli.base import best_of, writer_of  # noqa: PLC0415 - help needs nothing of this
     from metaopt.errors import HistoryError  # noqa: PLC0415 - the same
+    from metaopt.extent import Extent  # noqa: PLC0415 - the same
 
     if isinstance(history, HistoryError):
         return {"history": str(location), "trouble": history.problem}
@@ -67,10 +68,13 @@ def _document(location: "Location", history: "History | HistoryError") -> dict[s
     for trial in history.trials.values():
         states[str(trial.state)] += not trial.outside
     best, by = best_of(history)
+    extent = Extent.of(history.experiment, history)
     return {
         "study": history.experiment.get("name"),
         "history": str(location),
         "trials": history.experiment.get("trials"),
+        "points": extent.points,
+        "untried": extent.untried,
         "states": dict(states),
         "outside": sum(trial.outside for trial in history.trials.values()),
         "best": best
@@ -89,6 +93,7 @@ def _account(location: "Location", history: "History | HistoryError") -> Iterato
     """What there is to be said, and by which name."""
     from metaopt.cli.base import claim_of, tally  # noqa: PLC0415 - help needs nothing of this
     from metaopt.errors import HistoryError  # noqa: PLC0415 - the same
+    from metaopt.extent import Extent  # noqa: PLC0415 - the same
     from metaopt.figures.account import died  # noqa: PLC0415 - the same
     from metaopt.trial import ENDED, State  # noqa: PLC0415 - the same
 
@@ -101,6 +106,8 @@ def _account(location: "Location", history: "History | HistoryError") -> Iterato
     yield "study", str(said["study"])
     yield "history", said["history"]
     yield "trials", f"{done} of {said['trials'] or '?'} done: {tally(states) or 'none'}"
+    if (extent := Extent.of(history.experiment, history)).exhausted and not states.keys() - ENDED:
+        yield "points", f"{extent.exhausted}; for more:  {extent.wider}"
     if said["outside"]:
         yield "outside", f"{said['outside']} are outside the space, as it is now"
     if who := said["writer"]:
