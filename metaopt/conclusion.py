@@ -14,7 +14,7 @@ from metaopt import scriptline
 from metaopt.attempt import STDERR, STDOUT
 from metaopt.experiment import Experiment
 from metaopt.extent import Extent
-from metaopt.figures.account import died, failures
+from metaopt.figures.account import died, failures, infeasible
 from metaopt.history import History
 from metaopt.metrickeys import pattern_for
 from metaopt.picture import Figures, clock
@@ -37,9 +37,8 @@ def conclude(console: Console, experiment: Experiment, scheduler: Scheduler, fig
     tell(console, f"\n{experiment.name}: {_verdict(scheduler)}, after {clock(took)}", "bold")
     if best is not None:
         _praise(console, experiment, study, best)
-    elif study.nearest is not None:
-        nearest = f"trial {study.nearest.number}: {', '.join(study.goals.exceeded(study.nearest.excess))}"
-        tell(console, f"no trial keeps to all constraints; nearest is {nearest}", "yellow")
+    elif said := infeasible(study.goals, study.trials.values()):
+        tell(console, said, "yellow")
     states = [f"{study.tally[state]} {state}" for state in State if study.tally[state]]
     tell(console, f"trials    {', '.join(states) or 'none'}")
     for cause in _causes(study):

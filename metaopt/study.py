@@ -38,7 +38,7 @@ from metaopt.messages import (
 )
 from metaopt.objective import Objective
 from metaopt.space import Space
-from metaopt.trial import ACTIVE, OUTSIDE, State, Trial
+from metaopt.trial import ACTIVE, OUTSIDE, State, Trial, nearest
 
 
 @dataclass(slots=True)
@@ -85,9 +85,7 @@ class Study(Crews):
     @property
     def nearest(self) -> Trial | None:
         """As long as there is no best one: the completed trial that exceeds its constraints least, added up."""
-        completed = [] if self.best else [self.trials[number] for number in self.ended]
-        exceeding = [trial for trial in completed if trial.state is State.COMPLETED]
-        return min(exceeding, key=lambda trial: (sum(max(e, 0.0) for e in trial.excess), trial.number), default=None)
+        return None if self.best else nearest(self.trials[number] for number in self.ended)
 
     @property
     def counted(self) -> int:

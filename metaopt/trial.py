@@ -204,6 +204,12 @@ def of_point(trials: Iterable[Trial], params: Params) -> list[Trial]:
     return [trial for trial in trials if trial.params == params and not trial.outside]
 
 
+def nearest(trials: Iterable[Trial]) -> Trial | None:
+    """Of the completed ones that which exceeds its constraints least, added up; none that is outside the space."""
+    completed = [trial for trial in trials if trial.objectives and not trial.outside]
+    return min(completed, key=lambda trial: (sum(max(e, 0.0) for e in trial.excess), trial.number), default=None)
+
+
 def extends(params: Params, earlier: object) -> bool:
     """Whether ``params`` are those of ``earlier``, or more: parameters may have been added since."""
     return isinstance(earlier, Mapping) and all(

@@ -243,6 +243,20 @@ def test_best_without_a_result_is_a_failure(here, capsys):
     assert "no trial has a result yet" in err
 
 
+@pytest.mark.parametrize("bound", [-1.0, 1.0])
+def test_where_no_trial_keeps_to_all_constraints_that_is_said_and_the_nearest(here, capsys, bound):
+    a_study(constraints=[{"metric": "loss", "op": "<=", "bound": bound}])
+    found = history.load("digits.history")
+    assert [trial.state for trial in found.trials.values()].count("completed") == 2
+    status, _, err = told(capsys, "best")
+    said = "of 2 completed trials none keeps to all constraints; nearest is trial 0: loss <= -1 is exceeded by 1.0101"
+    assert (status, said in err) == ((1, True) if found.best is None else (0, False))
+    assert (f"best      {said}" in told(capsys, "status")[1]) == (found.best is None)
+    near = json.loads(told(capsys, "status", "--json")[1])["nearest"]
+    expected = {"trial": 0, "objectives": [pytest.approx(1 / 99)], "excess": [pytest.approx(1 + 1 / 99)]}
+    assert near == (expected if found.best is None else None)
+
+
 def test_show_tells_a_trials_story(here, capsys):
     a_study()
     (here / "digits.history" / "trials" / "1").mkdir(parents=True)

@@ -116,6 +116,7 @@ def test_of_one_that_has_had_all_points_everybody_says_so_and_nothing_is_started
     assert f"finished, 5 of 20 trials done: 5 completed; {only}\n" in out
     assert out.endswith(f"\nfor more trials:  {wider}\n")
     assert f"\npoints    {only}; for more:  {wider}\n" in said(capsys, "status")
+    assert "the command that began it goes on" not in said(capsys, "status")
     document = json.loads(said(capsys, "status", "--json"))
     assert (document["points"], document["untried"]) == (5, 0)
     assert (

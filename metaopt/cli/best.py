@@ -38,7 +38,10 @@ def main(argv: Sequence[str]) -> int:
     history = history_of(location)
     best, by = best_of(history)
     if best is None:
-        problem = f"{location}: no trial has a result yet"
+        from metaopt.figures.account import infeasible  # noqa: PLC0415 - only where there is no result
+
+        said = infeasible(history.goals, history.trials.values()) or "no trial has a result yet"
+        problem = f"{location}: {said}"
         raise NoResult(problem, "metaopt status  tells what became of them.")
     with output():
         _say(location, history, (best, by), options)

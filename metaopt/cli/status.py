@@ -61,6 +61,7 @@ def _document(location: "Location", history: "History | HistoryError") -> dict[s
     from metaopt.cli.base import best_of, writer_of  # noqa: PLC0415 - help needs nothing of this
     from metaopt.errors import HistoryError  # noqa: PLC0415 - the same
     from metaopt.extent import Extent  # noqa: PLC0415 - the same
+    from metaopt.trial import nearest  # noqa: PLC0415 - the same
 
     if isinstance(history, HistoryError):
         return {"history": str(location), "trouble": history.problem}
@@ -68,7 +69,7 @@ def _document(location: "Location", history: "History | HistoryError") -> dict[s
     for trial in history.trials.values():
         states[str(trial.state)] += not trial.outside
     best, by = best_of(history)
-    extent = Extent.of(history.experiment, history)
+    extent, near = Extent.of(history.experiment, history), None if best else nearest(history.trials.values())
     return {
         "study": history.experiment.get("name"),
         "history": str(location),
@@ -84,6 +85,7 @@ def _document(location: "Location", history: "History | HistoryError") -> dict[s
             "objectives": best.objectives,
             "params": best.params,
         },
+        "nearest": near and {"trial": near.number, "objectives": near.objectives, "excess": near.excess},
         "failures": _failures(history),
         "writer": dict(writer_of(location)),
     }
@@ -94,7 +96,7 @@ def _account(location: "Location", history: "History | HistoryError") -> Iterato
     from metaopt.cli.base import claim_of, tally  # noqa: PLC0415 - help needs nothing of this
     from metaopt.errors import HistoryError  # noqa: PLC0415 - the same
     from metaopt.extent import Extent  # noqa: PLC0415 - the same
-    from metaopt.figures.account import died  # noqa: PLC0415 - the same
+    from metaopt.figures.account import died, infeasible  # noqa: PLC0415 - the same
     from metaopt.trial import ENDED, State  # noqa: PLC0415 - the same
 
     said = _document(location, history)
@@ -106,17 +108,18 @@ def _account(location: "Location", history: "History | HistoryError") -> Iterato
     yield "study", str(said["study"])
     yield "history", said["history"]
     yield "trials", f"{done} of {said['trials'] or '?'} done: {tally(states) or 'none'}"
-    if (extent := Extent.of(history.experiment, history)).exhausted and not states.keys() - ENDED:
+    extent = Extent.of(history.experiment, history)
+    if extent.exhausted and not states.keys() - ENDED:
         yield "points", f"{extent.exhausted}; for more:  {extent.wider}"
     if said["outside"]:
         yield "outside", f"{said['outside']} are outside the space, as it is now"
     if who := said["writer"]:
         yield "run", f"process {who.get('pid')} on {who.get('host')} since {who.get('since')}"
-    elif claim_of(location) is not None and (states.keys() - ENDED or done < (said["trials"] or 0)):
+    elif claim_of(location) is not None and (states.keys() - ENDED or extent.left):
         yield "run", "none is at it; the command that began it goes on"
     best = said["best"]
     if best is None:
-        yield "best", "no result yet"
+        yield "best", infeasible(history.goals, history.trials.values()) or "no result yet"
     else:
         params = "  ".join(f"{n}={v:.6g}" if isinstance(v, float) else f"{n}={v}" for n, v in best["params"].items())
         by = "by the model's mean: " * (best["by"] == "model")

@@ -9,10 +9,12 @@ from functools import cached_property
 
 from metaopt.errors import NoResult
 from metaopt.figures.timeline import Interval, Span, Timeline
+from metaopt.goals import Goals
 from metaopt.history import History, history_of
 from metaopt.location import Location
+from metaopt.scalars import counted
 from metaopt.space import Space
-from metaopt.trial import ENDED, State, Trial
+from metaopt.trial import ENDED, State, Trial, nearest
 
 WORDS, NAMED = 200, 8
 """Characters of what a failed trial died of, and trials that are named for it, at most."""
@@ -109,3 +111,15 @@ def died(found: Mapping[str, Sequence[int]]) -> Iterator[str]:
     for line, numbers in found.items():
         some = ", ".join(map(str, numbers[:NAMED])) + ", ..." * (len(numbers) > NAMED)
         yield f"{len(numbers)}: {line}  (trial{'s' * (len(numbers) > 1)} {some})"
+
+
+def infeasible(goals: Goals, trials: Iterable[Trial]) -> str:
+    """Where none of ``trials`` is the best: that none of the completed ones keeps to all constraints, and the nearest.
+
+    Nothing when none has completed.
+    """
+    completed = [trial for trial in trials if trial.objectives and not trial.outside]
+    if (near := nearest(completed)) is None:
+        return ""
+    excess, many = ", ".join(goals.exceeded(near.excess)), counted(len(completed), "completed trial")
+    return f"of {many} none keeps to all constraints; nearest is trial {near.number}: {excess}"
