@@ -99,7 +99,7 @@ def _on_server(location: Location) -> Iterator[Entry]:
 def below(directory: Path, depth: int = DEPTH) -> Iterator[Location]:
     """The histories in ``directory``, and ``depth`` levels below it; in a history none is looked for."""
     try:
-        found = _history(directory)
+        found = url_of(directory)
         inside = [] if found else [(path, path.is_dir()) for path in sorted(directory.iterdir())]
     except OSError:  # not for us to see
         return
@@ -112,7 +112,7 @@ def below(directory: Path, depth: int = DEPTH) -> Iterator[Location]:
             yield Location(f"tinydb:{path}")
 
 
-def _history(directory: Path) -> str:
+def url_of(directory: Path) -> str:
     """The URL of the history that ``directory`` is, if it is one."""
     if (directory / "journal.jsonl").is_file():
         return str(directory)

@@ -102,6 +102,22 @@ def test_status_has_a_block_for_each_study_that_is_here_or_named(here, capsys):
     assert [each.get("states") for each in said] == [{"completed": 2, "failed": 3}, None, {"completed": 2, "failed": 3}]
 
 
+def test_a_study_that_is_named_twice_is_told_once(here, capsys):
+    a_study("z.history")
+    alone = told(capsys, "status", "z.history")
+    assert told(capsys, "status", "z.history", "z", here / "z.history") == alone
+    assert json.loads(told(capsys, "status", "z", "z.history", "--json")[1])["study"] == "digits"
+
+
+@pytest.mark.parametrize("verb", ["status", "best"])
+def test_who_is_above_the_studies_is_told_where_they_are_listed(here, capsys, verb):
+    assert "there is no history here" in told(capsys, verb)[2]
+    a_study("sub/z.history")
+    status, _, err = told(capsys, verb)
+    assert status == 2
+    assert "there is no history in this directory, but there is below\n  metaopt list  tells which there are." in err
+
+
 def test_who_does_not_say_which_study_is_told_which_there_are_and_that_it_is_one(here, capsys):
     for name in "abcdefg":
         a_study(f"{name}.history")
@@ -132,6 +148,23 @@ def test_a_study_is_known_by_its_name(here, capsys):
     options, files = run.understood(["-w", "3", "exp", "--allow-cpu"], run.parser())
     assert (files(), options.workers, options.allow_cpu) == (["exp.yaml"], 3, True)
     assert "no script exq" in told(capsys, "run", "exq", "--x~uniform(0, 1)", "--metric")[2]
+
+
+def test_an_experiment_file_is_known_by_the_name_that_stands_in_it(here, capsys):
+    text = "command: [/bin/echo, '{x}']\nobjective: loss\nspace: {x: 'uniform(0, 1)'}\ntrials: 5\n"
+    (here / "other.yaml").write_text(f"name: training\n{text}")
+    (here / "exp.yaml").write_text(f'{text}name: "train"  # it\n')
+    assert told(capsys, "check", "train")[1].startswith("train: 5 trials")
+    assert told(capsys, "insert", "train", "--x", "0.5")[0] == 0
+    options, files = run.understood(["train", "--allow-cpu"], run.parser())
+    assert (files(), options.allow_cpu) == (["exp.yaml"], True)
+    for words in (["check"], ["insert"], ["simulate", "-w", "1", "--hours", "1"]):
+        status, _, err = told(capsys, words[0], "train.history", *words[1:])
+        assert status == 2
+        assert "train.history is a history; what is wanted here is the experiment file that has it, exp.yaml\n" in err
+    (here / "copy.yaml").write_text(f"name: train\n{text}")
+    assert "copy.yaml and exp.yaml are both of the study train\n" in told(capsys, "check", "train")[2]
+    assert "there is no such file" in told(capsys, "check", "trai")[2]
 
 
 @pytest.mark.parametrize("words", [["check", "exp.yaml"], ["simulate", "exp.yaml", "-w", "8", "--hours", "1"]])

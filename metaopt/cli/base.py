@@ -19,7 +19,7 @@ from metaopt.location import Location, locate, named_here
 from metaopt.rerun import described, line
 from metaopt.stores.claim import holder
 from metaopt.stores.urls import PASSWORD, shown
-from metaopt.studies import below
+from metaopt.studies import below, url_of
 from metaopt.trial import State, Trial
 
 if TYPE_CHECKING:
@@ -67,27 +67,62 @@ def chosen(where: str | None) -> Location:
     if len(here) == 1:
         return here[0]
     problem = f"there are {len(here)} histories here" if here else "there is no history here"
+    if any(below(Path())) and not here:
+        problem = "there is no history in this directory, but there is below"
+        raise HistoryMissing(problem, "metaopt list  tells which there are.  Say which one, or go to its directory.")
     example = ", ".join(map(str, here[:NAMED])) or "exp.yaml, or its directory or URL"
     more = f" and {len(here) - NAMED} more" if len(here) > NAMED else ""
     raise HistoryMissing(problem, f"Say which one: {example}{more}")
 
 
 def meant(words: Sequence[str]) -> Sequence[Location]:
-    """The histories that were meant by each of ``words``, or all that are here; raises HistoryMissing for none."""
-    return [chosen(word) for word in words] or list(below(Path(), depth=1)) or [chosen(None)]
+    """The histories that were meant by ``words``, each once, or all that are here; raises HistoryMissing for none."""
+    found = [chosen(word) for word in words] or list(below(Path(), depth=1)) or [chosen(None)]
+    once: dict[object, Location] = {}
+    for each in found:
+        once.setdefault(str(each) if each.on_server else each.place, each)
+    return [*once.values()]
 
 
 def file_of(word: str) -> str:
-    """The experiment file that was meant: ``word``, or that of the study of that name here."""
-    return next((each for each in named_here(word) if each.endswith(".yaml")), word)
+    """The experiment file that was meant: ``word``, or that of the study of that name here.
+
+    Raises LaunchError when several say that they are of that study.
+    """
+    found = [each for each in named_here(word) if each.endswith(".yaml")] or _files_of_study(word)
+    if len(found) > 1:
+        problem = f"{' and '.join(found)} are both of the study {word}"
+        raise LaunchError(problem, "Say which file is meant.")
+    return found[0] if found else word
+
+
+def _files_of_study(name: str) -> list[str]:
+    """The experiment files here that say that the study is called so; none where there is something of that name."""
+    says = re.compile(rf"""^name:\s+(["']?){re.escape(name)}\1\s*(#.*)?$""".encode(), re.MULTILINE)
+    there = [] if not name or "/" in name or os.path.lexists(name) else sorted(Path().glob("*.y*ml"))
+    found = []
+    for path in there:
+        with suppress(OSError):
+            found += [str(path)] if path.suffix in {".yaml", ".yml"} and says.search(path.read_bytes()) else []
+    return found
+
+
+def loaded(word: str) -> "Experiment":
+    """The experiment that was meant; raises MetaoptError when it cannot be read, or a history was given."""
+    from metaopt.experiment import Experiment  # noqa: PLC0415 - few verbs need it
+
+    if os.path.lexists(word) and url_of(Path(word)):
+        mine = "".join(f", {each}" for each in _files_of_study(Path(word).name.removesuffix(".history")))
+        problem = f"{word} is a history; what is wanted here is the experiment file that has it{mine}"
+        raise LaunchError(problem, f"metaopt status {shlex.quote(word)}  tells how it stands.")
+    return Experiment.load(file_of(word))
 
 
 def runnable(word: str) -> "Experiment":
-    """The experiment that was meant; raises MetaoptError when it cannot be read, or its optimizer cannot be made."""
-    from metaopt.experiment import Experiment  # noqa: PLC0415 - few verbs need it
-    from metaopt.plugins import make  # noqa: PLC0415 - the same
+    """The experiment that was meant; raises MetaoptError when it cannot be had, or its optimizer cannot be made."""
+    from metaopt.plugins import make  # noqa: PLC0415 - few verbs need it
 
-    experiment = Experiment.load(file_of(word))
+    experiment = loaded(word)
     make("optimizer", experiment.optimizer, experiment.space, experiment.seed)
     return experiment
 

@@ -20,10 +20,9 @@ def main(argv: Sequence[str]) -> int:
         parser = _parser("insert EXPERIMENT --PARAMETER VALUE ...")
         parser.add_argument("experiment", help="the experiment file, YAML; it comes first")
         parser.parse_args([word for word in argv if word in {"-h", "--help"}])
-    from metaopt.cli.base import file_of  # noqa: PLC0415 - help needs nothing of this
-    from metaopt.experiment import Experiment  # noqa: PLC0415 - the same
+    from metaopt.cli.base import loaded  # noqa: PLC0415 - help needs nothing of this
 
-    experiment = Experiment.load(file_of(argv[0]))
+    experiment = loaded(argv[0])
     parser = _parser(f"insert {argv[0]}")
     parser.add_argument("-a", "--again", action="store_true", help="even if a trial is at this point already")
     for each in experiment.space.parameters:
