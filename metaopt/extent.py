@@ -54,7 +54,7 @@ class Extent:
     def wider(self) -> str:
         """What to do to have more of them."""
         levels = f", or more levels: optimizer: {{rule: grid, levels: {2 * self.levels}}}" if self.levels else ""
-        return f"a wider space, and {KEEP}{levels}"
+        return f"a wider space, run with {KEEP}{levels}"
 
 
 def _points(about: Mapping[str, Any]) -> tuple[int | None, Callable[[Params], object], int | None]:

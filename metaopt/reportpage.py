@@ -8,6 +8,7 @@ from importlib.metadata import version
 import yaml
 
 from metaopt import __version__
+from metaopt.extent import Extent
 from metaopt.figures.account import Account, failures
 from metaopt.plots.draw import attempted
 from metaopt.scalars import write, write_duration
@@ -38,6 +39,8 @@ def _summary(account: Account, missing: Mapping[str, list[str]]) -> str:
     best = "no result yet" if history.best is None else goals.said(history.best.objectives)
     done = f"{len(account.ended)} of {history.experiment.get('trials', '?')} done"
     named = [("trials", done), ("by state", ", ".join(parts) or "none"), ("best", best), *_spent(account)]
+    if exhausted := Extent.of(history.experiment, history).exhausted:
+        named.append(("points", exhausted))
     if used := in_words(account.ended, history.experiment.get("gpus")):
         named.append(("devices", used))
     written = f"{searched}{kept}. History {account.location}; this was written at {_clock(time.time())}."

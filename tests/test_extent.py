@@ -99,7 +99,7 @@ def test_check_says_before_and_after_how_many_points_there_are(here, capsys):
     out = said(capsys, "check", "exp.yaml")
     assert out.startswith("one: 20 trials, 5 points, optimizer grid\n")
     assert (
-        "\npoints      its grid has only 5 points: it ends when all have been tried; for more:  a wider space, and"
+        "\npoints      its grid has only 5 points: it ends when all have been tried; for more:  a wider space, run"
         in out
     )
     begun(here, [0.0, 0.5, 0.3, 1.0])
@@ -111,7 +111,7 @@ def test_check_says_before_and_after_how_many_points_there_are(here, capsys):
 def test_of_one_that_has_had_all_points_everybody_says_so_and_nothing_is_started(here, capsys, monkeypatch):
     begun(here, [0.0, 0.25, 0.5, 0.75, 1.0])
     only = "its grid has only 5 points, and all have been tried"
-    wider = "a wider space, and --space-changed=keep, or more levels: optimizer: {rule: grid, levels: 10}"
+    wider = "a wider space, run with --space-changed=keep, or more levels: optimizer: {rule: grid, levels: 10}"
     out = said(capsys, "check", "exp.yaml")
     assert f"finished, 5 of 20 trials done: 5 completed; {only}\n" in out
     assert out.endswith(f"\nfor more trials:  {wider}\n")
@@ -123,6 +123,8 @@ def test_of_one_that_has_had_all_points_everybody_says_so_and_nothing_is_started
         said(capsys, "simulate", "exp.yaml", "-w", 2, "--hours", 1)
         == f"one: {only}: nothing is left to do; for more:  {wider}\n"
     )
+    said(capsys, "report", "-o", "report.html")
+    assert only in (here / "report.html").read_text()
     monkeypatch.setattr("metaopt.mpirun.run", lambda *_, **__: pytest.fail("an MPI was started"))
     ended = f"one: finished already, with 5 trials, since {only}: nothing was started\nbest: trial 0, loss = 0; "
     assert said(capsys, "run", "exp.yaml").startswith(ended)

@@ -131,7 +131,7 @@ def test_a_finite_space_is_exhausted_and_the_study_ends_early_and_well(site):
     status, output = site.run()
     assert status == 0, output
     assert "every point of its space has been tried" in output
-    assert "\nfor more trials:  a wider space, and --space-changed=keep\n" in output
+    assert "\nfor more trials:  a wider space, run with --space-changed=keep\n" in output
     assert sorted(trial.params["x"] for trial in site.load().trials.values()) == [0.1, 0.2, 0.3, 0.4]
     assert "finished already, with 4 trials, since its space has only 4 points" in site.run()[1]
 
