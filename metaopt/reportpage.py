@@ -9,7 +9,7 @@ import yaml
 
 from metaopt import __version__
 from metaopt.extent import Extent
-from metaopt.figures.account import Account, failures
+from metaopt.figures.account import Account, failures, infeasible
 from metaopt.plots.draw import attempted
 from metaopt.scalars import write, write_duration
 from metaopt.trial import State
@@ -36,7 +36,8 @@ def _summary(account: Account, missing: Mapping[str, list[str]]) -> str:
     states = [f"{sum(t.state is state for t in account.counted)} {state}" for state in State]
     outside = len(history.trials) - len(account.counted)
     parts = [each for each in states if not each.startswith("0 ")] + [f"{outside} outside the space"] * bool(outside)
-    best = "no result yet" if history.best is None else goals.said(history.best.objectives)
+    none = infeasible(goals, account.counted) or "no result yet"
+    best = none if history.best is None else goals.said(history.best.objectives)
     done = f"{len(account.ended)} of {history.experiment.get('trials', '?')} done"
     named = [("trials", done), ("by state", ", ".join(parts) or "none"), ("best", best), *_spent(account)]
     if exhausted := Extent.of(history.experiment, history).exhausted:

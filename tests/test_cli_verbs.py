@@ -285,6 +285,8 @@ def test_where_no_trial_keeps_to_all_constraints_that_is_said_and_the_nearest(he
     said = "of 2 completed trials none keeps to all constraints; nearest is trial 0: loss <= -1 is exceeded by 1.0101"
     assert (status, said in err) == ((1, True) if found.best is None else (0, False))
     assert (f"best      {said}" in told(capsys, "status")[1]) == (found.best is None)
+    told(capsys, "report", "-o", "a.html")
+    assert ("of 2 completed trials none keeps to all constraints" in Path("a.html").read_text()) == (found.best is None)
     near = json.loads(told(capsys, "status", "--json")[1])["nearest"]
     expected = {"trial": 0, "objectives": [pytest.approx(1 / 99)], "excess": [pytest.approx(1 + 1 / 99)]}
     assert near == (expected if found.best is None else None)
