@@ -7,7 +7,9 @@ each sum(n_b) trials in a row, by their numbers, the first n_0 are in bracket 0,
 """
 
 import math
+from bisect import bisect_right
 from collections.abc import Sequence
+from itertools import accumulate
 
 from metaopt.stopping.ladder import Ladder
 from metaopt.stopping.settings import check_least
@@ -25,17 +27,17 @@ class Hyperband:
         max: float | None = None,  # noqa: A002 - as the field calls it
     ) -> None:
         """Raise PluginError when a setting makes no sense."""
-        check_least("hyperband", "brackets", brackets, 1, 3, whole=True)
+        check_least("hyperband", "brackets", brackets, 1, 3, whole=True, most=20)
         Ladder("hyperband", first, reduction, max)
         each = [Ladder("hyperband", first * reduction**b, reduction, None) for b in range(brackets)]
-        ladders = each if max is None else [Ladder("hyperband", e.steps[0], reduction, max) for e in each]
+        self._ladders = each if max is None else [Ladder("hyperband", e.steps[0], reduction, max) for e in each]
         sizes = [math.ceil(brackets / (brackets - b) * reduction ** (brackets - 1 - b)) for b in range(brackets)]
-        self._turn = [(b, ladder) for b, ladder in enumerate(ladders) for _ in range(sizes[b])]
+        self._ends = [*accumulate(sizes)]
 
     def should_stop(self, trial: int, points: Sequence[tuple[float, float]]) -> str:
         """Why ``trial`` should stop after these new points, or an empty string."""
-        bracket, ladder = self._turn[trial % len(self._turn)]
-        why = ""
+        bracket = self._bracket(trial)
+        ladder, why = self._ladders[bracket], ""
         for step, value in points:
             for rung in ladder.take(trial, step, value):
                 why = why or ladder.cut(trial, rung)
@@ -43,11 +45,15 @@ class Hyperband:
 
     def pause(self, trial: int) -> None:
         """``trial`` is paused from now on."""
-        self._turn[trial % len(self._turn)][1].pause(trial)
+        self._ladders[self._bracket(trial)].pause(trial)
 
     def promote(self) -> tuple[int, str] | None:
         """Which paused trial should go on, and why; those of the first bracket come first."""
-        for bracket, ladder in dict(self._turn).items():
+        for bracket, ladder in enumerate(self._ladders):
             for trial, _, why in ladder.promising():
                 return ladder.promote(trial), f"hyperband, bracket {bracket}: {why}"
         return None
+
+    def _bracket(self, trial: int) -> int:
+        """That of ``trial``."""
+        return bisect_right(self._ends, trial % self._ends[-1])
