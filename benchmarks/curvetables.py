@@ -200,12 +200,17 @@ def perceptron() -> CurveTable:
     return rows("perceptron", space, train_perceptron)
 
 
-def train_perceptron(params: Params) -> Curve:
-    """By stochastic gradients with momentum; an epoch costs its multiplications and an overhead for each batch."""
+def train_perceptron(params: Params, pace: Callable[[float], float] = lambda _: 1.0) -> Curve:
+    """By stochastic gradients with momentum; an epoch costs its multiplications and an overhead for each batch.
+
+    The learning rate is multiplied by ``pace`` of the part that is done; inputs may have ``jitter``, and first weights
+    another ``scale``.
+    """
     inputs, targets, unseen, answers = digits()
     chance, hidden, batch = np.random.default_rng(0), params["hidden"], params["batch"]
     aims = np.eye(10)[targets]
-    layers = [chance.normal(0, math.sqrt(2 / 65), (65, hidden)), chance.normal(0, math.sqrt(1 / hidden), (hidden, 10))]
+    width = params.get("scale", 1.0) * math.sqrt(2 / 65)
+    layers = [chance.normal(0, width, (65, hidden)), chance.normal(0, math.sqrt(1 / hidden), (hidden, 10))]
     speeds = [np.zeros_like(layer) for layer in layers]
     active = np.tanh if params["activation"] == "tanh" else lambda x: np.maximum(x, 0)
 
@@ -216,18 +221,21 @@ def train_perceptron(params: Params) -> Curve:
         guess = np.exp(logits - logits.max(axis=1, keepdims=True))
         return x, inner, guess / guess.sum(axis=1, keepdims=True)
 
-    losses = []
-    for _ in range(EPOCHS):
-        order = chance.permutation(len(inputs))
+    losses: list[float] = []
+    for epoch in range(EPOCHS):
+        order, lr = chance.permutation(len(inputs)), params["lr"] * pace(epoch / EPOCHS)
         for first in range(0, len(order), batch):
             some = order[first : first + batch]
-            x, inner, guess = forward(inputs[some])
+            seen = inputs[some]
+            if params.get("jitter"):
+                seen = seen + chance.normal(0, params["jitter"], seen.shape)
+            x, inner, guess = forward(seen)
             wrong = (guess - aims[some]) / len(some)
             slope = 1 - inner**2 if params["activation"] == "tanh" else inner > 0
             gradients = x.T @ (wrong @ layers[1].T * slope), inner.T @ wrong
             for each, gradient in enumerate(gradients):
                 push = gradient + params["decay"] * layers[each]
-                speeds[each] = params["momentum"] * speeds[each] - params["lr"] * (1 - params["momentum"]) * push
+                speeds[each] = params["momentum"] * speeds[each] - lr * (1 - params["momentum"]) * push
                 layers[each] = layers[each] + speeds[each]
         losses.append(log_loss(forward(unseen)[2], answers))
         if not all(np.isfinite(layer).all() for layer in layers):
