@@ -25,6 +25,7 @@ from contest import Contest
 from contestants import choice, listed
 from crew import Crew, Scheduler, Trained
 from curvetables import TABLES, CurveTable
+from heldback import HELD_BACK
 from nearness import BASELINE, Outcome, Run, said, scored, show, tell
 from schedulers import SCHEDULERS
 from simulation import simulated
@@ -39,7 +40,7 @@ from metaopt.trial import State
 
 OURS = (
     "gp/never,gp/median,gp/asha,gp/asha+pausing,gp/hyperband,gp/hyperband+pausing,gp/curves,random/asha+pausing,"
-    "gp/asha{first=9}+pausing"
+    "gp/asha{first=9}+pausing,gp/proven,gp/proven+pausing"
 )
 BASELINE_SEEDS, BASELINE_BUDGET = 20, 3000
 BUDGETS = {1: 40, 8: 120, 32: 256}
@@ -167,7 +168,7 @@ def attempt(run: Run, python: str) -> Outcome:
 @cache
 def table_named(name: str) -> CurveTable:
     """The table, once a process."""
-    return TABLES[name]()
+    return (TABLES | HELD_BACK)[name]()
 
 
 def main() -> None:
@@ -176,7 +177,7 @@ def main() -> None:
     parser.add_argument("--ours", default=OURS, help="optimizer/stopper, +pausing where scripts can resume")
     parser.add_argument("--peers", default="", help=f"of {', '.join(SCHEDULERS)}; all")
     parser.add_argument("--python", default=sys.executable, help="that of an environment with the peers")
-    parser.add_argument("--tables", default=",".join(TABLES))
+    parser.add_argument("--tables", default=",".join(TABLES), help=f"of {', '.join(TABLES | HELD_BACK)}")
     parser.add_argument("--workers", default="8", help="1,8,32")
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--budget", type=float, default=1.0, help="times the usual one")

@@ -27,6 +27,8 @@ from metaopt.yamlfile import YamlFile, shown
 
 SIGNALS = ("SIGTERM", "SIGINT", "SIGHUP", "SIGUSR1", "SIGUSR2")
 BESTS = ("observed", "model")
+PAUSING = "proven"
+"""The stopper that pauses trials where nobody has asked for one, and scripts can go on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,8 +92,8 @@ class Experiment:
             goals=goals,
             space=space,
             trials=_integer(file, "trials", least=1),
-            optimizer=_optimizer(file, goals),
-            stopper=_stopper(file, goals),
+            optimizer=(optimizer := _optimizer(file, goals)),
+            stopper=_stopper(file, goals, optimizer),
             seed=_integer(file, "seed", least=0),
             timeout=_timeout(file),
             grace=_duration(file, "grace"),
@@ -217,7 +219,10 @@ def _optimizer(file: YamlFile, goals: Goals) -> plugins.Choice:
     return choice
 
 
-def _stopper(file: YamlFile, goals: Goals) -> plugins.Choice:
+def _stopper(file: YamlFile, goals: Goals, optimizer: plugins.Choice) -> plugins.Choice:
+    """What is written; else none, but one that pauses where scripts can go on: not of a grid, which is wanted whole."""
+    if not file.has("stopper") and not goals.several and optimizer.rule != "grid" and _boolean(file, "resumes"):
+        return plugins.Choice(PAUSING)
     choice = _choice(file, "stopper")
     if goals.several and choice.rule != "never":
         problem = f"a stopper judges one metric, and there are {len(goals.objectives)} objectives"

@@ -6,7 +6,7 @@ from itertools import islice, takewhile
 from metaopt.crew import Newcomers
 from metaopt.hearing import Failures, News, Questions, ask
 from metaopt.messages import Abandoned, Stop, Thawed
-from metaopt.stopping.base import Promoter, Stopper, is_apart
+from metaopt.stopping.base import Learner, Promoter, Stopper, is_apart
 from metaopt.stopping.never import Never
 from metaopt.study import Study
 from metaopt.trial import State
@@ -29,6 +29,7 @@ class Judge:
         self._doubts = list[tuple[int, int, str]]()
         self._blind = type(stopper) is Never  # one of the user's may be made of it
         self._promoter = stopper if isinstance(stopper, Promoter) else None
+        self._learner, self._learnt = stopper if isinstance(stopper, Learner) else None, 0
         self._paused = Newcomers()
         self._resumed: set[int] = set()
         self._failures = Failures()
@@ -129,6 +130,7 @@ class Judge:
             return {}
         if self._questions is None:
             found = [(number, self._verdict(number)) for number in reported]
+            self._learn()
         else:
             self._questions.about(reported)
             doubts, self._doubts = self._doubts, []
@@ -141,3 +143,14 @@ class Judge:
         for points in self._news.of(number):
             why = ask(lambda: self._stopper, number, points, self._failures)
         return why
+
+    def _learn(self) -> None:
+        """Tell it of the trials that have completed since."""
+        study, learner, begin = self._study, self._learner, min(self._learnt, len(self._study.ended))
+        self._learnt = len(study.ended)
+        for trial in map(study.trials.__getitem__, study.ended[begin:] if learner else ()):
+            if learner and trial.state is State.COMPLETED:
+                try:
+                    learner.completed(trial.number, study.objective.sign * trial.objectives[0])
+                except Exception as error:  # noqa: BLE001 - a rule of the user's; it must not end the run
+                    self._failures.add(trial.number, error)

@@ -65,7 +65,7 @@ KEYS: Mapping[str, Key] = {
         "never",
         "{rule: asha, reduction: 3}",
         "ends trials early that are not worth their time: a rule, see below, or your own `package.module:Class`; with "
-        "settings: `{rule: asha, reduction: 4}`",
+        "settings: `{rule: asha, reduction: 4}`. Where `resumes: true` and nothing is said, `proven` pauses them",
     ),
     "seed": Key("1", "7", "the same seed and the same results give the same points"),
     "timeout": Key("none", "10m", "of one trial: `90`, `90s`, `10m`, `2h`, `1d`, `1:30:00`"),

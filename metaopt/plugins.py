@@ -32,6 +32,7 @@ STOPPERS = {
     "never": "metaopt.stopping.never:Never",
     "pasha": "metaopt.stopping.pasha:Pasha",
     "patience": "metaopt.stopping.patience:Patience",
+    "proven": "metaopt.stopping.proven:Proven",
     "threshold": "metaopt.stopping.threshold:Threshold",
 }
 KNOWN = {"optimizer": OPTIMIZERS, "stopper": STOPPERS}

@@ -591,6 +591,12 @@ def test_check_says_what_would_be_done_and_does_nothing(here, capsys, monkeypatc
     assert told(capsys, "check", "exp.yaml")[0] == 2  # of another study
 
 
+def test_check_says_that_trials_are_paused_where_scripts_go_on(here, capsys):
+    experiment(here, trials=9, resumes=True)
+    out = told(capsys, "check", "exp.yaml")[1]
+    assert "\nstopper     proven; it pauses trials, since scripts go on: stopper: never lets all of them run\n" in out
+
+
 def test_check_of_a_study_that_has_begun_says_how_it_stands_and_which_trials_wait(here, capsys):
     about = experiment(here, trials=9, stopper={"rule": "median", "warmup": 3}, resumes=True)
     points = tuple({"x": number / 8} for number in range(4))

@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
 from metaopt.errors import ExperimentError
 from metaopt.experiment import Experiment
@@ -152,6 +153,22 @@ def test_what_is_left_out_has_the_defaults_of_the_table(load, tmp_path):
     assert experiment.history == str(tmp_path / "digits.history")
     for key in ("seed", "attempts", "give_up_after"):
         assert getattr(experiment, key.rpartition(".")[2]) == int(KEYS[key].default)
+
+
+@pytest.mark.parametrize(
+    ("more", "rule"),
+    [
+        ("resumes: true", "proven"),
+        ("resumes: false", "never"),
+        ("{resumes: true, stopper: never}", "never"),
+        ("{resumes: true, stopper: asha}", "asha"),
+        ("{resumes: true, optimizer: grid}", "never"),
+        ("{resumes: true, objective: [{metric: a}, {metric: b}]}", "never"),
+    ],
+)
+def test_the_stopper_that_nobody_names_is_one_that_pauses_where_scripts_can_go_on(load, more, rule):
+    said = yaml.safe_load(SMALLEST) | yaml.safe_load(more)
+    assert load(yaml.safe_dump(said)).stopper == Choice(rule)
 
 
 def test_everything_can_be_said(load, tmp_path):

@@ -330,6 +330,37 @@ def test_the_stopper_sees_the_objective_alone_however_late_it_comes():
     assert seen == [[(2, 0.7), (3, 0.6)]]
 
 
+class Learns:
+    """Keeps what it is told of ends, and cannot bear that of trial 2."""
+
+    def __init__(self):
+        self.heard, self.points = [], 0
+
+    def should_stop(self, trial, points):
+        self.points += len(points)
+        return ""
+
+    def completed(self, trial, value):
+        if trial == 2:
+            raise ValueError(trial)
+        self.heard.append((trial, value, self.points))
+
+
+def test_a_stopper_that_learns_is_told_what_has_completed_and_so_is_that_of_a_later_run():
+    study, first = Study(Goals((Objective("loss", "maximize"),))), Learns()
+    talk = Talk(trials=9, stopper=first, study=study)
+    talk.say(joined(1))
+    for trial, status in enumerate(("completed", "failed", "completed", "completed")):
+        talk.say(Suggested(({"x": trial},)))
+        talk.say(reported(1, trial, 0.5 + trial, step=1))
+        talk.say(Reported(1, trial, 1, ((2, {"loss": 0.25 + trial}),)), Finished(1, trial, 1, status, "boom"))
+    assert first.heard == [(0, -0.25, 2), (3, -3.25, 8)]
+    assert ["on trial 2, which goes on: ValueError(2)" in each for each in talk.scheduler.warnings].count(True) == 1
+    second = Learns()
+    Talk(stopper=second, study=study)
+    assert second.heard == [(0, -0.25, 8), (3, -3.25, 8)]
+
+
 def doubted(*points, stopper=None, metrics=("loss",), words="", **settings):
     """What is told when the first trial completes that has said these points."""
     talk = Talk(stopper=stopper)

@@ -13,8 +13,9 @@ from metaopt.stopping.median import Median
 from metaopt.stopping.never import Never
 from metaopt.stopping.pasha import Pasha
 from metaopt.stopping.patience import Patience
+from metaopt.stopping.proven import MOST, Proven
 from metaopt.stopping.threshold import Threshold
-from metaopt.testing import PromoterContract, StopperContract
+from metaopt.testing import LearnerContract, PromoterContract, StopperContract
 from metaopt.testing.stopping import by_trial, curves, promoted, stopped
 
 
@@ -48,6 +49,16 @@ class TestPasha(PromoterContract):
         return Pasha(reduction=2)
 
 
+class TestProven(PromoterContract, LearnerContract):
+    def make(self):
+        return Proven()
+
+
+class TestProvenAtOnce(PromoterContract, LearnerContract):
+    def make(self):
+        return Proven(reduction=2, max=20, trust=0.6, curves=2)
+
+
 class TestCurves(StopperContract):
     def make(self):
         return Curves(curves=5)
@@ -63,7 +74,7 @@ class TestThreshold(StopperContract):
         return Threshold()
 
 
-RULES = [TestMedian, TestAsha, TestAshaToAMaximum, TestHyperband, TestPasha, TestCurves, TestPatience]
+RULES = [TestMedian, TestAsha, TestAshaToAMaximum, TestHyperband, TestPasha, TestProven, TestCurves, TestPatience]
 
 
 @pytest.mark.parametrize("made", RULES)
@@ -260,6 +271,12 @@ def test_hyperband_compares_trials_of_one_bracket_alone():
     assert late[3] == "hyperband, bracket 1: 9 at step 3 is number 4 of 4 there, and 2 go on"
 
 
+def test_brackets_may_be_so_large_that_their_trials_are_never_reached():
+    rule, asha = Hyperband(brackets=20), Asha()
+    told = [(trial, point) for trial, point in curves(0)]
+    assert [bool(rule.should_stop(t, [p])) for t, p in told] == [bool(asha.should_stop(t, [p])) for t, p in told]
+
+
 def test_pasha_goes_no_further_than_to_where_the_ranking_has_settled():
     rule, asha = Pasha(reduction=2, max=64), Asha(reduction=2, max=64)
     falling = [[level + 1 / step for step in range(1, 65)] for level in range(8)]  # which never cross
@@ -280,6 +297,65 @@ def test_pasha_climbs_on_while_curves_cross():
         assert tell(rule, trial, crossing[trial])[:8] == [
             why.replace("asha", "pasha") for why in tell(asha, trial, crossing[trial])[:8]
         ]
+
+
+def run_through(rule, curves, first=0):
+    """Each trial goes to its end, whatever ``rule`` says of it on the way; what that was."""
+    whys = {}
+    for trial, values in enumerate(curves, start=first):
+        whys[trial] = [*filter(None, tell(rule, trial, values))]
+        rule.completed(trial, values[-1])
+    return whys
+
+
+def crossing(level):
+    """Who ends well begins badly, and is where it will be from step 3 on."""
+    return [1 - level, 1 - level, level, level, level]
+
+
+def test_proven_stops_at_steps_that_tell_how_trials_end_and_at_no_others():
+    rule = Proven(max=5, presumed=0)
+    run_through(rule, [crossing(trial / 9) for trial in range(9)])
+    found = run_through(rule, [crossing(0.05), crossing(0.95)], first=9)
+    assert found[9] == []  # it began badly
+    (why,) = found[10]
+    assert why.startswith("proven: 0.95 at step 3 is number 11 of 11 there, and 4 go on; ")
+    assert why.endswith("of pairs that have completed 100% stood there as they ended")
+
+
+def test_proven_presumes_that_a_step_tells_until_enough_have_completed():
+    rule = Proven(max=5, presumed=8, curves=6)
+    early = [rule.should_stop(trial, [(1, trial)]) for trial in range(10)]
+    assert early[7] == (
+        "proven: 7 at step 1 is number 8 of 8 there, and 3 go on; too few have completed to know what that says"
+    )
+    assert early[8:] == ["", ""]  # enough of that
+    run_through(rule, [crossing(trial / 9) for trial in range(6)], first=10)
+    assert rule.should_stop(20, [(1, 99.0)]) == ""  # it has told nothing
+    assert "100% stood there as they ended" in rule.should_stop(21, [(3, 99.0)])
+
+
+def test_proven_without_any_trust_is_asha():
+    sure, asha = Proven(trust=0, presumed=99), Asha()
+    for seed in range(3):
+        whys = [[each.should_stop(trial, [point]) for each in (sure, asha)] for trial, point in curves(seed)]
+        assert any(why for _, why in whys)
+        assert [bool(ours) for ours, _ in whys] == [bool(theirs) for _, theirs in whys]
+
+
+def test_ties_at_a_step_tell_half():
+    rule = Proven(max=5, curves=3, presumed=0, trust=0.6)
+    run_through(rule, [[1.0, 1.0, 1.0, 1.0, level] for level in range(6)])
+    assert rule._share(0) == 0.5
+
+
+def test_proven_goes_by_the_trials_that_began_last():
+    rule = Proven(max=5, presumed=0)
+    run_through(rule, [crossing(trial / 99) for trial in range(9)])
+    straight = [[level / MOST] * 5 for level in range(MOST)]
+    whys = run_through(rule, straight, first=9)
+    assert not any("at step 1 " in why for trial in range(9, 40) for why in whys[trial])
+    assert "proven: 9 at step 1 is number 74 of 74" in rule.should_stop(999, [(1, 9.0)])
 
 
 def test_curves_stops_what_will_not_beat_the_best_and_lets_a_slow_starter_be():
@@ -328,6 +404,10 @@ def test_threshold_stops_what_is_worse_than_the_bound_and_what_is_no_number():
         ("asha", {"first": 0}, "first is 0"),
         ("asha", {"first": 9, "max": 3}, "max is 3"),
         ("asha", {"max": True}, "max is True"),
+        ("hyperband", {"brackets": 10**9}, "brackets is 1e.09"),
+        ("proven", {"trust": 85}, "trust is 85"),
+        ("proven", {"curves": 1}, "curves is 1"),
+        ("proven", {"presumed": -1}, "presumed is -1"),
         ("hyperband", {"brackets": 0}, "brackets is 0"),
         ("hyperband", {"brackets": 1.5}, "not a whole number"),
         ("pasha", {"reduction": 1}, "reduction is 1"),

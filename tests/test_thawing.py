@@ -32,6 +32,7 @@ from metaopt.scheduler import Scheduler
 from metaopt.stopping.asha import Asha
 from metaopt.stopping.hyperband import Hyperband
 from metaopt.stopping.pasha import Pasha
+from metaopt.stopping.proven import Proven
 from metaopt.study import Study
 from metaopt.trial import State
 
@@ -241,7 +242,7 @@ def test_late_or_strange_decisions_change_nothing(talk):
     assert talk.states()[2] == "paused"
 
 
-@pytest.mark.parametrize("rule", [Asha, Pasha, Hyperband])
+@pytest.mark.parametrize("rule", [Asha, Pasha, Hyperband, Proven])
 def test_in_the_simulator_no_work_is_done_twice_and_who_ends_the_study_is_as_good(rule):
     ended, resumed = (
         Simulation(script(27), trials=60, workers=8, stopper=rule(), resumes=resumes).run() for resumes in (False, True)

@@ -75,11 +75,14 @@ def _terms(experiment: "Experiment") -> Iterator[str]:
     """What its trials get, and what ends them."""
     from metaopt.devices.cpu import usable_cores  # noqa: PLC0415 - help needs nothing of this
     from metaopt.devices.gpu import usable_gpus  # noqa: PLC0415 - the same
+    from metaopt.experiment import PAUSING  # noqa: PLC0415 - the same
     from metaopt.scalars import counted  # noqa: PLC0415 - the same
 
     if experiment.stopper.rule != "never":
+        paused = experiment.resumes and experiment.stopper.rule == PAUSING
         settings = (f"{name}: {value}" for name, value in experiment.stopper.settings.items())
-        yield f"stopper     {', '.join([experiment.stopper.rule, *settings])}"
+        pauses = "; it pauses trials, since scripts go on: stopper: never lets all of them run" if paused else ""
+        yield f"stopper     {', '.join([experiment.stopper.rule, *settings])}{pauses}"
     if experiment.resumes:
         yield "resumes     a trial that was asked to end goes on from what it left in its directory"
     gpus, cores = usable_gpus(), len(usable_cores())

@@ -1,4 +1,4 @@
-"""What a stopper is: one method, and the formula in it; and two more, if it lets trials go on that it has paused."""
+"""What a stopper is: one method, and the formula in it; and a few more, if it has to do with pauses, or with ends."""
 
 from collections.abc import Sequence
 from typing import Protocol, runtime_checkable
@@ -42,4 +42,13 @@ class Promoter(Stopper, Protocol):
 
     def promote(self) -> tuple[int, str] | None:
         """Which paused trial should go on, and why: it is paused no more; None when none should now."""
+        ...
+
+
+@runtime_checkable
+class Learner(Stopper, Protocol):
+    """A stopper that wants to know which trials have completed, and with what value; never asked apart either."""
+
+    def completed(self, trial: int, value: float) -> None:
+        """``trial``, all of whose points are known, has completed with ``value``, to be minimised; maybe said again."""
         ...

@@ -15,6 +15,7 @@ from typing import Any
 _HOMES = {
     "OptimizerContract": "metaopt.testing.optimizers",
     "check_hub": "metaopt.testing.transports",
+    "LearnerContract": "metaopt.testing.stopping",
     "PromoterContract": "metaopt.testing.stopping",
     "StopperContract": "metaopt.testing.stopping",
     "SharedStoreContract": "metaopt.testing.stores",

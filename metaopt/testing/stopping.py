@@ -14,7 +14,7 @@ from collections.abc import Iterable, Sequence
 
 import pytest
 
-from metaopt.stopping.base import Promoter, Stopper
+from metaopt.stopping.base import Learner, Promoter, Stopper
 
 Point = tuple[float, float]
 Story = Sequence[tuple[int, Point]]
@@ -193,3 +193,33 @@ class PromoterContract(StopperContract):
         for trial in sorted(told, reverse=True):
             resumed.should_stop(trial, told[trial])
         assert promoted(there, told) == promoted(resumed, told)
+
+
+class LearnerContract(StopperContract):
+    """What a stopper does besides that is told which trials have completed."""
+
+    def make(self) -> Learner:
+        """A new stopper."""
+        raise NotImplementedError
+
+    def learnt(self, ends: Sequence[tuple[int, float]]) -> Learner:
+        """One that knows these curves, and how trials have ended."""
+        stopper = self.make()
+        stopped(stopper, curves(4))
+        for trial, value in ends:
+            stopper.completed(trial, value)
+        return stopper
+
+    def test_in_which_order_trials_have_completed_does_not_matter_nor_whether_that_is_said_again(self) -> None:
+        """A run that is resumed tells it of them in another one."""
+        ends = [(trial, points[-1][1]) for trial, points in by_trial(curves(4)).items()]
+        beyond = [(trial + 1000, point) for trial, point in curves(5)]
+        once = stopped(self.learnt(ends), beyond)
+        for other in (sorted(ends), ends[::-1], [*ends, *ends]):
+            assert stopped(self.learnt(other), beyond) == once
+
+    @pytest.mark.parametrize("value", [float("inf"), -float("inf"), 1e300, 0.0])
+    def test_no_end_is_too_strange(self, value: float) -> None:
+        """Nor that of a trial which has said nothing before."""
+        ends = [(trial, value if trial % 2 else 1.0) for trial in range(2 * TRIALS)]
+        stopped(self.learnt(ends), [(trial + 1000, point) for trial, point in curves(6)])

@@ -60,3 +60,18 @@ def test_paused_trials_outlive_workers_and_runs_and_go_on_where_they_were(site):
         assert len(done) == 5 or trial.state == "stopped"
     assert site.run("db", "check", "exp.yaml")[0] == 0
     assert site.run("db", "copy", "exp.yaml", "copy.history")[0] == 0
+
+
+def test_where_scripts_can_go_on_trials_are_paused_though_no_stopper_is_named(site):
+    command = [sys.executable, "script.py", "{trial}", "{x}"]
+    site.experiment(SAVES, command=command, metrics={}, resumes=True, trials=12)
+    status, output = site.run("run", "-w", "3", "exp.yaml")
+    assert status == 0, output
+    stops = [record["body"] for record in site.records() if record["kind"] == "Stop"]
+    assert {stop["reason"] for stop in stops} == {"paused"}
+    assert all(stop["why"].startswith("proven: ") for stop in stops)
+    trials = site.load().trials.values()
+    assert {trial.state for trial in trials} == {"completed", "stopped"}
+    ended = [trial for trial in trials if trial.state == "stopped"]
+    assert all(f"trial {trial.number} stopped in " in output and trial.why in output for trial in ended)
+    assert site.load().best.state == "completed"
