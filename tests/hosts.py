@@ -126,6 +126,7 @@ class Hosts:
     def kill(self, name):
         """All of its processes die at once, the kernel closes their connections, and no new ones can be started."""
         (self.directory / f"{name}.dead").touch()
+        self.pause(name)  # else some see others die, and say so
         self._kill_all(name)
 
     def cut_link(self, name):
