@@ -117,7 +117,7 @@ def test_a_trial_that_was_stopped_is_no_failure():
 )
 def test_where_most_trials_are_stopped_the_model_is_asked_all_the_same(values, stopped, asked):
     """Two of them count as one that has a value, but at least half of those that it takes must have one."""
-    optimizer = optimizers.make("gp", SPACE, 1)
+    optimizer = optimizers.make("gp", SPACE, 1, curves=False)
     points = optimizer.ask(values + stopped + 1, [])  # before it knows anything: of the Sobol sequence
     for trial, params in enumerate(points[:-1]):
         optimizer.watch(trial, params, curve(params, 3), 3.0)
@@ -166,7 +166,7 @@ def test_where_no_point_is_left_nobody_is_named():
 
 
 def test_curves_are_not_looked_at_unless_that_is_wanted():
-    one, other = (optimizers.make("gp", SPACE, 4) for _ in range(2))
+    one, other = (optimizers.make("gp", SPACE, 4, curves=False) for _ in range(2))
     for trial in range(14):
         (params,) = one.ask(1, [])
         one.watch(trial, params, curve(params, 9), 9.0)

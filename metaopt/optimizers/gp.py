@@ -48,7 +48,7 @@ class GaussianProcess:
         seed: int,
         *,
         start: int | None = None,
-        curves: bool = False,
+        curves: bool = True,
         per_second: bool = False,
         objectives: int = 1,
         constraints: int = 0,
@@ -57,7 +57,7 @@ class GaussianProcess:
 
         ``start`` trials must have a value before the model is asked; by default d + 1, but 8 at least and 10 at most.
         Those that were stopped count half, together no more than those with a value: few of many may have one.
-        With ``curves`` it learns from those of trials too; and with ``per_second``, what a point then promises is
+        With ``curves`` it learns from those that it is told of; and with ``per_second``, what a point then promises is
         divided by the time that a model expects it to take.
         With several ``objectives``, or with ``constraints``, all their values are told of each trial.
         """
