@@ -84,11 +84,14 @@ class Judge:
         As the ``last`` ones they may wait for one.
         """
         study, idle = self._study, len(self._study.idle)
-        if not study.paused or self._promoter is None or not self.pauses or not (idle or last):
+        if not (study.paused and study.resumes and (idle or last)) or not (self._blind or self._promoter):
             return None
         begun = takewhile(lambda number: study.trials[number].attempts, study.waiting)
         if not last and sum(1 for _ in islice(begun, idle)) == idle:
             return None
+        if self._promoter is None:
+            number = next(iter(study.paused))
+            return Thawed(number, study.trials[number].attempts, "never: nothing is paused any more")
         try:
             return self._promoted(self._promoter)
         except Exception as error:  # noqa: BLE001 - a rule of the user's; it must not end the run

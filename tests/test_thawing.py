@@ -31,6 +31,7 @@ from metaopt.objective import Objective
 from metaopt.scheduler import Scheduler
 from metaopt.stopping.asha import Asha
 from metaopt.stopping.hyperband import Hyperband
+from metaopt.stopping.never import Never
 from metaopt.stopping.pasha import Pasha
 from metaopt.stopping.proven import Proven
 from metaopt.study import Study
@@ -100,6 +101,12 @@ def test_a_trial_that_is_not_among_the_best_is_paused_and_goes_on_when_it_is(tal
     observed = talk.say(Finished(1, 2, 2, "completed"))[0]
     assert observed == Observe(2, {"x": 2}, 3.5)
     assert talk.study.trials[2].duration == 20.0 + 30.0  # both attempts
+
+
+def test_where_there_is_no_stopper_any_more_the_paused_go_on(talk):
+    later = Talk(study=talk.study, stopper=Never())
+    assert Thawed(2, 1, "never: nothing is paused any more") in later.scheduler.facts
+    assert later.states()[2] == "running"
 
 
 def test_where_scripts_cannot_resume_nothing_is_paused():

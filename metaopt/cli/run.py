@@ -83,7 +83,13 @@ OF_STUDY: tuple[Option, ...] = (
     ),
     (("--maximize",), {"action": "store_true", "help": "more of the metric is better; default: less is"}),
     (("--optimizer",), {"metavar": "RULE", "help": "gp (the default), tpe, cmaes, ..., or '{rule: gp, start: 20}'"}),
-    (("--stopper",), {"metavar": "RULE", "help": "never (the default), median, or '{rule: median, warmup: 3}'"}),
+    (
+        ("--stopper",),
+        {
+            "metavar": "RULE",
+            "help": "median, '{rule: median, warmup: 3}', ...; default: never, or proven with resumes=true",
+        },
+    ),
     (("--history",), {"metavar": "URL", "help": "where it is kept; default: NAME.history"}),
     (("--seed",), {"type": natural, "metavar": "N", "help": "default: 1"}),
     (
