@@ -220,10 +220,11 @@ def _optimizer(file: YamlFile, goals: Goals) -> plugins.Choice:
 
 
 def _stopper(file: YamlFile, goals: Goals, optimizer: plugins.Choice) -> plugins.Choice:
-    """What is written; else none, but one that pauses where scripts can go on: not of a grid, which is wanted whole."""
-    if not file.has("stopper") and not goals.several and optimizer.rule != "grid" and _boolean(file, "resumes"):
-        return plugins.Choice(PAUSING)
+    """What is written; else none, but where scripts can go on, if one goal is all, and not all trials are wanted."""
     choice = _choice(file, "stopper")
+    whole = goals.several or goals.constraints or optimizer.rule == "grid" or _replicates(file, goals)
+    if not (file.has("stopper") or whole) and _boolean(file, "resumes"):
+        return plugins.Choice(PAUSING)
     if goals.several and choice.rule != "never":
         problem = f"a stopper judges one metric, and there are {len(goals.objectives)} objectives"
         hint = "Leave it out (stopper: never), or keep one objective and make the others constraints: latency <= 5"

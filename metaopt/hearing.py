@@ -20,15 +20,15 @@ class Failures:
         self._counts = Counter[tuple[type, str]]()
         self.untold = list[str]()
 
-    def add(self, number: int, error: Exception) -> None:
-        """It has raised ``error`` over trial ``number``, which stops nothing."""
+    def add(self, number: int, error: Exception, fate: str = "goes on") -> None:
+        """It has raised ``error`` over trial ``number``, which ``goes on``, or has ended: that stops nothing."""
         where = place(error)
         self._counts[type(error), where] += 1
         count = str(self._counts[type(error), where])
         if count.strip("0") == "1":
             often = "" if count == "1" else f" in this way {count} times, the last time"
             at = f" ({where})" if where else ""
-            self.untold.append(f"the stopper failed{often} on trial {number}, which goes on: {error!r}{at}")
+            self.untold.append(f"the stopper failed{often} on trial {number}, which {fate}: {error!r}{at}")
 
     def told(self) -> list[str]:
         """What is to be told since."""

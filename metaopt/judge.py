@@ -1,12 +1,12 @@
 """What the stopper says of each trial, and which are to stop.  Pure; the scheduler acts on it."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Container, Iterable
 from itertools import islice, takewhile
 
 from metaopt.crew import Newcomers
 from metaopt.hearing import Failures, News, Questions, ask
 from metaopt.messages import Abandoned, Stop, Thawed
-from metaopt.stopping.base import Learner, Promoter, Stopper, is_apart
+from metaopt.stopping.base import Finisher, Learner, Promoter, Stopper, is_apart
 from metaopt.stopping.never import Never
 from metaopt.study import Study
 from metaopt.trial import State
@@ -87,13 +87,14 @@ class Judge:
         if not (study.paused and study.resumes and (idle or last)) or not (self._blind or self._promoter):
             return None
         begun = takewhile(lambda number: study.trials[number].attempts, study.waiting)
-        if not last and sum(1 for _ in islice(begun, idle)) == idle:
+        room = sum(1 for _ in islice(begun, idle)) < idle
+        if not (last or room):
             return None
         if self._promoter is None:
             number = next(iter(study.paused))
             return Thawed(number, study.trials[number].attempts, "never: nothing is paused any more")
         try:
-            return self._promoted(self._promoter)
+            return self._promoted(self._promoter, finish=last and (room or self._all_paused))
         except Exception as error:  # noqa: BLE001 - a rule of the user's; it must not end the run
             problem = "the stopper failed to say which paused trial goes on, and pauses none any more"
             self._failures.untold.append(f"{problem}: {error!r}")
@@ -102,17 +103,21 @@ class Judge:
 
     def abandoned(self) -> list[Abandoned]:
         """The paused trials of this run, when nobody has any others that are open."""
-        study = self._study
-        over = study.tally[State.PAUSED] == len(study.open)
-        return [Abandoned(number, study.trials[number].attempts) for number in study.paused] if over else []
+        trials, paused = self._study.trials, self._study.paused if self._all_paused else ()
+        return [Abandoned(number, trials[number].attempts) for number in paused]
 
-    def _promoted(self, promoter: Promoter) -> Thawed | None:
-        """Tell it who is paused since, who are the last ones of them, and ask it."""
+    @property
+    def _all_paused(self) -> bool:
+        return self._study.tally[State.PAUSED] == len(self._study.open)
+
+    def _promoted(self, promoter: Promoter, *, finish: bool) -> Thawed | None:
+        """Tell it who is paused since, who are the last ones of them, and ask it; if it is to ``finish``, twice."""
         paused = self._study.paused
         for number in self._paused.among(paused):
             promoter.pause(number)
-        while (found := promoter.promote()) and found[0] in self._resumed and found[0] not in paused:
-            self._resumed.discard(found[0])
+        found = self._among(paused, promoter.promote)
+        if found is None and finish and isinstance(promoter, Finisher):
+            found = self._among(paused, promoter.finish)
         if found is None:
             return None
         number, why = found
@@ -121,6 +126,12 @@ class Judge:
         self._paused.drop(number)
         why = f"{why}{NEGATED}" if self._study.objective.sign < 0 else why
         return Thawed(number, self._study.trials[number].attempts, why)
+
+    def _among(self, paused: Container[int], ask: Callable[[], tuple[int, str] | None]) -> tuple[int, str] | None:
+        """Whom it names, but for those that the optimizer has named before."""
+        while (found := ask()) and found[0] in self._resumed and found[0] not in paused:
+            self._resumed.discard(found[0])
+        return found
 
     @property
     def _everything(self) -> list[int]:
@@ -149,11 +160,12 @@ class Judge:
 
     def _learn(self) -> None:
         """Tell it of the trials that have completed since."""
-        study, learner, begin = self._study, self._learner, min(self._learnt, len(self._study.ended))
+        study, learner = self._study, self._learner
+        begin = self._learnt if self._learnt <= len(study.ended) else 0  # a space that was revised leaves trials out
         self._learnt = len(study.ended)
         for trial in map(study.trials.__getitem__, study.ended[begin:] if learner else ()):
             if learner and trial.state is State.COMPLETED:
                 try:
                     learner.completed(trial.number, study.objective.sign * trial.objectives[0])
                 except Exception as error:  # noqa: BLE001 - a rule of the user's; it must not end the run
-                    self._failures.add(trial.number, error)
+                    self._failures.add(trial.number, error, "has completed")

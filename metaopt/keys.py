@@ -65,7 +65,8 @@ KEYS: Mapping[str, Key] = {
         "never",
         "{rule: asha, reduction: 3}",
         "ends trials early that are not worth their time: a rule, see below, or your own `package.module:Class`; with "
-        "settings: `{rule: asha, reduction: 4}`. Where `resumes: true` and nothing is said, `proven` pauses them",
+        "settings: `{rule: asha, reduction: 4}`. With `resumes: true`, one objective, no `constraints`, no "
+        "`replicates` and no grid the default is `proven`, which pauses them",
     ),
     "seed": Key("1", "7", "the same seed and the same results give the same points"),
     "timeout": Key("none", "10m", "of one trial: `90`, `90s`, `10m`, `2h`, `1d`, `1:30:00`"),
@@ -79,8 +80,8 @@ KEYS: Mapping[str, Key] = {
         "false",
         "true",
         "`true`: a script that was asked to end goes on, in its next attempt, from what it left in `{trial_dir}`; so "
-        "its trials may be begun shortly before the allocation ends, keep their curves, and are paused where some "
-        "stoppers would end them",
+        "its trials may be begun shortly before the allocation ends, keep their curves, and are paused, by `proven` "
+        "unless `stopper` says otherwise, where they do not look worth their time",
     ),
     "heartbeat_timeout": Key(
         "60s",

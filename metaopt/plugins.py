@@ -13,7 +13,7 @@ from typing import Any
 
 from metaopt.errors import MetaoptError, PluginError, place
 from metaopt.scalars import is_number
-from metaopt.stopping.base import Promoter, Stopper, is_apart
+from metaopt.stopping.base import Learner, Promoter, Stopper, is_apart
 
 OPTIMIZERS = {
     "cmaes": "metaopt.optimizers.cmaes:CmaEs",
@@ -118,9 +118,10 @@ def load_stopper(choice: Choice, goal: str) -> Stopper:
             problem, "Leave it out; the key objective says it: objective: {metric: accuracy, goal: maximize}."
         )
     stopper: Stopper = make("stopper", choice, **filled)
-    if is_apart(stopper) and isinstance(stopper, Promoter):
-        problem = f"stopper {choice.rule!r} is to be asked apart, and says which paused trials go on"
-        raise PluginError(problem, "For that it is asked where trials begin: leave out apart, or pause and promote.")
+    if is_apart(stopper) and isinstance(stopper, Promoter | Learner):
+        problem = f"stopper {choice.rule!r} is to be asked apart, and has to do with pauses, or with ends"
+        hint = "For that it is asked where trials begin: leave out apart, or pause and promote, and completed."
+        raise PluginError(problem, hint)
     return stopper
 
 

@@ -249,10 +249,16 @@ class SomewhereThatPauses(Somewhere):
         return None
 
 
-def test_one_that_pauses_is_not_asked_apart():
+class SomewhereThatLearns(Somewhere):
+    def completed(self, trial, value):
+        pass
+
+
+@pytest.mark.parametrize("rule", ["SomewhereThatPauses", "SomewhereThatLearns"])
+def test_one_that_pauses_or_learns_is_not_asked_apart(rule):
     assert isinstance(load_stopper(Choice("test_apart:Somewhere"), "minimize"), Somewhere)
-    with pytest.raises(PluginError, match="is to be asked apart, and says which paused trials go on"):
-        load_stopper(Choice("test_apart:SomewhereThatPauses"), "minimize")
+    with pytest.raises(PluginError, match="is to be asked apart, and has to do with pauses"):
+        load_stopper(Choice(f"test_apart:{rule}"), "minimize")
     assert Curves.apart
 
 

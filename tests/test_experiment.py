@@ -164,6 +164,8 @@ def test_what_is_left_out_has_the_defaults_of_the_table(load, tmp_path):
         ("{resumes: true, stopper: asha}", "asha"),
         ("{resumes: true, optimizer: grid}", "never"),
         ("{resumes: true, objective: [{metric: a}, {metric: b}]}", "never"),
+        ("{resumes: true, constraints: latency <= 5}", "never"),
+        ("{resumes: true, replicates: 3}", "never"),
     ],
 )
 def test_the_stopper_that_nobody_names_is_one_that_pauses_where_scripts_can_go_on(load, more, rule):

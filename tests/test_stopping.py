@@ -335,6 +335,29 @@ def test_proven_presumes_that_a_step_tells_until_enough_have_completed():
     assert "100% stood there as they ended" in rule.should_stop(21, [(3, 99.0)])
 
 
+def test_proven_knows_the_last_trials_by_number_in_whatever_order_they_end():
+    ends = [(trial, crossing(trial / 99)) for trial in range(MOST + 20)]
+    shares = set()
+    for order in (ends, ends[::-1], ends[30:] + ends[:30]):
+        rule = Proven(max=5, presumed=0)
+        for trial, values in order:
+            tell(rule, trial, values)
+            rule.completed(trial, values[-1] if trial >= 20 else 1 - values[-1])
+        shares.add(rule._share(1))
+    assert shares == {1.0}
+
+
+def test_proven_goes_on_at_last_with_whom_it_has_paused_without_knowing():
+    rule = Proven(max=5)
+    early = [rule.should_stop(trial, [(1, trial)]) for trial in range(8)]
+    assert promoted(rule, [trial for trial, why in enumerate(early) if why]) == [2]  # as ever
+    assert rule.finish() == (3, "proven: too few have completed to know what that says")
+    run_through(rule, [crossing(trial / 9) for trial in range(6)], first=10)
+    assert rule.finish() == (4, "proven: only 0% of pairs stood at its step as they ended")
+    run_through(rule, [[level / MOST] * 5 for level in range(MOST)], first=20)
+    assert rule.finish() is None  # it is known by now
+
+
 def test_proven_without_any_trust_is_asha():
     sure, asha = Proven(trust=0, presumed=99), Asha()
     for seed in range(3):

@@ -109,6 +109,18 @@ def test_where_there_is_no_stopper_any_more_the_paused_go_on(talk):
     assert later.states()[2] == "running"
 
 
+def test_whoever_was_paused_though_nothing_was_known_goes_on_before_the_study_ends():
+    few = Simulation(script(27), trials=7, workers=4, stopper=Proven(), resumes=True).run()
+    kinds = [record.kind for _, record in few.store.read()]
+    assert kinds.count("Thawed") > 0
+    assert {trial.state for trial in few.study.trials.values()} == {State.COMPLETED}
+    many = Simulation(script(27), trials=60, workers=8, stopper=Proven(), resumes=True).run()
+    states = [trial.state for trial in many.study.trials.values()]
+    assert states.count(State.COMPLETED) >= 6
+    assert states.count(State.STOPPED) > 0
+    assert repr(replay(many.store).study.trials) == repr(many.study.trials)
+
+
 def test_where_scripts_cannot_resume_nothing_is_paused():
     talk = Talk(about={**RESUMES, "resumes": False})
     talk.play(3.0, 2.0, 4.0)

@@ -46,6 +46,15 @@ class Promoter(Stopper, Protocol):
 
 
 @runtime_checkable
+class Finisher(Promoter, Protocol):
+    """One that says besides with which paused trials to go on once nothing new is to begin, rather than to end them."""
+
+    def finish(self) -> tuple[int, str] | None:
+        """Which one, and why, of those that ``promote`` does not name: it is paused no more; None when none should."""
+        ...
+
+
+@runtime_checkable
 class Learner(Stopper, Protocol):
     """A stopper that wants to know which trials have completed, and with what value; never asked apart either."""
 

@@ -81,11 +81,16 @@ class Ladder:
 
     def promising(self) -> Iterator[tuple[int, int, str]]:
         """(trial, rung, why) of the best paused trial on each rung, from the top down, if it would not be cut now."""
+        for trial, rung in self.standing():
+            goes_on, why = self._judged(trial, rung)
+            if goes_on:
+                yield trial, rung, why
+
+    def standing(self) -> Iterator[tuple[int, int]]:
+        """(trial, rung) of the best paused trial on each rung, from the top down."""
         for rung in reversed(range(len(self.rungs))):
             for _, trial in self._paused[rung][:1]:
-                goes_on, why = self._judged(trial, rung)
-                if goes_on:
-                    yield trial, rung, why
+                yield trial, rung
 
     def promote(self, trial: int) -> int:
         """``trial`` is paused no more; gives it."""

@@ -10,7 +10,8 @@ third, and B are the others:
 
 While fewer than ``curves`` trials have completed nothing is known of a rung: then the first ``presumed`` ones that come
 there are judged.  So early values that mislead do harm for a while only, and as a search comes to points that are all
-good, which a look at their beginnings does not tell apart, it lets them go on.
+good, which a look at their beginnings does not tell apart, it lets them go on.  Whoever was paused on a rung that is
+not known to tell goes on in the end, when nothing new is to begin.
 """
 
 import math
@@ -70,19 +71,32 @@ class Proven:
         found = next(self._ladder.promising(), None)
         return found and (self._ladder.promote(found[0]), f"proven: {found[-1]}")
 
+    def finish(self) -> tuple[int, str] | None:
+        """Which paused trial should go on at last: on the highest rung that nobody knows to tell how trials end."""
+        for trial, rung in self._ladder.standing():
+            share = self._known(rung)
+            if share is None or share < self._trust:
+                known = UNKNOWN if share is None else f"only {share:.0%} of pairs stood at its step as they ended"
+                return self._ladder.promote(trial), f"proven: {known}"
+        return None
+
     def _cut(self, trial: int, rung: int) -> str:
         """Why a trial goes no further, and what its rung has been worth so far; or nothing."""
-        if rung not in self._shares:
-            self._shares[rung] = self._share(rung)
-        share, came = self._shares[rung], len(self._ladder.rungs[rung])
+        share, came = self._known(rung), len(self._ladder.rungs[rung])
         if (came > self._presumed) if share is None else (share < self._trust):
             return ""
         known = f"of pairs that have completed {share:.0%} stood there as they ended" if share is not None else UNKNOWN
         why = self._ladder.cut(trial, rung)
         return why and f"proven: {why}; {known}"
 
+    def _known(self, rung: int) -> float | None:
+        """A of a rung, if enough is known; kept until another trial completes."""
+        if rung not in self._shares:
+            self._shares[rung] = self._share(rung)
+        return self._shares[rung]
+
     def _share(self, rung: int) -> float | None:
-        """A of a rung, if enough is known."""
+        """The same, worked out."""
         climbs = self._ladder.climbs
         known = sorted((end, climbs[n].on[rung]) for n, end in self._ended if n in climbs and rung in climbs[n].on)
         if len(known) < self._curves:
