@@ -220,10 +220,10 @@ def _optimizer(file: YamlFile, goals: Goals) -> plugins.Choice:
 
 
 def _stopper(file: YamlFile, goals: Goals, optimizer: plugins.Choice) -> plugins.Choice:
-    """What is written; else none, but where scripts can go on, if one goal is all, and not all trials are wanted."""
+    """What is written; else none, but where scripts can go on, if one goal is all and the optimizer knows of pauses."""
     choice = _choice(file, "stopper")
-    whole = goals.several or goals.constraints or optimizer.rule == "grid" or _replicates(file, goals)
-    if not (file.has("stopper") or whole) and _boolean(file, "resumes"):
+    wanting = goals.several or goals.constraints or optimizer.rule != "gp" or _replicates(file, goals)
+    if not (file.has("stopper") or wanting) and _boolean(file, "resumes"):
         return plugins.Choice(PAUSING)
     if goals.several and choice.rule != "never":
         problem = f"a stopper judges one metric, and there are {len(goals.objectives)} objectives"
@@ -282,7 +282,7 @@ def _signal(file: YamlFile) -> int:
 def _boolean(file: YamlFile, key: str) -> bool:
     value = file.get(key) if file.has(key) else KEYS[key].default == "true"
     if not isinstance(value, bool):
-        file.refuse(key, f"{shown(value)} is neither true nor false", f"Write {_last(key)}: {KEYS[key].example}")
+        file.refuse(key, f"{shown(value)} is neither true nor false", f"Write {_last(key)}: true, or false.")
     return value
 
 

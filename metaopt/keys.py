@@ -65,8 +65,8 @@ KEYS: Mapping[str, Key] = {
         "never",
         "{rule: asha, reduction: 3}",
         "ends trials early that are not worth their time: a rule, see below, or your own `package.module:Class`; with "
-        "settings: `{rule: asha, reduction: 4}`. With `resumes: true`, one objective, no `constraints`, no "
-        "`replicates` and no grid the default is `proven`, which pauses them",
+        "settings: `{rule: asha, reduction: 4}`. With `resumes: true`, `gp`, one objective, no "
+        "`constraints` and no `replicates` the default is `proven`, which pauses them",
     ),
     "seed": Key("1", "7", "the same seed and the same results give the same points"),
     "timeout": Key("none", "10m", "of one trial: `90`, `90s`, `10m`, `2h`, `1d`, `1:30:00`"),

@@ -250,3 +250,30 @@ def test_one_that_is_advised_sees_curves_too_and_again_when_it_begins_anew():
     assert advised.plan(1, [], [])[1] == []
     assert advised._optimizer._knowledge().known == alone._knowledge().known + 10 - TRIED
     assert np.array_equal(advised._optimizer._stopped, alone._stopped)
+
+
+@pytest.mark.parametrize("pauses", [True, False], ids=["paused", "stopped"])
+def test_the_point_of_a_trial_that_came_to_nothing_is_not_proposed_again(pauses):
+    space = {"lr": "loguniform(1e-4, 1)", "width": "integer(8, 256, log)", "drop": "uniform(0, 0.6)"}
+    for seed in (2, 3, 5, 6):
+        optimizer, paused, ends = optimizers.make("gp", space, seed), {}, []
+        for trial in range(36):
+            found, thawed = optimizer.plan(1, [*paused.values()], [*paused])
+            for number, _ in thawed:
+                optimizer.tell(paused.pop(number), ends[number][1])
+            if not found:
+                ends.append((trial, math.inf))
+                continue
+            lr, width = math.log10(found[0]["lr"]) + 2.5, math.log2(found[0]["width"]) - 5.5
+            end = 0.6 * lr**2 + 0.2 * width**2 + 4 * (found[0]["drop"] - 0.3) ** 2
+            known = sorted(end for _, end in ends)
+            worse = len(known) > 3 and end > known[len(known) // 3]
+            steps = 1 if worse else 27
+            optimizer.watch(trial, found[0], [(s, end + 2 * math.exp(-s / 6)) for s in range(1, steps + 1)], steps)
+            if worse and pauses:
+                paused[trial] = found[0]
+            else:
+                optimizer.tell(found[0], math.nan if worse else end)
+            ends.append((tuple(found[0].values()), end))
+        points = [point for point, end in ends if end < math.inf]
+        assert len({*points}) == len(points) > 20

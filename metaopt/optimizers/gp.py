@@ -122,11 +122,10 @@ class GaussianProcess:
         under_way = self._encoding.within(pending)
         curves = {trial: self._curves[trial] for trial in paused if trial in self._curves}
         waiting = {curve.point.tobytes() for curve in curves.values()}
-        under_way = under_way[[point.tobytes() not in waiting for point in under_way]]
+        running = under_way[[point.tobytes() not in waiting for point in under_way]]
         try:
             with np.errstate(all="ignore"):
-                thawed = self._continued(count, tried, under_way, curves) if curves else {}
-                under_way = np.concatenate([under_way, *(curves[trial].point[None, :] for trial in thawed)])
+                thawed = self._continued(count, tried, running, curves) if curves else {}
                 points = self._model(count - len(thawed), tried, under_way)
         except np.linalg.LinAlgError:
             return self._spread(count, self._tried.beside(pending)), []
@@ -181,8 +180,7 @@ class GaussianProcess:
             for side in self._looks(trial, rng, under_way, single=count == 1):
                 if side not in answers and len(answers) < MODELS:
                     view = self._view(side)
-                    believed = under_way if side.early else np.concatenate([under_way, *self._stopped])
-                    answers[side] = Answer(view, tried, believed, count)
+                    answers[side] = Answer(view, tried, np.concatenate([under_way, *self._stopped]), count)
                 answer = answers.get(side, list(answers.values())[trial % len(answers)])
                 if point := answer.best_point(rng):
                     return point

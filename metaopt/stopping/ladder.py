@@ -100,9 +100,10 @@ class Ladder:
     def _judged(self, trial: int, rung: int) -> tuple[bool, str]:
         """Whether a trial goes on beyond a rung, and how it stands there."""
         value, there = self.climbs[trial].on.get(rung, -math.inf), self.rungs[rung]
-        rank, best = bisect_left(there, (value,)) + 1, math.ceil(len(there) / self._reduction)
+        few, rank = len(there) < self._reduction, bisect_left(there, (value,)) + 1
+        best = max(len(there), 1) if few else math.ceil(len(there) / self._reduction)
         why = f"{value:.6g} at step {self.steps[rung]:g} is number {rank} of {len(there)} there, and {best} go on"
-        return len(there) < self._reduction or rank <= best, why
+        return rank <= best, why
 
     def _climb(self, trial: int, climb: Climb, step: float, value: float) -> None:
         while self.steps[-1] <= step < math.inf:
