@@ -244,16 +244,21 @@ def train_perceptron(params: Params, pace: Callable[[float], float] = lambda _: 
     return losses, [6 * len(inputs) * hidden * 75 + 1e6 * math.ceil(len(inputs) / batch)] * EPOCHS
 
 
+BOOSTED: dict[str, object] = {
+    "learning_rate": "loguniform(1e-2, 1)",
+    "max_leaf_nodes": "integer(2, 64, log)",
+    "min_samples_leaf": "integer(1, 60, log)",
+    "l2_regularization": "loguniform(1e-3, 1e3)",
+    "max_features": "uniform(0.1, 1)",
+}
+"""The space of gradient boosting."""
+TREES = 4
+"""An epoch of it has so many."""
+
+
 def boosting() -> CurveTable:
     """Gradient boosting of scikit-learn's diabetes data, four trees an epoch: the squared error of those not seen."""
-    space: dict[str, object] = {
-        "learning_rate": "loguniform(1e-2, 1)",
-        "max_leaf_nodes": "integer(2, 64, log)",
-        "min_samples_leaf": "integer(1, 60, log)",
-        "l2_regularization": "loguniform(1e-3, 1e3)",
-        "max_features": "uniform(0.1, 1)",
-    }
-    return rows("boosting", space, train_boosting)
+    return rows("boosting", BOOSTED, train_boosting)
 
 
 def train_boosting(params: Params) -> Curve:
@@ -264,17 +269,22 @@ def train_boosting(params: Params) -> Curve:
     inputs, targets = load_diabetes(return_X_y=True)
     targets = (targets - targets.mean()) / targets.std()
     half = np.random.default_rng(0).integers(2, size=len(inputs))
-    trees = 4
     losses, costs = np.zeros(EPOCHS), np.zeros(EPOCHS)
     for part in range(2):
-        model = HistGradientBoostingRegressor(**params, max_iter=trees * EPOCHS, early_stopping=False, random_state=0)
+        model = HistGradientBoostingRegressor(**params, max_iter=TREES * EPOCHS, early_stopping=False, random_state=0)
         model.fit(inputs[half != part], targets[half != part])
         stages: Iterator[Numbers] = model.staged_predict(inputs[half == part])
         errors = [float(((stage - targets[half == part]) ** 2).mean()) for stage in stages]
-        losses += np.array(errors[trees - 1 :: trees]) / 2
-        leaves = [tree.get_n_leaf_nodes() for each in model._predictors for tree in each]  # noqa: SLF001 - the only door
-        costs += np.array(leaves).reshape(EPOCHS, trees).sum(axis=1) * params["max_features"] + 10
+        losses += np.array(errors[TREES - 1 :: TREES]) / 2
+        costs += splits(model, params)
     return losses.tolist(), costs.tolist()
+
+
+def splits(model: Any, params: Params) -> Numbers:  # noqa: ANN401 - of a class that is imported late
+    """What each epoch of a boosted ``model`` has cost, (EPOCHS,)."""
+    leaves = [tree.get_n_leaf_nodes() for each in model._predictors for tree in each]  # noqa: SLF001 - the only door
+    costs: Numbers = np.array(leaves).reshape(EPOCHS, TREES).sum(axis=1) * params["max_features"] + 10
+    return costs
 
 
 TABLES: dict[str, Callable[[], CurveTable]] = {

@@ -5,10 +5,10 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from curvetables import EPOCHS, Curve, CurveTable, Numbers, log_loss, rows, train_perceptron
+from curvetables import BOOSTED, EPOCHS, TREES, Curve, CurveTable, Numbers, log_loss, rows, splits, train_perceptron
 from problems import Params
 
-FEATURES, TREES = 200, 4
+FEATURES = 200
 
 
 def cancer() -> tuple[Numbers, Any, Numbers, Any]:
@@ -41,13 +41,6 @@ def annealed() -> CurveTable:
 
 def trees() -> CurveTable:
     """Gradient boosting of the breast cancers, four trees an epoch: the log loss of those not seen, which may rise."""
-    space: dict[str, object] = {
-        "learning_rate": "loguniform(1e-2, 1)",
-        "max_leaf_nodes": "integer(2, 64, log)",
-        "min_samples_leaf": "integer(1, 60, log)",
-        "l2_regularization": "loguniform(1e-3, 1e3)",
-        "max_features": "uniform(0.1, 1)",
-    }
 
     def trained(params: Params) -> Curve:
         from sklearn.ensemble import HistGradientBoostingClassifier  # noqa: PLC0415 - only who has no curves yet
@@ -56,11 +49,9 @@ def trees() -> CurveTable:
         model = HistGradientBoostingClassifier(**params, max_iter=TREES * EPOCHS, early_stopping=False, random_state=0)
         model.fit(inputs, targets)
         losses = [log_loss(stage, answers) for stage in model.staged_predict_proba(unseen)]
-        leaves = [tree.get_n_leaf_nodes() for each in model._predictors for tree in each]  # noqa: SLF001 - the only door
-        costs = np.array(leaves).reshape(EPOCHS, TREES).sum(axis=1) * params["max_features"] + 10
-        return losses[TREES - 1 :: TREES], costs.tolist()
+        return losses[TREES - 1 :: TREES], splits(model, params).tolist()
 
-    return rows("trees", space, trained)
+    return rows("trees", BOOSTED, trained)
 
 
 def kernel() -> CurveTable:
