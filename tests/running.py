@@ -1,12 +1,18 @@
 """Starts the real thing, as a person would: metaopt, alone or under a real mpirun, in a directory of its own."""
 
 import contextlib
+import fcntl
 import json
 import os
+import pty
+import re
+import select
 import signal
+import struct
 import subprocess
 import sys
 import sysconfig
+import termios
 import time
 from pathlib import Path
 
@@ -146,12 +152,55 @@ class Site:
         return found
 
     def clear(self):
-        """Whatever is still there was started here, and goes."""
-        for pid in processes(f"SITE={self.directory}"):
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
+        """Whatever is still there was started here, and goes, with all that it starts meanwhile."""
+
+        def gone():
+            left = processes(f"SITE={self.directory}")
+            for pid in left:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            return not left
+
+        until(gone, "the end of all processes")
         for process in self.started:
-            process.communicate()
+            process.communicate(timeout=PATIENCE)
+
+
+class Screen:
+    """A terminal, and all that was ever drawn on it, in ``drawn``; who draws has ``end`` for its output."""
+
+    def __init__(self, lines=24, columns=80):
+        self._master, self.end = pty.openpty()
+        self._drawn = b""
+        self.resize(lines, columns)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        os.close(self._master)
+        os.close(self.end)
+
+    @property
+    def drawn(self):
+        return self._drawn.decode(errors="replace")
+
+    def resize(self, lines, columns):
+        fcntl.ioctl(self._master, termios.TIOCSWINSZ, struct.pack("4H", lines, columns, 0, 0))
+
+    def wait_for(self, pattern):
+        """Wait until this regular expression is found in what was drawn, without colours and moves of the cursor."""
+
+        def shown():
+            if select.select([self._master], [], [], 0.1)[0]:
+                self._drawn += os.read(self._master, 1 << 16)
+            return re.search(pattern, re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]|\r", "", self.drawn))
+
+        try:
+            until(shown, pattern)
+        except TimeoutError as error:
+            error.add_note(self.drawn[-4000:])
+            raise
 
 
 def refused(capsys, argv, *texts):

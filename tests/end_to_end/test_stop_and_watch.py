@@ -1,12 +1,10 @@
 """A run that is watched and stopped from another terminal; and Ctrl-C while one looks."""
 
-import os
-import pty
 import signal
 import subprocess
 import sys
 
-from running import until
+from running import Screen
 
 from metaopt.trial import State
 
@@ -35,14 +33,13 @@ def test_watching_in_a_terminal_ends_with_ctrl_c_and_the_run_goes_on(site):
     site.experiment(command=[sys.executable, "script.py", "--x", "{x}", "--sleep", "0.2"], trials=40)
     run = site.start("run", "-w", "2", "exp.yaml")
     site.wait_for("Finished")
-    master, slave = pty.openpty()
-    command = [sys.executable, "-m", "metaopt", "watch", "exp.yaml"]
-    watch = subprocess.Popen(command, cwd=site.directory, stdout=slave, stderr=subprocess.PIPE)
-    site.started.append(watch)
-    seen = []
-    until(lambda: seen.append(os.read(master, 4096)) or b"workers busy" in b"".join(seen), "a picture")
-    watch.send_signal(signal.SIGINT)
-    _, said = watch.communicate(timeout=60)
+    with Screen() as screen:
+        command = [sys.executable, "-m", "metaopt", "watch", "exp.yaml"]
+        watch = subprocess.Popen(command, cwd=site.directory, stdout=screen.end, stderr=subprocess.PIPE)
+        site.started.append(watch)
+        screen.wait_for("workers busy")
+        watch.send_signal(signal.SIGINT)
+        _, said = watch.communicate(timeout=60)
     assert (watch.returncode, said) == (130, b"metaopt: interrupted\n")
     output, _ = run.communicate(timeout=120)
     assert run.returncode == 0, output

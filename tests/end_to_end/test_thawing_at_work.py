@@ -18,7 +18,9 @@ for step in range(max(begin, 1), 6):
         time.sleep(0.05)
         with (home / "steps").open("a") as file:
             print(step, file=file)
-        saved.write_text(str(step))
+        new = home / "new"
+        new.write_text(str(step))
+        new.replace(saved)  # whole, or not at all: it may be killed at any time
     metaopt.report(step=step, loss=int(sys.argv[1]) + 1 / step)
     if metaopt.should_stop():
         sys.exit()
@@ -47,6 +49,7 @@ def test_paused_trials_outlive_workers_and_runs_and_go_on_where_they_were(site):
     status, output = site.run()
     assert status == 0, output
     trials = site.load().trials
+    assert not [trial.error for trial in trials.values() if trial.state == "failed"]
     assert {trial.state for trial in trials.values()} == {"completed", "stopped"}
     thawed = {r["body"]["trial"]: r["body"]["why"] for r in site.records() if r["kind"] == "Thawed"}
     assert thawed

@@ -1,17 +1,13 @@
 """Several experiments in one allocation."""
 
-import fcntl
 import os
-import pty
 import re
 import signal
-import struct
 import subprocess
 import sys
-import termios
 
 import yaml
-from running import EXPERIMENT, until
+from running import EXPERIMENT, Screen
 
 from metaopt import history
 from metaopt.stores import open_store
@@ -84,29 +80,20 @@ def test_one_that_fails_or_hangs_does_not_end_the_others_and_ctrl_c_ends_all_of_
 def test_several_have_one_live_view_that_follows_the_window_and_ctrl_c_ends_them_well(site):
     slow = {"command": [sys.executable, "script.py", "--x", "{x}", "--sleep", "0.1"], "trials": 500}
     experiments(site, a=slow, b=slow)
-    master, slave = pty.openpty()
-    fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("4H", 30, 100, 0, 0))
     command = [sys.executable, "-m", "metaopt", "run", "-w", "2", "a.yaml", "b.yaml"]
     environment = {**os.environ, "SITE": str(site.directory), "TERM": "xterm"}
-    run = subprocess.Popen(command, cwd=site.directory, env=environment, stdout=slave)
-    site.started.append(run)
-    seen = []
-
-    def shown(pattern):
-        seen.append(os.read(master, 1 << 16).decode(errors="replace"))
-        return re.search(pattern, re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", "".join(seen).replace("\r", "")))
-
-    until(lambda: shown(r"2 experiments  \d of 2 workers busy, \d+% of the time, .*\na  [1-9]\d*/500 trials done"), "a")
-    until(lambda: shown(r"\nb  [1-9]\d*/500 trials done.*\n  .*best loss .*\n  1 of 1 worker busy, .* left\n"), "b")
-    until(lambda: shown(r"\n   1  [ab]: trial \d.*\n   2  [ab]: trial \d"), "who does what")
-    fcntl.ioctl(master, termios.TIOCSWINSZ, struct.pack("4H", 24, 40, 0, 0))
-    until(lambda: shown(r"2 experiments  \d of 2 workers busy, ..%\nof the time, "), "a narrow picture")
-    run.send_signal(signal.SIGINT)
-    until(lambda: shown(r"\na: \d+ waiting, \d+ completed; best loss.*\nb: .*; best loss"), "the end")
-    assert run.wait(60) == 130
-    os.close(slave)
-    assert "".join(seen).rpartition("\x1b[?25l")[2].count("\x1b[?25h") == 1  # the cursor is back
-    os.close(master)
+    with Screen(30, 100) as screen:
+        run = subprocess.Popen(command, cwd=site.directory, env=environment, stdout=screen.end)
+        site.started.append(run)
+        screen.wait_for(r"2 experiments  \d of 2 workers busy, \d+% of the time, .*\na  [1-9]\d*/500 trials done")
+        screen.wait_for(r"\nb  [1-9]\d*/500 trials done.*\n  .*best loss .*\n  1 of 1 worker busy, .* left\n")
+        screen.wait_for(r"\n   1  [ab]: trial \d.*\n   2  [ab]: trial \d")
+        screen.resize(24, 40)
+        screen.wait_for(r"2 experiments  \d of 2 workers busy, \d+%\nof the time, ")
+        run.send_signal(signal.SIGINT)
+        screen.wait_for(r"\na: \d+ waiting, \d+ completed; best loss.*\nb: .*; best loss")
+        assert run.wait(60) == 130
+        assert screen.drawn.rpartition("\x1b[?25l")[2].count("\x1b[?25h") == 1  # the cursor is back
 
 
 def test_what_is_asked_for_wrongly_begins_nothing(site):
