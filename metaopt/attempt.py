@@ -20,7 +20,7 @@ from metaopt.faults import blames_gpu
 from metaopt.messages import Assign, Event, Finished, Point, Reported, Scalar
 from metaopt.metricsfile import MetricsFile
 from metaopt.process import LEFT_BEHIND, Guard, environment, tail_of
-from metaopt.reporting import FILE, SIGNAL, TRIAL_DIR
+from metaopt.reporting import AFTER, FILE, SIGNAL, TRIAL_DIR
 from metaopt.results import FILE as RESULTS
 from metaopt.results import PATH, prepare, results
 from metaopt.shortage import GPU_MEMORY, lacks_gpu_memory
@@ -57,7 +57,7 @@ class Attempt:
         for name, text in welcome.templates.items():
             (self._directory / name).write_text(filled(text, assign.params), encoding="utf-8")
         self._reports, self._lines = Reports(), Lines()
-        self._patterns = Patterns(welcome.metrics)
+        self._patterns = Patterns(welcome.metrics, int(assign.after))
         self._tails: list[Tail | MetricsFile] = [Tail(self._directory / REPORTS, self._reports)]
         if welcome.metrics:
             self._tails += [Tail(self._directory / name, self._patterns) for name in (STDOUT, STDERR)]
@@ -178,6 +178,7 @@ class Attempt:
             PATH: str(self._directory / RESULTS),
             "METAOPT_TRIAL": str(assign.trial),
             SIGNAL: str(welcome.signal),
+            AFTER: str(int(assign.after)),
         }
         defaults = {"PYTHONUNBUFFERED": "1"} if welcome.metrics else {}
         if welcome.hosts:

@@ -2,13 +2,39 @@
 
 from collections.abc import Iterator
 
-from metaopt.messages import Finished
+from metaopt.messages import Finished, Reported
 from metaopt.metricsfile import UNHEARD
 from metaopt.study import Study
 from metaopt.trial import State, Trial
 
 FROM = ("first", "warmup", "start")
 """Settings of stoppers: the first step at which they judge."""
+
+
+class GoingOn:
+    """Scripts that were asked to end, and are to go on from where they were; the first one that does not is told of."""
+
+    def __init__(self) -> None:
+        self._steps, self._told = dict[int, tuple[float, float]](), False
+
+    def begins(self, trial: Trial) -> float:
+        """The step after which another attempt at ``trial`` begins, which is about to."""
+        self._steps.pop(trial.number, None)
+        if trial.stop and trial.points:
+            self._steps[trial.number] = trial.points[0][0], trial.reached
+        return trial.reached
+
+    def heard(self, event: Reported) -> list[str]:
+        """What there is to be warned of."""
+        if not self._steps or not event.points:
+            return []
+        begin, reached = self._steps.pop(event.trial, (0.0, 0.0))
+        step = event.points[0][0]
+        if self._told or not step <= begin < reached:
+            return []
+        self._told = True
+        promised = "resumes: true says that scripts load what they have saved; without it none is paused"
+        return [f"trial {event.trial} had come to step {reached:g}, and begins anew at step {step:g}: {promised}"]
 
 
 def of_end(study: Study, event: Finished, *, judged: bool) -> tuple[list[str], list[str]]:

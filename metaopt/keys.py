@@ -45,7 +45,8 @@ KEYS: Mapping[str, Key] = {
         "none",
         r"{val_loss: 'val_loss=(\S+)'}",
         "patterns over the script's output, stdout and stderr: a metric's name and a regular expression with one "
-        "group, the number; a pattern named `step` gives the step, else the n-th number of a metric is its step n",
+        "group, the number; a pattern named `step` gives the step, else the n-th number of a metric is its step n, "
+        "counted over all attempts where `resumes` is true",
     ),
     "metrics_file": Key(
         "none",

@@ -203,12 +203,13 @@ class Silent:
 
 @dataclass(frozen=True, slots=True)
 class Assign:
-    """Run this trial."""
+    """Run this trial; a script that goes on from a checkpoint has come to the step ``after`` before."""
 
     worker: int
     trial: int
     attempt: int
     params: Params
+    after: float = 0
 
 
 @dataclass(frozen=True, slots=True)

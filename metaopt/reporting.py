@@ -12,6 +12,7 @@ user's own process: it imports next to nothing.
     METAOPT_REPORT_FILE   lines go here when the pipe was closed on the way.
     METAOPT_TRIAL_DIR     the trial's directory.
     METAOPT_SIGNAL        the number of the signal that asks a script to end; SIGTERM when it is not set.
+    METAOPT_AFTER         the step that an earlier attempt came to, where a script goes on: counted steps follow it.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from typing import SupportsFloat
 
 PIPE, FILE, TRIAL_DIR = "METAOPT_REPORT", "METAOPT_REPORT_FILE", "METAOPT_TRIAL_DIR"
-SIGNAL = "METAOPT_SIGNAL"
+SIGNAL, AFTER = "METAOPT_SIGNAL", "METAOPT_AFTER"
 
 HOW = "write metaopt.report(step=3, loss=0.3), or metaopt.report(loss=0.3)"
 
@@ -38,10 +39,10 @@ _handler_pid = 0
 def report(step: SupportsFloat | None = None, **metrics: SupportsFloat) -> None:
     """Say ``metrics`` as they are at ``step``: ``report(step=3, loss=0.2)``.
 
-    ``step`` is the count of calls (1, 2, ...) when it is left out.  A value is anything that float() takes but text:
-    numbers, numpy scalars, tensors with one element.  Raises TypeError for another value, and for a value without
-    a name, ValueError for a step that is not finite and for more than fits into one line (4 KiB on Linux); without
-    metaopt around it too.
+    ``step`` is the count of calls (1, 2, ...) when it is left out; where scripts go on, that of all attempts.  A value
+    is anything that float() takes but text: numbers, numpy scalars, tensors with one element.  Raises TypeError for
+    another value, and for a value without a name, ValueError for a step that is not finite and for more than fits into
+    one line (4 KiB on Linux); without metaopt around it too.
     """
     global _count  # noqa: PLW0603 - the count of this process
     if not (metrics or step is None or _is_whole(step)):
@@ -49,7 +50,7 @@ def report(step: SupportsFloat | None = None, **metrics: SupportsFloat) -> None:
         raise TypeError(problem)
     _count += 1
     values = {name: _number(f"metric {name}", value) for name, value in metrics.items()}
-    at = _count if step is None else _step(step)
+    at = int(os.environ.get(AFTER) or 0) + _count if step is None else _step(step)
     if values and os.environ.get(PIPE):
         _write(at, values)
 

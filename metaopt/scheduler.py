@@ -7,7 +7,7 @@ applied stands in ``facts`` until the driver takes it away to be journalled.
 from collections.abc import Iterable
 from typing import assert_never
 
-from metaopt.doubts import of_end
+from metaopt.doubts import GoingOn, of_end
 from metaopt.durations import AT_ONCE, Durations
 from metaopt.endings import Endings
 from metaopt.given import Given
@@ -79,7 +79,7 @@ class Scheduler:
         self._given = given or Given(study)
         self.asked_at: float | None = None
         self._ahead, self._pending = 0, Pending(study)
-        self._watching, self._endings = watching, Endings(study, watching=watching)
+        self._watching, self._endings, self._going_on = watching, Endings(study, watching=watching), GoingOn()
         self._standing_by, self._claims = dict[int, str](), list[Claim]()
 
     @property
@@ -146,6 +146,7 @@ class Scheduler:
             case Reported(_, trial, _, _):
                 if self._apply(now, event):
                     reported[trial] = None
+                    self.warnings += self._going_on.heard(event)
             case Lost():
                 self._lost(now, event)
             case Lent(worker, host):
@@ -292,7 +293,8 @@ class Scheduler:
             if pair is None:
                 break
             worker, trial = pair
-            assign = Assign(worker, trial.number, trial.attempts + 1, trial.params)
+            after = self._going_on.begins(trial) if self.study.resumes else 0
+            assign = Assign(worker, trial.number, trial.attempts + 1, trial.params, after)
             self._apply(now, assign)
             self._judge.again(trial.number)
             commands.append(assign)

@@ -83,14 +83,15 @@ class Patterns:
 
     ``patterns`` are regular expressions by metric; the group of one is the metric's value.  The pattern named ``step``,
     if there is one, gives the step of the values on its line and after it; without one the n-th value of a metric is
-    step n (1, 2, ...).  A value that is no number is passed over.  Raises re.error for a pattern that is none.
+    step ``after`` + n.  A value that is no number is passed over.  Raises re.error for a pattern that is none.
     """
 
-    def __init__(self, patterns: Mapping[str, str]) -> None:
+    def __init__(self, patterns: Mapping[str, str], after: int = 0) -> None:
         self._patterns = {name: re.compile(pattern) for name, pattern in patterns.items()}
         self._step_pattern = self._patterns.pop(STEP, None)
         self._step: float | None = None
-        self._counts = dict.fromkeys(self._patterns, 0)
+        self._counts = dict.fromkeys(self._patterns, after)
+        self._after = after
         self._misread: dict[str, str] = {}
         self._last = ""
 
@@ -113,7 +114,7 @@ class Patterns:
 
     def unheard(self) -> list[str]:
         """What there is to say of the patterns that have found no number."""
-        return [self._why_not(name) for name, count in self._counts.items() if not count]
+        return [self._why_not(name) for name, count in self._counts.items() if count == self._after]
 
     def _why_not(self, name: str) -> str:
         pattern = self._patterns[name].pattern

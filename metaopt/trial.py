@@ -109,6 +109,11 @@ class Trial:
         """How many of its points were reported before this attempt, which goes on from a checkpoint."""
         return self.inherited if self.points else 0
 
+    @property
+    def reached(self) -> float:
+        """The step of its last point; 0 as long as it has none."""
+        return next((step for step, _ in self.backwards()), 0)
+
     def backwards(self) -> Iterator[Point]:
         """The same points, the last one first; of those that are unread no more are read than are asked for."""
         if self.unread is None or self.known:

@@ -60,6 +60,8 @@ _TUPLES = {
     Joined: "gpus",
     StoodDown: "gpus",
 }
+_SELDOM = {Suggested: "thawed", Assign: "after"}
+"""What stands in the plain data only if it is there."""
 _REPORTED = itemgetter(*_NAMES[Reported])
 NOT_PLAIN = (KeyError, TypeError, ValueError, AttributeError)
 
@@ -70,8 +72,8 @@ def to_plain(message: Message) -> dict[str, Any]:
         points = [(step, {k: _speakable(v) for k, v in values.items()}) for step, values in message.points]
         return {"worker": message.worker, "trial": message.trial, "attempt": message.attempt, "points": points}
     plain = {name: getattr(message, name) for name in _NAMES[type(message)]}
-    if isinstance(message, Suggested) and not message.thawed:  # a journal has none
-        del plain["thawed"]
+    if (seldom := _SELDOM.get(type(message))) and not plain[seldom]:
+        del plain[seldom]
     return plain
 
 

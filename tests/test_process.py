@@ -419,6 +419,14 @@ def test_metrics_in_what_is_printed(tmp_path, patterns, printed, points):
     assert tail.read(last=True) == ([], True)
 
 
+@pytest.mark.parametrize(("patterns", "steps"), [(LOSS, [8, 9]), (STEPS, [8, 1])])
+def test_steps_that_are_counted_go_on_from_those_of_the_attempt_before(patterns, steps):
+    parser = Patterns(patterns, after=7)
+    assert parser.unheard()
+    assert [parser.points(line)[0][0] for line in (b"loss=1", b"epoch 1 loss=1")] == steps
+    assert not parser.unheard()
+
+
 def test_what_an_earlier_attempt_has_printed_is_passed_over(tmp_path):
     path = tmp_path / "stdout"
     path.write_text("loss=1\n")

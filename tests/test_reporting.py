@@ -125,6 +125,13 @@ def test_many_processes_may_report_at_once(trial):
     assert all(len(metrics) == 150 and set(metrics.values()) == {step} for step, metrics in trial.points)
 
 
+def test_calls_are_counted_over_all_attempts_where_a_script_goes_on(said, monkeypatch):
+    monkeypatch.setenv(reporting.AFTER, "7")
+    for step in (None, 20, None):
+        reporting.report(step, loss=1)
+    assert [step for step, _ in said()] == [8, 20, 10]
+
+
 def test_outside_of_metaopt_a_script_runs_by_itself(tmp_path):
     code = (
         "import metaopt, signal\n"

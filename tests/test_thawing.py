@@ -91,7 +91,7 @@ def test_a_trial_that_is_not_among_the_best_is_paused_and_goes_on_when_it_is(tal
     talk.say(Suggested(({"x": 4},)))
     talk.tell(4, 6.0)
     commands = talk.say(Finished(1, 4, 1, "stopped"))
-    assert commands == [Assign(1, 2, 2, {"x": 2})]  # three of five go on
+    assert commands == [Assign(1, 2, 2, {"x": 2}, after=1)]  # three of five go on
     thawed = Thawed(2, 1, "asha: 4 at step 1 is number 3 of 5 there, and 3 go on")
     assert thawed in talk.scheduler.facts
     assert talk.scheduler.news[-1] == f"trial 2 goes on: {thawed.why}"
@@ -207,12 +207,29 @@ def test_a_trial_that_goes_on_is_not_judged_where_it_has_been_before():
     talk.say(Finished(1, 2, 1, "stopped"))
     for trial in (101, 102):
         talk.scheduler.stopper.should_stop(trial, [(1, 0.9), (2, 9.0)])
-    assert Assign(1, 2, 2, {"x": 2}) in talk.say(Suggested(({"x": 3},)))
+    assert Assign(1, 2, 2, {"x": 2}, after=2) in talk.say(Suggested(({"x": 3},)))
     for trial in range(200, 220):  # all better, so that it would be cut now
         talk.scheduler.stopper.should_stop(trial, [(1, 0.5), (2, 0.5)])
     assert talk.tell(2, 4.0, attempt=2, first=2) == []  # its checkpoint was one step behind
     assert talk.tell(2, 4.0, attempt=2, first=3) == []
     assert talk.states()[2] == "running"
+
+
+@pytest.mark.parametrize(("first", "told"), [(1, 1), (2, 0), (3, 0)])
+def test_a_script_that_begins_anew_though_it_was_to_go_on_is_told_of_once(first, told):
+    talk = Talk(stopper=Never())
+    for trial, worker in ((0, 1), (1, 2)):
+        talk.say(Joined(worker, "here", ""), Suggested(({"x": trial},)))
+        talk.say(*(Reported(worker, trial, 1, ((step, {"loss": 1.0}),)) for step in (1, 2)))
+    talk.say(Interrupted("Ctrl-C"))
+    talk.say(*(Finished(trial + 1, trial, 1, "stopped") for trial in (0, 1)))
+    later = Talk(study=talk.study, stopper=Never())
+    for trial in (1, 0):  # in this order
+        later.tell(trial, 1.0, 1.0, attempt=2, first=first)
+        later.say(Finished(1, trial, 2, "completed"))
+    assert later.states() == ["completed", "completed"]
+    anew = [each.partition(":")[0] for each in later.scheduler.warnings if "anew" in each]
+    assert anew == ["trial 1 had come to step 2, and begins anew at step 1"] * told
 
 
 def test_a_rule_that_fails_to_promote_pauses_no_more_and_is_told_of_once(talk):

@@ -25,6 +25,19 @@ for step in range(max(begin, 1), 6):
     if metaopt.should_stop():
         sys.exit()
 """
+PRINTS = """
+import pathlib, signal, sys, time
+
+asked = []
+signal.signal(signal.SIGTERM, lambda *_: asked.append(1))
+saved = pathlib.Path("saved" + sys.argv[1])
+for step in range(int(saved.read_text()) + 1 if saved.exists() else 1, 6):
+    saved.write_text(str(step))
+    print("loss:", int(sys.argv[1]) + 1 / step, flush=True)
+    time.sleep(0.3)
+    if asked:
+        sys.exit()
+"""
 STOPPER = {"rule": "asha", "reduction": 2, "max": 5}
 
 
@@ -63,6 +76,17 @@ def test_paused_trials_outlive_workers_and_runs_and_go_on_where_they_were(site):
         assert len(done) == 5 or trial.state == "stopped"
     assert site.run("db", "check", "exp.yaml")[0] == 0
     assert site.run("db", "copy", "exp.yaml", "copy.history")[0] == 0
+
+
+def test_steps_that_a_script_does_not_say_are_counted_over_all_its_attempts(site):
+    command = [sys.executable, "script.py", "{trial}", "{x}"]
+    about = {"metrics": {"loss": r"loss: (\S+)"}, "stopper": STOPPER, "resumes": True, "trials": 8}
+    site.experiment(PRINTS, command=command, **about)
+    status, output = site.run()
+    assert status == 0, output
+    assert [record for record in site.records() if record["kind"] == "Thawed"]
+    for number, trial in site.load().trials.items():
+        assert trial.curve("loss") == [(step, number + 1 / step) for step in range(1, len(trial.points) + 1)]
 
 
 def test_where_scripts_can_go_on_trials_are_paused_though_no_stopper_is_named(site):
