@@ -46,6 +46,7 @@ class Attempt:
     def __init__(self, worker: int, assign: Assign, welcome: Welcome, guard: Guard, device: Device) -> None:
         self.key = (assign.trial, assign.attempt)
         self._run, self._params, self._guard = (worker, *self.key), assign.params, guard
+        self._after = max(assign.after.values(), default=1.0)
         self._gpus, self._nodes = device.gpus, len(welcome.hosts)
         self._directory = _own(Path(welcome.trials, str(assign.trial)).absolute(), assign.params)
         self._keep(PARAMS, assign.params, durable=False)  # the journal has them
@@ -57,7 +58,7 @@ class Attempt:
         for name, text in welcome.templates.items():
             (self._directory / name).write_text(filled(text, assign.params), encoding="utf-8")
         self._reports, self._lines = Reports(), Lines()
-        self._patterns = Patterns(welcome.metrics, int(assign.after))
+        self._patterns = Patterns(welcome.metrics, assign.after)
         self._tails: list[Tail | MetricsFile] = [Tail(self._directory / REPORTS, self._reports)]
         if welcome.metrics:
             self._tails += [Tail(self._directory / name, self._patterns) for name in (STDOUT, STDERR)]
@@ -123,7 +124,7 @@ class Attempt:
                 self._points += points
                 done = done and all_read
             if ended and done and not self._drained:
-                last = self._points[-1][0] if self._points else 1
+                last = self._points[-1][0] if self._points else self._after
                 self._points += results(self._directory / RESULTS, last)
             self._drained = ended and done
             if len(self._points) > before:
@@ -172,13 +173,14 @@ class Attempt:
 
     def _environment(self, assign: Assign, welcome: Welcome, device: Device) -> dict[str, str]:
         """The user's environment, without MPI's, and with what this trial has to itself."""
+        counted = (step for name, step in assign.after.items() if name not in welcome.metrics)
         ours = {
             TRIAL_DIR: str(self._directory),
             FILE: str(self._directory / REPORTS),
             PATH: str(self._directory / RESULTS),
             "METAOPT_TRIAL": str(assign.trial),
             SIGNAL: str(welcome.signal),
-            AFTER: str(int(assign.after)),
+            AFTER: str(int(max(counted, default=0))),
         }
         defaults = {"PYTHONUNBUFFERED": "1"} if welcome.metrics else {}
         if welcome.hosts:

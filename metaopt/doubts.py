@@ -1,6 +1,6 @@
-"""What is told when a script has ended; of the first one that completes, what is otherwise than its file has it."""
+"""What is told when a script ends, or begins anew; of the first one that completes, what is not as its file has it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from metaopt.messages import Finished, Reported
 from metaopt.metricsfile import UNHEARD
@@ -12,29 +12,31 @@ FROM = ("first", "warmup", "start")
 
 
 class GoingOn:
-    """Scripts that were asked to end, and are to go on from where they were; the first one that does not is told of."""
+    """Scripts that were asked to end, and are to go on from where they were; the first one that does not is told of.
+
+    One that had said a single step, and one whose steps are counted, may begin anew and not be noticed.
+    """
 
     def __init__(self) -> None:
         self._steps, self._told = dict[int, tuple[float, float]](), False
 
-    def begins(self, trial: Trial) -> float:
-        """The step after which another attempt at ``trial`` begins, which is about to."""
+    def begins(self, trial: Trial, after: Mapping[str, float]) -> None:
+        """Another attempt at ``trial`` is about to begin, ``after`` these steps, if it can go on from there."""
         self._steps.pop(trial.number, None)
-        if trial.stop and trial.points:
-            self._steps[trial.number] = trial.points[0][0], trial.reached
-        return trial.reached
+        if trial.stop and after:
+            self._steps[trial.number] = trial.points[0][0], max(after.values())
 
-    def heard(self, event: Reported) -> list[str]:
-        """What there is to be warned of."""
-        if not self._steps or not event.points:
+    def heard(self, trial: Trial, event: Reported) -> list[str]:
+        """What there is to be warned of; what an attempt says that was never Started is of the one before."""
+        if trial.number not in self._steps or not event.points or trial.pid is None:
             return []
-        begin, reached = self._steps.pop(event.trial, (0.0, 0.0))
+        begin, reached = self._steps.pop(trial.number)
         step = event.points[0][0]
         if self._told or not step <= begin < reached:
             return []
         self._told = True
-        promised = "resumes: true says that scripts load what they have saved; without it none is paused"
-        return [f"trial {event.trial} had come to step {reached:g}, and begins anew at step {step:g}: {promised}"]
+        said = f"trial {event.trial} had come to step {reached:g}, and says step {step:g} again: its curve begins anew"
+        return [f"{said}. Does its script load what it has saved, and is grace long enough to save?"]
 
 
 def of_end(study: Study, event: Finished, *, judged: bool) -> tuple[list[str], list[str]]:

@@ -203,13 +203,16 @@ class Silent:
 
 @dataclass(frozen=True, slots=True)
 class Assign:
-    """Run this trial; a script that goes on from a checkpoint has come to the step ``after`` before."""
+    """Run this trial.
+
+    Where scripts go on from checkpoints, each metric was last heard of in an earlier attempt, at the step ``after``.
+    """
 
     worker: int
     trial: int
     attempt: int
     params: Params
-    after: float = 0
+    after: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -146,7 +146,7 @@ class Scheduler:
             case Reported(_, trial, _, _):
                 if self._apply(now, event):
                     reported[trial] = None
-                    self.warnings += self._going_on.heard(event)
+                    self.warnings += self._going_on.heard(self.study.trials[trial], event)
             case Lost():
                 self._lost(now, event)
             case Lent(worker, host):
@@ -293,8 +293,9 @@ class Scheduler:
             if pair is None:
                 break
             worker, trial = pair
-            after = self._going_on.begins(trial) if self.study.resumes else 0
+            after = trial.reached if self.study.resumes else {}
             assign = Assign(worker, trial.number, trial.attempts + 1, trial.params, after)
+            self._going_on.begins(trial, after)
             self._apply(now, assign)
             self._judge.again(trial.number)
             commands.append(assign)

@@ -12,6 +12,7 @@ import os
 import re
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
+from types import MappingProxyType
 from typing import Any, Protocol
 
 from metaopt.messages import Point
@@ -83,14 +84,15 @@ class Patterns:
 
     ``patterns`` are regular expressions by metric; the group of one is the metric's value.  The pattern named ``step``,
     if there is one, gives the step of the values on its line and after it; without one the n-th value of a metric is
-    step ``after`` + n.  A value that is no number is passed over.  Raises re.error for a pattern that is none.
+    step n (1, 2, ...), counted on from where it was ``after`` an earlier attempt.  A value that is no number is passed
+    over.  Raises re.error for a pattern that is none.
     """
 
-    def __init__(self, patterns: Mapping[str, str], after: int = 0) -> None:
+    def __init__(self, patterns: Mapping[str, str], after: Mapping[str, float] = MappingProxyType({})) -> None:
         self._patterns = {name: re.compile(pattern) for name, pattern in patterns.items()}
         self._step_pattern = self._patterns.pop(STEP, None)
         self._step: float | None = None
-        self._counts = dict.fromkeys(self._patterns, after)
+        self._counts = dict.fromkeys(self._patterns, 0)
         self._after = after
         self._misread: dict[str, str] = {}
         self._last = ""
@@ -108,13 +110,13 @@ class Patterns:
                 self._misread.setdefault(name, value)
             elif value is not None:
                 self._counts[name] += 1
-                step = self._counts[name] if self._step is None else self._step
+                step = int(self._after.get(name, 0)) + self._counts[name] if self._step is None else self._step
                 points.setdefault(step, {})[name] = value
         return list(points.items())
 
     def unheard(self) -> list[str]:
         """What there is to say of the patterns that have found no number."""
-        return [self._why_not(name) for name, count in self._counts.items() if count == self._after]
+        return [self._why_not(name) for name, count in self._counts.items() if not count]
 
     def _why_not(self, name: str) -> str:
         pattern = self._patterns[name].pattern

@@ -110,9 +110,9 @@ class Trial:
         return self.inherited if self.points else 0
 
     @property
-    def reached(self) -> float:
-        """The step of its last point; 0 as long as it has none."""
-        return next((step for step, _ in self.backwards()), 0)
+    def reached(self) -> dict[str, float]:
+        """The step at which its script has last said each metric."""
+        return {name: step for step, values in self.points for name in values}
 
     def backwards(self) -> Iterator[Point]:
         """The same points, the last one first; of those that are unread no more are read than are asked for."""

@@ -83,7 +83,7 @@ class Audit:
         self._lost(worker)
         self.workers[worker] = None
 
-    def _assign(self, worker, trial, attempt, params, after=0):
+    def _assign(self, worker, trial, attempt, params, after=None):
         account = self.trials[trial]
         assert not account.result
         assert not account.runs
@@ -93,7 +93,7 @@ class Audit:
         assert self.workers[worker] is None  # it is there, and free
         assert attempt == account.attempt + 1
         assert params == account.params
-        assert after == (account.points[-1][0] if self.resumes and account.points else 0)
+        assert (after or {}) == ({m: step for step, said in account.points for m in said} if self.resumes else {})
         account.worker, account.attempt, account.stop = worker, attempt, ""
         self.workers[worker] = trial
         if not self.resumes:

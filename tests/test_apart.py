@@ -200,7 +200,7 @@ def test_a_run_that_goes_on_with_a_study_tells_all_of_it_and_stops_nothing_by_th
     said = scheduler.handle(500.0, Opened("1", 1, RESUMES), Joined(1, "here", ""))
     (question,) = (each for each in said if isinstance(each, Weigh))
     assert [(trial, *known, *new) for trial, _, known, new in question.curves] == [(0, (1, 9.0))]
-    assert Assign(1, open_, 2, {"x": 1}, after=1) in said
+    assert Assign(1, open_, 2, {"x": 1}, after={"loss": 1}) in said
     answer = Weighed(((0, 1, BAD), (open_, 1, BAD)))
     assert not [each for each in scheduler.handle(501.0, answer) if isinstance(each, Stop)]
     more = Reported(1, open_, 2, ((2, {"loss": 2.0}),))

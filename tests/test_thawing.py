@@ -22,6 +22,7 @@ from metaopt.messages import (
     Release,
     Reported,
     Revised,
+    Started,
     Stop,
     Suggest,
     Suggested,
@@ -91,7 +92,7 @@ def test_a_trial_that_is_not_among_the_best_is_paused_and_goes_on_when_it_is(tal
     talk.say(Suggested(({"x": 4},)))
     talk.tell(4, 6.0)
     commands = talk.say(Finished(1, 4, 1, "stopped"))
-    assert commands == [Assign(1, 2, 2, {"x": 2}, after=1)]  # three of five go on
+    assert commands == [Assign(1, 2, 2, {"x": 2}, after={"loss": 1})]  # three of five go on
     thawed = Thawed(2, 1, "asha: 4 at step 1 is number 3 of 5 there, and 3 go on")
     assert thawed in talk.scheduler.facts
     assert talk.scheduler.news[-1] == f"trial 2 goes on: {thawed.why}"
@@ -207,7 +208,7 @@ def test_a_trial_that_goes_on_is_not_judged_where_it_has_been_before():
     talk.say(Finished(1, 2, 1, "stopped"))
     for trial in (101, 102):
         talk.scheduler.stopper.should_stop(trial, [(1, 0.9), (2, 9.0)])
-    assert Assign(1, 2, 2, {"x": 2}, after=2) in talk.say(Suggested(({"x": 3},)))
+    assert Assign(1, 2, 2, {"x": 2}, after={"loss": 2}) in talk.say(Suggested(({"x": 3},)))
     for trial in range(200, 220):  # all better, so that it would be cut now
         talk.scheduler.stopper.should_stop(trial, [(1, 0.5), (2, 0.5)])
     assert talk.tell(2, 4.0, attempt=2, first=2) == []  # its checkpoint was one step behind
@@ -225,11 +226,12 @@ def test_a_script_that_begins_anew_though_it_was_to_go_on_is_told_of_once(first,
     talk.say(*(Finished(trial + 1, trial, 1, "stopped") for trial in (0, 1)))
     later = Talk(study=talk.study, stopper=Never())
     for trial in (1, 0):  # in this order
+        later.say(Started(1, trial, 2, 7))
         later.tell(trial, 1.0, 1.0, attempt=2, first=first)
         later.say(Finished(1, trial, 2, "completed"))
     assert later.states() == ["completed", "completed"]
     anew = [each.partition(":")[0] for each in later.scheduler.warnings if "anew" in each]
-    assert anew == ["trial 1 had come to step 2, and begins anew at step 1"] * told
+    assert anew == ["trial 1 had come to step 2, and says step 1 again"] * told
 
 
 def test_a_rule_that_fails_to_promote_pauses_no_more_and_is_told_of_once(talk):

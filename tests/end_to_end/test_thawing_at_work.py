@@ -27,13 +27,18 @@ for step in range(max(begin, 1), 6):
 """
 PRINTS = """
 import pathlib, signal, sys, time
+import metaopt
 
 asked = []
 signal.signal(signal.SIGTERM, lambda *_: asked.append(1))
 saved = pathlib.Path("saved" + sys.argv[1])
 for step in range(int(saved.read_text()) + 1 if saved.exists() else 1, 6):
     saved.write_text(str(step))
-    print("loss:", int(sys.argv[1]) + 1 / step, flush=True)
+    loss = int(sys.argv[1]) + 1 / step
+    print("loss:", loss, flush=True)
+    metaopt.report(said=loss)
+    if step > 1:
+        print("late:", loss, flush=True)
     time.sleep(0.3)
     if asked:
         sys.exit()
@@ -80,13 +85,16 @@ def test_paused_trials_outlive_workers_and_runs_and_go_on_where_they_were(site):
 
 def test_steps_that_a_script_does_not_say_are_counted_over_all_its_attempts(site):
     command = [sys.executable, "script.py", "{trial}", "{x}"]
-    about = {"metrics": {"loss": r"loss: (\S+)"}, "stopper": STOPPER, "resumes": True, "trials": 8}
+    metrics = {"loss": r"loss: (\S+)", "late": r"late: (\S+)"}
+    about = {"metrics": metrics, "stopper": STOPPER, "resumes": True, "trials": 8}
     site.experiment(PRINTS, command=command, **about)
     status, output = site.run()
     assert status == 0, output
     assert [record for record in site.records() if record["kind"] == "Thawed"]
     for number, trial in site.load().trials.items():
-        assert trial.curve("loss") == [(step, number + 1 / step) for step in range(1, len(trial.points) + 1)]
+        end = max(step for step, _ in trial.points)
+        assert trial.curve("loss") == [(step, number + 1 / step) for step in range(1, end + 1)]
+        assert trial.curve("said") == trial.curve("loss")
 
 
 def test_where_scripts_can_go_on_trials_are_paused_though_no_stopper_is_named(site):
