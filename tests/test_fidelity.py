@@ -48,6 +48,20 @@ def test_curves_show_the_way_where_next_to_no_trial_has_a_value():
     assert median(best[True]) < 0.4 * median(best[False])
 
 
+@pytest.mark.parametrize(("values", "spread"), [(0, 4), (7, 4), (8, 0)])
+def test_as_long_as_few_trials_have_a_value_every_second_point_is_one_of_the_sequence(values, spread):
+    """How curves begin may mislead."""
+    optimizer = optimizers.make("gp", SPACE, 1)
+    sequence = optimizers.make("gp", SPACE, 1).ask(32, [])
+    for trial, params in enumerate(sequence[:24]):
+        last = END if trial < values else 3
+        optimizer.watch(trial, params, curve(params, last), 1.0 * last)
+        optimizer.tell(params, loss(params) if trial < values else math.nan)
+    asked = optimizer.ask(8, [])
+    assert len(asked) == 8
+    assert sum(params in sequence for params in asked) == spread
+
+
 def test_a_value_of_long_before_the_end_is_brought_to_the_scale_of_the_end():
     told, curves = Told(1, 1), {}
     for trial in range(20):

@@ -8,9 +8,10 @@ alone (region.py), unless several are asked for at once.  Where there are catego
 value that was tried least, by a model of that value's trials alone, which looks for the best of them: what a model of
 all trials thinks of a value it has given up is never put to the test.  With more than ten parameters two models take
 turns: one that expects all of them to matter, and a sparse one (likelihood.py).  With ``curves`` two do as well, since
-curves may mislead: one that learns from trials that have no value (fidelity.py), and one that does not.  Several
-objectives are joined by weights, which change from trial to trial (Knowles 2006, ParEGO); a constraint, and what is
-known of failures, adds the log of the probability that it holds (Gardner et al. 2014).
+curves may mislead: one that learns from trials that have no value (fidelity.py), and one that does not; as long as few
+trials have a value, the sequence goes on in its place.  Several objectives are joined by weights, which change from
+trial to trial (Knowles 2006, ParEGO); a constraint, and what is known of failures, adds the log of the probability that
+it holds (Gardner et al. 2014).
 """
 
 import math
@@ -138,6 +139,11 @@ class GaussianProcess:
         known = self._models.known
         return max(known + min(known, len(self._stopped) / 2), self._knowledge().known) >= self._start
 
+    @property
+    def _has_curves_alone(self) -> bool:
+        """Whether so few trials have a value that how curves begin is all there is to go by."""
+        return self._models.known < self._start and self._knowledge() is not self._models
+
     def _continued(self, count: int, tried: Tried, under_way: Array, curves: Mapping[int, Curve]) -> dict[int, float]:
         """Those of the trials with these ``curves`` that promise more a second than a new one, and how many times."""
         models, trials = self._knowledge(), [*curves]
@@ -177,6 +183,8 @@ class GaussianProcess:
         points: list[Params] = []
 
         def propose(trial: int, rng: np.random.Generator) -> list[float] | None:
+            if self._has_curves_alone and trial % 2:
+                return self._sequence.point(trial)
             for side in self._looks(trial, rng, under_way, single=count == 1):
                 if side not in answers and len(answers) < MODELS:
                     view = self._view(side)
@@ -203,7 +211,7 @@ class GaussianProcess:
         """By which models a trial is chosen: all take turns, and now and then a value of a category has its own."""
         many = self._encoding.dimension > MANY_COORDINATES
         curves = self._knowledge() is not self._models
-        early = curves and (trial % 2 == 0 or self._models.known < self._start)
+        early = curves and trial % 2 == 0
         turn = Side(weights=trial % len(self._models.weights), sparse=many and trial // 2 % 2 == 0, early=early)
         many_known = self._models.known >= BEGIN and self._encoding.every_point is None
         near = self._region and self._region.found and single and many_known and not early and trial % NEAR_EVERY
