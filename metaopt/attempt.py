@@ -67,7 +67,7 @@ class Attempt:
         self._tails += self._files
         self._points: list[Point] = []
         self._sent, self._sent_at, self._heard_at = 0, 0.0, 0.0
-        self._stopping, self._kill_at = "", float("inf")
+        self._stopping, self._overdue, self._kill_at = "", "", float("inf")
         self._last: float | None = None
         self._grace, self._signal = welcome.grace, welcome.signal
         self._code: int | None = None
@@ -194,7 +194,8 @@ class Attempt:
         if now > self._deadline:
             self.stop("timeout")
         if now > self._kill_at:
-            self._kill_at = float("inf")
+            self._kill_at, name = float("inf"), signal.Signals(self._signal).name
+            self._overdue = f"was asked to end by {name}, had not after its grace of {self._grace:g} s, and was killed"
             self._process.kill()
 
     def _read_pipe(self) -> bool:
@@ -213,7 +214,7 @@ class Attempt:
             return "failed", f"timeout: it ran longer than {self._timeout:g} s\n{stderr}"
         at = self._points[-1][0] if self._code == 0 and self._points else None
         if self._stopping and (at is None or at != self._last):
-            return "stopped", ""
+            return "stopped", self._overdue
         if self._code == 0:
             unheard = [why for file in self._files for why in file.unheard()]
             return "completed", "\n".join([*self._patterns.unheard(), *unheard, stderr])

@@ -5,20 +5,28 @@ from collections.abc import Iterator, Mapping
 from metaopt.messages import Finished, Reported
 from metaopt.metricsfile import UNHEARD
 from metaopt.study import Study
+from metaopt.tail import STEPLESS
 from metaopt.trial import State, Trial
 
 FROM = ("first", "warmup", "start")
 """Settings of stoppers: the first step at which they judge."""
 
 
-class GoingOn:
-    """Scripts that were asked to end, and are to go on from where they were; the first one that does not is told of.
+class Asked:
+    """Scripts that were asked to end: the first that had to be killed is told of, and the first that begins anew.
 
     One that had said a single step, and one whose steps are counted, may begin anew and not be noticed.
     """
 
     def __init__(self) -> None:
-        self._steps, self._told = dict[int, tuple[float, float]](), False
+        self._steps, self._anew, self._killed = dict[int, tuple[float, float]](), False, False
+
+    def ended(self, event: Finished) -> list[str]:
+        """What there is to be warned of, now that one has ended."""
+        if self._killed or event.outcome != "stopped" or not event.error:
+            return []
+        self._killed = True
+        return [f"trial {event.trial} {event.error}: what it has not saved is lost"]
 
     def begins(self, trial: Trial, after: Mapping[str, float]) -> None:
         """Another attempt at ``trial`` is about to begin, ``after`` these steps, if it can go on from there."""
@@ -32,9 +40,9 @@ class GoingOn:
             return []
         begin, reached = self._steps.pop(trial.number)
         step = event.points[0][0]
-        if self._told or not step <= begin < reached:
+        if self._anew or not step <= begin < reached:
             return []
-        self._told = True
+        self._anew = True
         said = f"trial {event.trial} had come to step {reached:g}, and says step {step:g} again: its curve begins anew"
         return [f"{said}. Does its script load what it has saved, and is grace long enough to save?"]
 
@@ -62,7 +70,7 @@ def doubts(study: Study, trial: Trial, *, judged: bool, words: str = "") -> Iter
         if name not in said and name != "step":
             yield f"trial {trial.number} has completed, and the pattern of {name} was on no line of its output"
     for line in words.splitlines():
-        if line.startswith(UNHEARD):
+        if line.startswith((UNHEARD, STEPLESS)):
             yield f"trial {trial.number} has completed, and {line}"
     if judged:
         yield from _unjudged(study, trial)

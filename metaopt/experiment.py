@@ -3,12 +3,10 @@
 import signal
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 from metaopt import plugins
-from metaopt.argv import PLACEHOLDER
 from metaopt.commandline import check_placeholders, check_program, read_command, read_templates
 from metaopt.errors import PluginError, SpaceError
 from metaopt.goalkeys import read_goals
@@ -27,8 +25,8 @@ from metaopt.yamlfile import YamlFile, shown
 
 SIGNALS = ("SIGTERM", "SIGINT", "SIGHUP", "SIGUSR1", "SIGUSR2")
 BESTS = ("observed", "model")
-PAUSING = "proven"
-"""The stopper that pauses trials where nobody has asked for one, and scripts can go on."""
+PAUSING, ENOUGH = "proven", 10
+"""The stopper that pauses trials where nobody has asked for one, scripts can go on, and there are so many trials."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,21 +156,6 @@ class Experiment:
         """Where its files go: the history's directory, or one beside the experiment when the history is in none."""
         return Path(self.history if Path(self.history).is_absolute() else Path(self.directory, f"{self.name}.files"))
 
-    def doubts(self) -> list[str]:
-        """What may be meant as it stands, but need not be."""
-        doubts = []
-        if self.metrics_file and not any(found[2] for found in PLACEHOLDER.finditer(self.metrics_file)):
-            doubts.append("all trials share one metrics_file: write {trial_dir} in it, or let the command do so")
-        alone = self.metrics and not self.metrics_file
-        for wanted in (each.metric for each in self.goals.measures if alone and each.metric not in self.metrics):
-            near = get_close_matches(wanted, self.metrics, n=1)
-            hint = f"; did you mean {near[0]}?" if near else ""
-            what = "objective" if any(each.metric == wanted for each in self.goals.objectives) else "constraint"
-            doubts.append(
-                f"no pattern under metrics: is for the {what} {wanted}, so the script must report it itself{hint}"
-            )
-        return doubts
-
     def line(self, trial: int, params: Params) -> str:
         """What to type in ``directory`` to run ``params`` by hand."""
         return line(self.describe(), trial, params, self._where(trial))
@@ -223,7 +206,8 @@ def _stopper(file: YamlFile, goals: Goals, optimizer: plugins.Choice) -> plugins
     """What is written; else none, but where scripts can go on, if one goal is all and the optimizer knows of pauses."""
     choice = _choice(file, "stopper")
     wanting = goals.several or goals.constraints or optimizer.rule != "gp" or _replicates(file, goals)
-    if not (file.has("stopper") or wanting) and _boolean(file, "resumes"):
+    few = _integer(file, "trials", least=1) < ENOUGH
+    if not (file.has("stopper") or wanting or few) and _boolean(file, "resumes"):
         return plugins.Choice(PAUSING)
     if goals.several and choice.rule != "never":
         problem = f"a stopper judges one metric, and there are {len(goals.objectives)} objectives"

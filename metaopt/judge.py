@@ -84,7 +84,8 @@ class Judge:
         As the ``last`` ones they may wait for one.
         """
         study, idle = self._study, len(self._study.idle)
-        if not (study.paused and study.resumes and (idle or last)) or not (self._blind or self._promoter):
+        able = self._blind or (self._promoter and study.resumes)
+        if not (study.paused and able and (idle or last)):
             return None
         begun = takewhile(lambda number: study.trials[number].attempts, study.waiting)
         room = sum(1 for _ in islice(begun, idle)) < idle

@@ -67,7 +67,7 @@ KEYS: Mapping[str, Key] = {
         "{rule: asha, reduction: 3}",
         "ends trials early that are not worth their time: a rule, see below, or your own `package.module:Class`; with "
         "settings: `{rule: asha, reduction: 4}`. With `resumes: true`, `gp`, one objective, no "
-        "`constraints` and no `replicates` the default is `proven`, which pauses them",
+        "`constraints`, no `replicates` and 10 trials or more the default is `proven`, which pauses them",
     ),
     "seed": Key("1", "7", "the same seed and the same results give the same points"),
     "timeout": Key("none", "10m", "of one trial: `90`, `90s`, `10m`, `2h`, `1d`, `1:30:00`"),
@@ -81,8 +81,8 @@ KEYS: Mapping[str, Key] = {
         "false",
         "true",
         "`true`: a script that was asked to end goes on, in its next attempt, from what it left in `{trial_dir}`; so "
-        "its trials may be begun shortly before the allocation ends, keep their curves, and are paused, by `proven` "
-        "unless `stopper` says otherwise, where they do not look worth their time",
+        "its trials may be begun shortly before the allocation ends, keep their curves, and may be paused by a "
+        "stopper: see there, also for the default",
     ),
     "heartbeat_timeout": Key(
         "60s",

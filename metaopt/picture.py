@@ -278,7 +278,7 @@ def _why(study: Study, trial: Trial) -> str:
     if trial.state is State.COMPLETED:
         return ", ".join(study.goals.exceeded(trial.excess))
     first = trial.error.partition("\n")[0].strip()
-    return ": ".join(dict.fromkeys(filter(None, [first, trial.last_words]))) or trial.why
+    return ": ".join(dict.fromkeys(filter(None, [first, trial.last_words]))) or trial.reason
 
 
 def _cut(line: str) -> str:

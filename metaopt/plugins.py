@@ -182,7 +182,7 @@ def _path_of(kind: str, rule: str) -> tuple[str, str]:
     path = known.get(rule, rule)
     module, colon, name = path.partition(":")
     if not colon:
-        near = get_close_matches(rule, known, n=1)
+        near = ["never"] if (kind, rule) == ("stopper", "none") else get_close_matches(rule, known, n=1)
         problem = f"there is no {kind} {rule!r}"
         known_ones = f"Known: {', '.join(sorted(known))}; your own: package.module:ClassName."
         raise PluginError(problem, f"Did you mean {near[0]!r}?  {known_ones}" if near else known_ones)

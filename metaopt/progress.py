@@ -13,6 +13,7 @@ from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.text import Text
 
+from metaopt.cautions import cautions
 from metaopt.conclusion import conclude, tell
 from metaopt.driver import WARNING
 from metaopt.experiment import Experiment
@@ -64,9 +65,9 @@ class LineView:
             self.console,
             f"metaopt: {experiment.name}: {counted(experiment.trials, 'trial')}, history {experiment.location}",
         )
-        for doubt in experiment.doubts():
+        for doubt in cautions(experiment, study):
             self._say(f"{WARNING}{doubt}")
-        if study.ended:
+        if any(trial.attempts for trial in study.trials.values()):
             self._say(f"going on with {counted(len(study.ended), 'trial')} ended and {len(study.open)} not")
 
     def show(self, now: float, scheduler: Scheduler, notes: list[str]) -> None:

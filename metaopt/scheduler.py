@@ -7,7 +7,7 @@ applied stands in ``facts`` until the driver takes it away to be journalled.
 from collections.abc import Iterable
 from typing import assert_never
 
-from metaopt.doubts import GoingOn, of_end
+from metaopt.doubts import Asked, of_end
 from metaopt.durations import AT_ONCE, Durations
 from metaopt.endings import Endings
 from metaopt.given import Given
@@ -79,7 +79,7 @@ class Scheduler:
         self._given = given or Given(study)
         self.asked_at: float | None = None
         self._ahead, self._pending = 0, Pending(study)
-        self._watching, self._endings, self._going_on = watching, Endings(study, watching=watching), GoingOn()
+        self._watching, self._endings, self._asked = watching, Endings(study, watching=watching), Asked()
         self._standing_by, self._claims = dict[int, str](), list[Claim]()
 
     @property
@@ -146,7 +146,7 @@ class Scheduler:
             case Reported(_, trial, _, _):
                 if self._apply(now, event):
                     reported[trial] = None
-                    self.warnings += self._going_on.heard(self.study.trials[trial], event)
+                    self.warnings += self._asked.heard(self.study.trials[trial], event)
             case Lost():
                 self._lost(now, event)
             case Lent(worker, host):
@@ -166,6 +166,7 @@ class Scheduler:
                     reported[trial] = None
                     news, warnings = of_end(self.study, event, judged=not isinstance(self.stopper, Never))
                     self.news, self.warnings = [*self.news, *news], [*self.warnings, *warnings]
+                    self.warnings += self._asked.ended(event)
             case Started() | Opened():
                 self._apply(now, event)
             case Weighed():
@@ -295,7 +296,7 @@ class Scheduler:
             worker, trial = pair
             after = trial.reached if self.study.resumes else {}
             assign = Assign(worker, trial.number, trial.attempts + 1, trial.params, after)
-            self._going_on.begins(trial, after)
+            self._asked.begins(trial, after)
             self._apply(now, assign)
             self._judge.again(trial.number)
             commands.append(assign)

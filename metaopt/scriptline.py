@@ -37,7 +37,7 @@ _FILLERS = {"is", "was", "are", "of", "at", "equals", "the"}
 OBJECTIVE = "objective"
 OURS = {
     *("--workers", "--walltime", "--space-changed", "--allow-cpu", "--name", "--trials", "--max-trials", "--metric"),
-    *("--maximize", "--optimizer", "--stopper", "--history", "--seed", "--set"),
+    *("--step", "--maximize", "--optimizer", "--stopper", "--history", "--seed", "--set"),
 }
 """Our own long options, which come before the script."""
 READ_BYTES = 1 << 20

@@ -18,6 +18,7 @@ from typing import Any, Protocol
 from metaopt.messages import Point
 
 STEP = "step"
+STEPLESS = "the pattern of step was on no line of its output"
 LIMIT_BYTES = 1 << 16
 """A line is cut here, and the rest of it is dropped: this is all that is ever kept of one that does not end."""
 CHUNK_BYTES = 1 << 18
@@ -116,7 +117,8 @@ class Patterns:
 
     def unheard(self) -> list[str]:
         """What there is to say of the patterns that have found no number."""
-        return [self._why_not(name) for name, count in self._counts.items() if not count]
+        lost = [f"{STEPLESS}, so steps are counted"] if self._step_pattern and self._step is None else []
+        return [*(self._why_not(name) for name, count in self._counts.items() if not count), *lost]
 
     def _why_not(self, name: str) -> str:
         pattern = self._patterns[name].pattern

@@ -144,6 +144,12 @@ class Trial:
         return self.objectives[0] if self.objectives else None
 
     @property
+    def reason(self) -> str:
+        """Why it was stopped, or paused; and that it was not gone on with, if so."""
+        given_up = self.state is State.STOPPED and self.stop == "paused"
+        return f"{self.why}; paused then, and not gone on with" if given_up else self.why
+
+    @property
     def last_words(self) -> str:
         """The last line that it has left, when it has failed."""
         return next((line.strip() for line in reversed(self.error.splitlines()) if line.strip()), "")

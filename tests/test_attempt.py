@@ -18,20 +18,25 @@ SAVES = "trap 'exit 0' TERM; for step in 1 2 3; do echo loss=$step; done; while 
 def begin(tmp_path):
     guard = Guard()
 
-    def begin(script):
-        welcome = replace(WELCOME, command=("sh", "-c", script), trials=str(tmp_path), directory=str(tmp_path))
+    def begin(script, **changes):
+        about = {"command": ("sh", "-c", script), "trials": str(tmp_path), "directory": str(tmp_path)} | changes
+        welcome = replace(WELCOME, **about)
         return Attempt(1, Assign(1, 0, 1, {}), welcome, guard, Device("", (), {})), guard
 
     yield begin
     guard.close()
 
 
-def end(attempt):
+def concluded(attempt):
     while not attempt.over:
         attempt.wait(0.05)
         attempt.listen()
         attempt.next_word()
-    return attempt.conclude().outcome
+    return attempt.conclude()
+
+
+def end(attempt):
+    return concluded(attempt).outcome
 
 
 def test_a_script_that_had_ended_before_it_was_asked_to_has_completed(begin, tmp_path):
@@ -59,3 +64,14 @@ def test_who_does_not_end_well_has_been_stopped(begin):
     attempt.wait(0.05)
     attempt.stop("pruned", 3)
     assert end(attempt) == "stopped"
+
+
+def test_who_has_to_be_killed_is_told_of(begin):
+    attempt, _ = begin(SAVES.replace("exit 0", ""), grace=0.2)
+    while attempt.next_word() is None:  # it is there, and deaf
+        attempt.wait(0.05)
+        attempt.listen()
+    attempt.stop("paused")
+    finished = concluded(attempt)
+    assert finished.outcome == "stopped"
+    assert finished.error == "was asked to end by SIGTERM, had not after its grace of 0.2 s, and was killed"

@@ -20,7 +20,7 @@ from metaopt.cli.base import unless_there
 from metaopt.errors import HistoryError
 from metaopt.experiment import Experiment
 from metaopt.figures.account import failures
-from metaopt.messages import Assign, Finished, Joined, Opened, Reported, Suggested
+from metaopt.messages import Assign, Finished, Joined, Opened, Reported, Started, Stop, Suggested
 from metaopt.stores.claim import Claim
 from metaopt.trial import State, Trial
 
@@ -592,9 +592,13 @@ def test_check_says_what_would_be_done_and_does_nothing(here, capsys, monkeypatc
 
 
 def test_check_says_that_trials_are_paused_where_scripts_go_on(here, capsys):
+    for stopper, trials in (("proven", 10), ("asha", 9)):
+        experiment(here, trials=trials, resumes=True, **({"stopper": stopper} if stopper == "asha" else {}))
+        out = told(capsys, "check", "exp.yaml")[1]
+        pauses = "it pauses trials, since scripts go on: stopper: never lets all of them run"
+        assert f"\nstopper     {stopper}; {pauses}\n" in out
     experiment(here, trials=9, resumes=True)
-    out = told(capsys, "check", "exp.yaml")[1]
-    assert "\nstopper     proven; it pauses trials, since scripts go on: stopper: never lets all of them run\n" in out
+    assert "\nstopper     never: nothing is stopped early, or paused\n" in told(capsys, "check", "exp.yaml")[1]
 
 
 def test_check_of_a_study_that_has_begun_says_how_it_stands_and_which_trials_wait(here, capsys):
@@ -622,6 +626,24 @@ def test_check_of_a_study_that_has_begun_says_how_it_stands_and_which_trials_wai
     os.utime(claim, (0, 0))
     assert "gone on with, 1 of 9 trials done: 3 waiting" in told(capsys, "check", "exp.yaml")[1]
     assert "which points come next" not in told(capsys, "check", "exp.yaml", "-n", 0)[1]
+
+
+def test_paused_and_interrupted_trials_are_shown_as_what_they_are(here, capsys):
+    about = experiment(here, trials=9, stopper="asha", resumes=True)
+    points = ({"x": 0.25}, {"x": 0.5})
+    facts = [Opened("1", history.FORMAT, about.describe()), *(Joined(each, "host", "core") for each in (1, 2))]
+    facts += [Suggested(points), *(Assign(each, each - 1, 1, points[each - 1]) for each in (1, 2))]
+    for worker, reason in ((1, "paused"), (2, "interrupted")):
+        facts += [Started(worker, worker - 1, 1, 7), Reported(worker, worker - 1, 1, ((1, {"loss": 1.0}),))]
+        facts += [Stop(worker, worker - 1, 1, reason, "for a reason"), Finished(worker, worker - 1, 1, "stopped")]
+    written("one.history", records_of(*facts))
+    out = told(capsys, "check", "exp.yaml")[1]
+    assert "  and which of the 1 that are paused go on, and when, is seen when it runs\n" in out
+    assert "warning: 1 trial" not in out
+    assert "\npaused: for a reason\n" in told(capsys, "show", "exp.yaml", 0)[1]
+    assert "\ncut off: for a reason\n" in told(capsys, "show", "exp.yaml", 1)[1]
+    experiment(here, trials=9, stopper="median", resumes=True)
+    assert "\nwarning: 1 trial is paused, and median goes on with none" in told(capsys, "check", "exp.yaml")[1]
 
 
 def test_check_of_a_study_without_open_trials_shows_no_points_and_of_a_finished_one_how_to_have_more(here, capsys):

@@ -7,15 +7,18 @@ from pathlib import Path
 import pytest
 import yaml
 
+from metaopt.cautions import cautions
 from metaopt.errors import ExperimentError
 from metaopt.experiment import Experiment
 from metaopt.goals import Constraint, Goals
 from metaopt.keys import KEYS, REQUIRED
+from metaopt.messages import Assign, Finished, Joined, Opened, Started, Stop, Suggested
 from metaopt.objective import Objective
 from metaopt.plugins import Choice
 from metaopt.resources import Resources
 from metaopt.scalars import duration
 from metaopt.space import Categorical, Integer, Real
+from metaopt.study import Study
 from metaopt.welcome import Welcome
 from metaopt.wire import decode, encode
 
@@ -260,20 +263,64 @@ def test_one_constraint_needs_no_list_and_leaves_one_objective_one(load):
 
 
 def test_a_pattern_is_missed_for_each_metric_that_is_wanted(load):
-    doubts = several(load, metrics=r"{loss: '(.)', latncy: '(.)'}").doubts()
+    doubts = cautions(several(load, metrics=r"{loss: '(.)', latncy: '(.)'}"))
     assert [re.findall("for the (.*?),", doubt)[0] for doubt in doubts] == [
         "objective accuracy",
         "constraint memory",
         "constraint latency",
     ]
     assert "did you mean latncy?" in doubts[-1]
-    assert several(load).doubts() == []
-    assert several(load, metrics="{latency: '(.)'}", metrics_file="'{trial_dir}/log'").doubts() == []
+    assert cautions(several(load)) == []
+    assert cautions(several(load, metrics="{latency: '(.)'}", metrics_file="'{trial_dir}/log'")) == []
 
 
 def test_a_file_of_metrics_that_all_trials_share_is_told(load):
-    (doubt,) = load(SMALLEST + "metrics_file: metrics.csv").doubts()
+    (doubt,) = cautions(load(SMALLEST + "metrics_file: metrics.csv"))
     assert "all trials share one metrics_file" in doubt
+
+
+@pytest.mark.parametrize(
+    ("keys", "told"),
+    [
+        (r"resumes: true{metrics: {loss: '(.)'}", True),
+        (r"resumes: true{metrics: {loss: '(.)', step: '(.)'}", False),
+        (r"resumes: false{metrics: {loss: '(.)'}", False),
+        ("resumes: true", False),
+    ],
+)
+def test_where_scripts_go_on_they_should_say_their_steps(load, keys, told):
+    doubts = cautions(load(SMALLEST + keys.replace("{metrics", "\nmetrics", 1) + "\n"))
+    assert [r"add step: 'epoch (\d+)'" in doubt for doubt in doubts] == [True] * told
+
+
+@pytest.mark.parametrize(
+    ("stopper", "resumes", "said"),
+    [
+        ("asha", "true", ""),
+        ("never", "true", ""),
+        ("never", "false", "1 trial is paused, and will begin anew, since resumes is not true"),
+        ("asha", "false", "1 trial is paused, and will not be gone on with, since resumes is not true; with stopper"),
+        ("median", "true", "1 trial is paused, and median goes on with none of them; stopper: never goes on with all"),
+    ],
+)
+def test_it_is_told_what_will_not_become_of_paused_trials(load, stopper, resumes, said):
+    study = Study(Goals((Objective("loss"),)))
+    facts = [Opened("1", 1, {"resumes": True}), Joined(1, "host", ""), Suggested(({"lr": 0.1},)), Assign(1, 0, 1, {})]
+    for fact in [*facts, Started(1, 0, 1, 7), Stop(1, 0, 1, "paused"), Finished(1, 0, 1, "stopped")]:
+        assert study.apply(1.0, fact)
+    doubts = cautions(load(SMALLEST + f"stopper: {stopper}\nresumes: {resumes}\n"), study)
+    assert [doubt[: len(said)] for doubt in doubts] == [said] * bool(said)
+
+
+def test_who_wants_no_stopper_is_told_what_it_is_called(load):
+    with pytest.raises(ExperimentError, match="Did you mean 'never'"):
+        load(SMALLEST + "stopper: none\n")
+
+
+@pytest.mark.parametrize(("trials", "rule"), [(9, "never"), (10, "proven")])
+def test_a_study_of_few_trials_pauses_none_unless_its_file_wants_that(load, trials, rule):
+    keys = SMALLEST.replace("trials: 10", f"trials: {trials}")
+    assert load(keys + "resumes: true\n").stopper == Choice(rule)
 
 
 SIMPLE = """

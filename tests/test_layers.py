@@ -91,7 +91,7 @@ LAYERS = [
     ],
     ["transports", "worker", "recorder", "thinker", "plots"],
     ["experiment", "proposer", "sharing", "picture", "webpage"],
-    ["driver", "editing", "warmstart", "scriptfile", "reportpage", "spool", "conclusion"],
+    ["driver", "cautions", "editing", "warmstart", "scriptfile", "reportpage", "spool", "conclusion"],
     ["opening"],
     ["master"],
     ["launch", "forecast", "lanes"],

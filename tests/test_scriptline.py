@@ -121,11 +121,12 @@ def test_a_pattern_names_its_metric(pattern, metric):
 def test_our_options_become_keys(here):
     script(here)
     options = ["-n", "one", "--trials", "9", "--metric", r"acc=(\S+)", "--metric", r"time (\S+)", "--maximize"]
+    options += ["--step", r"epoch (\d+)"]
     options += ["--optimizer", "{rule: gp, start: 4}", "--stopper=median", "--seed", "3", "--set", "timeout=10m"]
     experiment = made(*options, "--history", "h", "train.py", LR)
     assert (experiment.name, experiment.trials, experiment.seed, experiment.timeout) == ("one", 9, 3, 600)
     assert (experiment.goals.objectives[0].metric, experiment.goals.objectives[0].goal) == ("acc", "maximize")
-    assert experiment.metrics == {"acc": r"acc=(\S+)", "time": r"time (\S+)"}
+    assert experiment.metrics == {"acc": r"acc=(\S+)", "time": r"time (\S+)", "step": r"epoch (\d+)"}
     assert experiment.optimizer.settings == {"start": 4}
     assert (experiment.stopper.rule, experiment.history) == ("median", str(here / "h"))
     assert (here / "one.yaml").exists()
@@ -152,6 +153,8 @@ def test_our_options_become_keys(here):
         (["--set", "timeout=[", "train.py", LR], "cannot be read"),
         (["--optimizer", "gpp", "train.py", LR], "Did you mean 'gp'?"),
         (["--metric", r"loss=(\S+", "train.py", LR], "is no regular expression"),
+        (["--metric", r"loss=(\S+)", "--step", "epoch", "train.py", LR], "a pattern without a group"),
+        (["--step", r"epoch (\d+)", "train.py", LR], "a pattern, and no --metric is one"),
     ],
 )
 def test_what_cannot_be_meant_is_refused_before_anything_is_written(here, words, problem):

@@ -1,5 +1,6 @@
 """Pause and thaw: a trial that is not among the best waits with its checkpoint, and goes on if it turns out to be."""
 
+import copy
 import math
 
 import pytest
@@ -110,6 +111,24 @@ def test_where_there_is_no_stopper_any_more_the_paused_go_on(talk):
     assert later.states()[2] == "running"
 
 
+def test_where_scripts_cannot_go_on_any_more_the_paused_begin_anew_without_a_stopper_and_with_one_they_do_not(talk):
+    later = Talk(study=copy.deepcopy(talk.study), stopper=Never(), about={**RESUMES, "resumes": False})
+    assert later.states()[2] == "running"
+    assert later.study.trials[2].points == []
+    later = Talk(trials=3, study=talk.study, about={**RESUMES, "resumes": False})
+    assert later.states()[2] == "stopped"
+
+
+def test_the_first_script_that_had_to_be_killed_is_told_of(talk):
+    for number in (3, 4):
+        talk.say(Suggested(({"x": number},)))
+        talk.tell(number, 9.0)
+        talk.say(Finished(1, number, 1, "stopped", "was asked to end, and was killed"))
+    assert talk.states()[3:] == ["paused", "paused"]
+    killed = [each for each in talk.scheduler.warnings if "killed" in each]
+    assert killed == ["trial 3 was asked to end, and was killed: what it has not saved is lost"]
+
+
 def test_whoever_was_paused_though_nothing_was_known_goes_on_before_the_study_ends():
     few = Simulation(script(27), trials=7, workers=4, stopper=Proven(), resumes=True).run()
     kinds = [record.kind for _, record in few.store.read()]
@@ -148,6 +167,7 @@ def test_the_paused_are_given_up_when_the_study_has_all_others():
     assert talk.scheduler.facts[-2:] == [Abandoned(2, 1), Abandoned(3, 1)]
     assert talk.states() == ["completed", "completed", "stopped", "stopped"]
     assert talk.study.trials[2].why == WHY
+    assert talk.study.trials[2].reason == f"{WHY}; paused then, and not gone on with"
     assert talk.study.trials[2].duration == 20.0  # of its attempt, not of the time in which it was paused
     assert talk.scheduler.complete
 

@@ -45,7 +45,8 @@ def main(argv: Sequence[str]) -> int:
 
 
 def _account(experiment: "Experiment", count: int) -> Iterator[str]:
-    from metaopt.cli.base import writer_of  # noqa: PLC0415 - help needs nothing of this
+    from metaopt.cautions import cautions  # noqa: PLC0415 - help needs nothing of this
+    from metaopt.cli.base import writer_of  # noqa: PLC0415 - the same
     from metaopt.extent import Extent  # noqa: PLC0415 - the same
     from metaopt.history import History  # noqa: PLC0415 - the same
     from metaopt.scalars import counted  # noqa: PLC0415 - the same
@@ -63,7 +64,7 @@ def _account(experiment: "Experiment", count: int) -> Iterator[str]:
     if extent.points is not None and extent.points < experiment.trials and not extent.exhausted:
         yield f"points      {extent.where}: it ends when all have been tried; for more:  {extent.wider}"
     yield from _terms(experiment)
-    yield from (f"warning: {doubt}" for doubt in experiment.doubts())
+    yield from (f"warning: {doubt}" for doubt in cautions(experiment, study))
     yield from lessons.notes
     if study is not None and is_complete(study, extent):
         yield f"\nfor more trials:  {more_trials(experiment, study, extent)}"
@@ -75,14 +76,18 @@ def _terms(experiment: "Experiment") -> Iterator[str]:
     """What its trials get, and what ends them."""
     from metaopt.devices.cpu import usable_cores  # noqa: PLC0415 - help needs nothing of this
     from metaopt.devices.gpu import usable_gpus  # noqa: PLC0415 - the same
-    from metaopt.experiment import PAUSING  # noqa: PLC0415 - the same
+    from metaopt.plugins import load_stopper  # noqa: PLC0415 - the same
     from metaopt.scalars import counted  # noqa: PLC0415 - the same
+    from metaopt.stopping.base import Promoter  # noqa: PLC0415 - the same
 
     if experiment.stopper.rule != "never":
-        paused = experiment.resumes and experiment.stopper.rule == PAUSING
+        stopper = load_stopper(experiment.stopper, experiment.goals.objectives[0].goal)
+        paused = experiment.resumes and isinstance(stopper, Promoter)
         settings = (f"{name}: {value}" for name, value in experiment.stopper.settings.items())
         pauses = "; it pauses trials, since scripts go on: stopper: never lets all of them run" if paused else ""
         yield f"stopper     {', '.join([experiment.stopper.rule, *settings])}{pauses}"
+    elif experiment.resumes:
+        yield "stopper     never: nothing is stopped early, or paused"
     if experiment.resumes:
         yield "resumes     a trial that was asked to end goes on from what it left in its directory"
     gpus, cores = usable_gpus(), len(usable_cores())
@@ -96,6 +101,8 @@ def _terms(experiment: "Experiment") -> Iterator[str]:
 
 def _next(experiment: "Experiment", study: "Study | None", told: Sequence["Observe"], count: int) -> Iterator[str]:
     """The commands of the ``count`` trials that come next, as far as they are known, and what they get."""
+    from metaopt.trial import State  # noqa: PLC0415 - help needs nothing of this
+
     if study is not None and any(each.attempts for each in study.trials.values()):
         waiting = [number for crew in study.crews.values() for number in crew.waiting]
         points = [(number, study.trials[number].params) for number in waiting]
@@ -106,6 +113,8 @@ def _next(experiment: "Experiment", study: "Study | None", told: Sequence["Obser
         return
     yield f"\nin {experiment.directory}:"
     yield from (f"  {experiment.line(number, params)}" for number, params in points[:count])
+    if study is not None and (paused := study.tally[State.PAUSED]):
+        yield f"  and which of the {paused} that are paused go on, and when, is seen when it runs"
     yield "\nwith, beside the variables of this environment:"
     trial, trials = points[0][0], experiment.welcome().trials
     for name, value in _variables(trial, trials, experiment.resources.nodes).items():

@@ -81,6 +81,13 @@ OF_STUDY: tuple[Option, ...] = (
             "the script reports; default: what metaopt.report(), or Oríon's report_objective(), says in it",
         },
     ),
+    (
+        ("--step",),
+        {
+            "metavar": "PATTERN",
+            "help": r"a pattern for the step of what is printed: 'epoch (\d+)'; default: it is counted",
+        },
+    ),
     (("--maximize",), {"action": "store_true", "help": "more of the metric is better; default: less is"}),
     (("--optimizer",), {"metavar": "RULE", "help": "gp (the default), tpe, cmaes, ..., or '{rule: gp, start: 20}'"}),
     (

@@ -9,6 +9,7 @@ from typing import Any
 from metaopt import scriptfile, scriptline
 from metaopt.errors import ExperimentError, LaunchError
 from metaopt.keys import KEYS
+from metaopt.tail import STEP
 from metaopt.yamlfile import YamlFile
 
 TRIALS = 100
@@ -53,6 +54,11 @@ def _goal(options: argparse.Namespace, line: scriptline.ScriptLine) -> dict[str,
             problem += f": it reports {', '.join(several[:-1])} and {several[-1]}"
         raise LaunchError(problem, f"Say it before the script:  --metric {several[0]}" if several else NO_METRIC)
     goal = {"objective": {"metric": objective, "goal": "maximize"} if options.maximize else objective}
+    if options.step and (not patterns or "(" not in options.step):
+        flaw = "a pattern without a group" if patterns else "a pattern, and no --metric is one"
+        problem = f"--step '{options.step}' is {flaw}"
+        raise LaunchError(problem, r"Write both as patterns: --metric 'loss=(\S+)' --step 'epoch (\d+)'")
+    patterns |= {STEP: options.step} if options.step else {}
     return goal | ({"metrics": patterns} if patterns else {})
 
 

@@ -1,0 +1,49 @@
+"""What may be meant as it stands, in an experiment file or with the study that it goes on with, but need not be."""
+
+from collections.abc import Iterator
+from difflib import get_close_matches
+
+from metaopt.argv import PLACEHOLDER
+from metaopt.experiment import Experiment
+from metaopt.plugins import load_stopper
+from metaopt.scalars import counted
+from metaopt.stopping.base import Promoter
+from metaopt.study import Study
+from metaopt.tail import STEP
+from metaopt.trial import State
+
+
+def cautions(experiment: Experiment, study: Study | None = None) -> list[str]:
+    """What is to be said before a run of ``experiment``, which goes on with ``study``."""
+    return [*_of_metrics(experiment), *(_of_paused(experiment, study) if study else ())]
+
+
+def _of_metrics(experiment: Experiment) -> Iterator[str]:
+    patterns, file = experiment.metrics, experiment.metrics_file
+    if file and not any(found[2] for found in PLACEHOLDER.finditer(file)):
+        yield "all trials share one metrics_file: write {trial_dir} in it, or let the command do so"
+    for wanted in (each.metric for each in experiment.goals.measures if patterns and not file):
+        if wanted not in patterns:
+            near = get_close_matches(wanted, patterns, n=1)
+            hint = f"; did you mean {near[0]}?" if near else ""
+            what = "objective" if any(each.metric == wanted for each in experiment.goals.objectives) else "constraint"
+            yield f"no pattern under metrics: is for the {what} {wanted}, so the script must report it itself{hint}"
+    if experiment.resumes and patterns and STEP not in patterns:
+        counted_on = "steps are counted, and wrong when a script that goes on does some of them again"
+        yield rf"no pattern under metrics: is for the step: {counted_on}; if it prints them, add step: 'epoch (\d+)'"
+
+
+def _of_paused(experiment: Experiment, study: Study) -> Iterator[str]:
+    """That those which are paused are not gone on with, or begin anew."""
+    paused, rule = study.tally[State.PAUSED], experiment.stopper.rule
+    if not paused:
+        return
+    what = f"{counted(paused, 'trial')} {'is' if paused == 1 else 'are'} paused"
+    if rule == "never":
+        if not experiment.resumes:
+            yield f"{what}, and will begin anew, since resumes is not true"
+        return
+    if not experiment.resumes:
+        yield f"{what}, and will not be gone on with, since resumes is not true; with stopper: never they begin anew"
+    elif not isinstance(load_stopper(experiment.stopper, experiment.goals.objectives[0].goal), Promoter):
+        yield f"{what}, and {rule} goes on with none of them; stopper: never goes on with all"
