@@ -91,7 +91,7 @@ def test_the_verb_goes_by_the_history_and_says_what_is_left(experiment, capsys):
     assert "270 trials left to do" in said
     assert main(["simulate", "exp.yaml", "-w", "1", "--hours", "0.5", "--trial", "10m"]) == 0
     said = capsys.readouterr().out
-    assert "trials of 0:10:00 each, as you say" in said
+    assert "trials of 0:10:00 each, as you say, without curves, so that asha stops nothing\n" in said
     assert "room for  2 trials: 2 completed" in said
     assert "done      not with this: 270 trials left to do" in said
     assert "in the place of all" not in said

@@ -15,8 +15,10 @@ if TYPE_CHECKING:
 EPILOG = """  metaopt simulate exp.yaml --workers 256 --hours 2
 
 The real scheduler runs on a virtual clock, with trials that go as one of those did that have run to
-their ends in the experiment's history, curves and failures included: so its stopper judges what it would judge.  Not
-counted are the time that the optimizer needs, and lost nodes.  Nothing is run, and nothing written."""
+their ends in the experiment's history, curves and failures included: so its stopper judges what it would judge.  Those
+that have not ended, paused ones too, are taken to begin anew.  Not counted are the time that the optimizer needs, and
+lost nodes.  Where there would be very many reports, fewer workers are simulated, and stand for all of them.  Nothing is
+run, and nothing written."""
 
 
 def main(argv: Sequence[str]) -> int:
@@ -73,7 +75,9 @@ def _past(experiment: "Experiment", history: "History | None", trial: float | No
     found = known(history.trials.values()) if history else []
     if trial is not None:
         each = Past(trial, ((1, {measure.metric: 0.0 for measure in experiment.goals.measures}),))
-        return [each], f"{write_duration(trial)} each, as you say"
+        rule = experiment.stopper.rule
+        blind = "" if rule == "never" else f", without curves, so that {rule} stops nothing"
+        return [each], f"{write_duration(trial)} each, as you say{blind}"
     if not found:
         problem = f"{experiment.location}: no trial has ended there, so nobody knows how long one takes"
         raise LaunchError(problem, "Say it: --trial 10m")

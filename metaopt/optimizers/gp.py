@@ -11,7 +11,7 @@ models take turns: one that expects all of them to matter, and a sparse one (lik
 as well, since curves may mislead: one that learns from trials that have no value (fidelity.py), and one that knows
 nothing of those that rest; as long as few trials have a value, the sequence goes on in its place.  Several objectives
 are joined by weights, which change from trial to trial (Knowles 2006, ParEGO); a constraint, and what is known of
-failures, adds the log of the probability that it holds (Gardner et al.  2014).
+failures, adds the log of the probability that it holds (Gardner et al. 2014).
 """
 
 import math
