@@ -19,7 +19,7 @@ from metaopt.errors import WireError
 from metaopt.faults import blames_gpu
 from metaopt.messages import Assign, Event, Finished, Point, Reported, Scalar
 from metaopt.metricsfile import MetricsFile
-from metaopt.process import LEFT_BEHIND, Guard, environment, tail_of
+from metaopt.process import LEFT_BEHIND, OVERDUE, Guard, environment, tail_of
 from metaopt.reporting import AFTER, FILE, SIGNAL, TRIAL_DIR
 from metaopt.results import FILE as RESULTS
 from metaopt.results import PATH, prepare, results
@@ -195,7 +195,7 @@ class Attempt:
             self.stop("timeout")
         if now > self._kill_at:
             self._kill_at, name = float("inf"), signal.Signals(self._signal).name
-            self._overdue = f"was asked to end by {name}, had not after its grace of {self._grace:g} s, and was killed"
+            self._overdue = f"{OVERDUE} {self._grace:g} s after {name}, and was killed"
             self._process.kill()
 
     def _read_pipe(self) -> bool:

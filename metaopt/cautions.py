@@ -5,9 +5,7 @@ from difflib import get_close_matches
 
 from metaopt.argv import PLACEHOLDER
 from metaopt.experiment import Experiment
-from metaopt.plugins import load_stopper
 from metaopt.scalars import counted
-from metaopt.stopping.base import Promoter
 from metaopt.study import Study
 from metaopt.tail import STEP
 from metaopt.trial import State
@@ -44,6 +42,6 @@ def _of_paused(experiment: Experiment, study: Study) -> Iterator[str]:
             yield f"{what}, and will begin anew, since resumes is not true"
         return
     if not experiment.resumes:
-        yield f"{what}, and will not be gone on with, since resumes is not true; with stopper: never they begin anew"
-    elif not isinstance(load_stopper(experiment.stopper, experiment.goals.objectives[0].goal), Promoter):
-        yield f"{what}, and {rule} goes on with none of them; stopper: never goes on with all"
+        yield f"{what}, and will be stopped for good, since resumes is not true; with stopper: never they begin anew"
+    elif not experiment.pauses:
+        yield f"{what}, and {rule} goes on with none of them, for good once all others have ended; stopper: never does"

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 
 from metaopt.messages import Finished, Reported
 from metaopt.metricsfile import UNHEARD
+from metaopt.process import OVERDUE
 from metaopt.study import Study
 from metaopt.tail import STEPLESS
 from metaopt.trial import State, Trial
@@ -19,32 +20,34 @@ class Asked:
     """
 
     def __init__(self) -> None:
-        self._steps, self._anew, self._killed = dict[int, tuple[float, float]](), False, False
+        self._steps, self._anew, self._killed = dict[int, dict[str, tuple[float, float]]](), False, False
 
-    def ended(self, event: Finished) -> list[str]:
+    def ended(self, trial: Trial, event: Finished) -> list[str]:
         """What there is to be warned of, now that one has ended."""
-        if self._killed or event.outcome != "stopped" or not event.error:
+        if self._killed or event.outcome != "stopped" or not event.error.startswith(OVERDUE):
             return []
         self._killed = True
-        return [f"trial {event.trial} {event.error}: what it has not saved is lost"]
+        what, lost = event.error.splitlines()[0], "" if trial.stop == "pruned" else ": what it has not saved is lost"
+        return [f"trial {event.trial} {what}{lost}"]
 
     def begins(self, trial: Trial, after: Mapping[str, float]) -> None:
         """Another attempt at ``trial`` is about to begin, ``after`` these steps, if it can go on from there."""
         self._steps.pop(trial.number, None)
         if trial.stop and after:
-            self._steps[trial.number] = trial.points[0][0], max(after.values())
+            first = {name: step for step, values in reversed(trial.points) for name in values}
+            self._steps[trial.number] = {name: (first[name], last) for name, last in after.items()}
 
     def heard(self, trial: Trial, event: Reported) -> list[str]:
         """What there is to be warned of; what an attempt says that was never Started is of the one before."""
         if trial.number not in self._steps or not event.points or trial.pid is None:
             return []
-        begin, reached = self._steps.pop(trial.number)
-        step = event.points[0][0]
+        before, (step, said) = self._steps.pop(trial.number), event.points[0]
+        begin, reached = next((before[name] for name in said if name in before), (0.0, 0.0))
         if self._anew or not step <= begin < reached:
             return []
         self._anew = True
-        said = f"trial {event.trial} had come to step {reached:g}, and says step {step:g} again: its curve begins anew"
-        return [f"{said}. Does its script load what it has saved, and is grace long enough to save?"]
+        what = f"trial {event.trial} had come to step {reached:g}, and says step {step:g} again: its curve begins anew"
+        return [f"{what}. Does its script load what it has saved, and is grace long enough to save?"]
 
 
 def of_end(study: Study, event: Finished, *, judged: bool) -> tuple[list[str], list[str]]:

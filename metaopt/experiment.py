@@ -19,6 +19,7 @@ from metaopt.rerun import caution, described, edited, line
 from metaopt.resources import Resources, read_resources
 from metaopt.scalars import duration
 from metaopt.space import ITSELF, Space
+from metaopt.stopping.base import Promoter
 from metaopt.trial import Trial
 from metaopt.welcome import Welcome
 from metaopt.yamlfile import YamlFile, shown
@@ -155,6 +156,12 @@ class Experiment:
     def _files(self) -> Path:
         """Where its files go: the history's directory, or one beside the experiment when the history is in none."""
         return Path(self.history if Path(self.history).is_absolute() else Path(self.directory, f"{self.name}.files"))
+
+    @property
+    def pauses(self) -> bool:
+        """Whether its trials may be paused: its stopper promotes, and its scripts go on."""
+        stopper = plugins.load_stopper(self.stopper, self.goals.objectives[0].goal)
+        return self.resumes and isinstance(stopper, Promoter)
 
     def line(self, trial: int, params: Params) -> str:
         """What to type in ``directory`` to run ``params`` by hand."""

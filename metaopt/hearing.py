@@ -94,8 +94,8 @@ class News:
 
     def _reach(self, number: int, count: int) -> None:
         """It has been judged as far as its first ``count`` points go."""
-        if points := self._trials[number].points[:count]:
-            steps = [step for step, _ in points]
+        if told := curve(self._trials[number].points[:count], self._objective.metric):
+            steps = [step for step, _ in told]
             self._reached[number] = max([*steps, self._reached.get(number, steps[0])])
 
 

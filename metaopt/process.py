@@ -31,6 +31,8 @@ STRAY_TIMEOUT = 60.0  # what SIGKILL does not end by then hangs in the kernel
 START_TIMEOUT = 30.0  # a program on a slow file system needs seconds to start
 CLOSE_TIMEOUT = 5.0
 GUARD_KILLED = "its guard was killed"
+OVERDUE = "had not ended"
+"""How what is to be said of a script begins that was killed, since it did not end when it was asked to."""
 LEFT_BEHIND = "it cannot be killed, since it hangs in the kernel: it was left behind"
 _HINT_SLOW = "Is the file system that it is on in good order?"
 _GUARD = str(Path(__file__).with_name("guard.py"))

@@ -166,7 +166,7 @@ class Scheduler:
                     reported[trial] = None
                     news, warnings = of_end(self.study, event, judged=not isinstance(self.stopper, Never))
                     self.news, self.warnings = [*self.news, *news], [*self.warnings, *warnings]
-                    self.warnings += self._asked.ended(event)
+                    self.warnings += self._asked.ended(self.study.trials[trial], event)
             case Started() | Opened():
                 self._apply(now, event)
             case Weighed():

@@ -146,7 +146,7 @@ class Trial:
     @property
     def reason(self) -> str:
         """Why it was stopped, or paused; and that it was not gone on with, if so."""
-        given_up = self.state is State.STOPPED and self.stop == "paused"
+        given_up = self.state is State.STOPPED and self.stop == "paused" and self.why != OUTSIDE
         return f"{self.why}; paused then, and not gone on with" if given_up else self.why
 
     @property

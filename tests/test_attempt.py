@@ -74,4 +74,4 @@ def test_who_has_to_be_killed_is_told_of(begin):
     attempt.stop("paused")
     finished = concluded(attempt)
     assert finished.outcome == "stopped"
-    assert finished.error == "was asked to end by SIGTERM, had not after its grace of 0.2 s, and was killed"
+    assert finished.error == "had not ended 0.2 s after SIGTERM, and was killed"

@@ -641,7 +641,7 @@ def test_paused_and_interrupted_trials_are_shown_as_what_they_are(here, capsys):
     assert "  and which of the 1 that are paused go on, and when, is seen when it runs\n" in out
     assert "warning: 1 trial" not in out
     assert "\npaused: for a reason\n" in told(capsys, "show", "exp.yaml", 0)[1]
-    assert "\ncut off: for a reason\n" in told(capsys, "show", "exp.yaml", 1)[1]
+    assert "\nwas cut off: for a reason\n" in told(capsys, "show", "exp.yaml", 1)[1]
     experiment(here, trials=9, stopper="median", resumes=True)
     assert "\nwarning: 1 trial is paused, and median goes on with none" in told(capsys, "check", "exp.yaml")[1]
 

@@ -30,6 +30,7 @@ from metaopt.messages import (
     Thawed,
 )
 from metaopt.objective import Objective
+from metaopt.process import OVERDUE
 from metaopt.scheduler import Scheduler
 from metaopt.stopping.asha import Asha
 from metaopt.stopping.hyperband import Hyperband
@@ -123,10 +124,28 @@ def test_the_first_script_that_had_to_be_killed_is_told_of(talk):
     for number in (3, 4):
         talk.say(Suggested(({"x": number},)))
         talk.tell(number, 9.0)
-        talk.say(Finished(1, number, 1, "stopped", "was asked to end, and was killed"))
+        talk.say(Finished(1, number, 1, "stopped", f"{OVERDUE} 3 s after SIGTERM, and was killed\nand more"))
     assert talk.states()[3:] == ["paused", "paused"]
     killed = [each for each in talk.scheduler.warnings if "killed" in each]
-    assert killed == ["trial 3 was asked to end, and was killed: what it has not saved is lost"]
+    assert killed == ["trial 3 had not ended 3 s after SIGTERM, and was killed: what it has not saved is lost"]
+
+
+def test_of_several_metrics_with_counts_of_their_own_each_is_judged_and_doubted_by_itself():
+    talk = Talk(trials=9, stopper=Asha(reduction=2, max=9))
+    talk.play(3.0, 2.0)
+    talk.say(Suggested(({"x": 2},)))
+    talk.say(Reported(1, 2, 1, tuple((step, {"batch": 1.0}) for step in range(1, 100))))
+    assert talk.tell(2, 1.0) == []
+    assert talk.tell(2, 4.0, first=2)  # worse than both were at step 2
+    talk.say(Finished(1, 2, 1, "stopped"))
+    for trial in (101, 102):
+        talk.scheduler.stopper.should_stop(trial, [(1, 0.9), (2, 9.0), (3, 9.0)])
+    assert Assign(1, 2, 2, {"x": 2}, after={"batch": 99, "loss": 2}) in talk.say(Suggested(({"x": 3},)))
+    talk.say(Started(1, 2, 2, 7), Reported(1, 2, 2, ((1, {"new": 1.0}),)))
+    assert not [each for each in talk.scheduler.warnings if "anew" in each]
+    for trial in range(200, 220):  # all better
+        talk.scheduler.stopper.should_stop(trial, [(1, 0.5), (2, 0.5), (4, 0.5), (5, 0.5)])
+    assert talk.tell(2, 4.0, attempt=2, first=4)
 
 
 def test_whoever_was_paused_though_nothing_was_known_goes_on_before_the_study_ends():

@@ -76,16 +76,12 @@ def _terms(experiment: "Experiment") -> Iterator[str]:
     """What its trials get, and what ends them."""
     from metaopt.devices.cpu import usable_cores  # noqa: PLC0415 - help needs nothing of this
     from metaopt.devices.gpu import usable_gpus  # noqa: PLC0415 - the same
-    from metaopt.plugins import load_stopper  # noqa: PLC0415 - the same
     from metaopt.scalars import counted  # noqa: PLC0415 - the same
-    from metaopt.stopping.base import Promoter  # noqa: PLC0415 - the same
 
     if experiment.stopper.rule != "never":
-        stopper = load_stopper(experiment.stopper, experiment.goals.objectives[0].goal)
-        paused = experiment.resumes and isinstance(stopper, Promoter)
         settings = (f"{name}: {value}" for name, value in experiment.stopper.settings.items())
-        pauses = "; it pauses trials, since scripts go on: stopper: never lets all of them run" if paused else ""
-        yield f"stopper     {', '.join([experiment.stopper.rule, *settings])}{pauses}"
+        pauses = "; it pauses trials, since scripts go on: stopper: never lets all of them run"
+        yield f"stopper     {', '.join([experiment.stopper.rule, *settings])}{pauses if experiment.pauses else ''}"
     elif experiment.resumes:
         yield "stopper     never: nothing is stopped early, or paused"
     if experiment.resumes:
@@ -101,24 +97,33 @@ def _terms(experiment: "Experiment") -> Iterator[str]:
 
 def _next(experiment: "Experiment", study: "Study | None", told: Sequence["Observe"], count: int) -> Iterator[str]:
     """The commands of the ``count`` trials that come next, as far as they are known, and what they get."""
-    from metaopt.trial import State  # noqa: PLC0415 - help needs nothing of this
-
     if study is not None and any(each.attempts for each in study.trials.values()):
         waiting = [number for crew in study.crews.values() for number in crew.waiting]
         points = [(number, study.trials[number].params) for number in waiting]
     else:
         points = [*enumerate(_first(experiment, study, told, count))]
     if not points:
+        yield from _paused(experiment, study)
         yield "\nwhich points come next depends on the results so far: the optimizer is asked when it runs"
         return
     yield f"\nin {experiment.directory}:"
     yield from (f"  {experiment.line(number, params)}" for number, params in points[:count])
-    if study is not None and (paused := study.tally[State.PAUSED]):
-        yield f"  and which of the {paused} that are paused go on, and when, is seen when it runs"
+    yield from _paused(experiment, study)
     yield "\nwith, beside the variables of this environment:"
     trial, trials = points[0][0], experiment.welcome().trials
     for name, value in _variables(trial, trials, experiment.resources.nodes).items():
         yield f"  {name}={value}"
+
+
+def _paused(experiment: "Experiment", study: "Study | None") -> Iterator[str]:
+    """Which paused trials go on."""
+    from metaopt.trial import State  # noqa: PLC0415 - help needs nothing of this
+
+    if study is not None and (paused := study.tally[State.PAUSED]):
+        if experiment.pauses:
+            yield f"  and which of the {paused} that are paused go on, and when, is seen when it runs"
+        elif experiment.stopper.rule == "never":
+            yield f"  and {paused} that {'is' if paused == 1 else 'are'} paused"
 
 
 def _first(

@@ -94,7 +94,7 @@ OF_STUDY: tuple[Option, ...] = (
         ("--stopper",),
         {
             "metavar": "RULE",
-            "help": "median, '{rule: median, warmup: 3}', ...; default: never, or proven with resumes=true",
+            "help": "median, '{rule: median, warmup: 3}', ...; default: never; with resumes=true mostly proven",
         },
     ),
     (("--history",), {"metavar": "URL", "help": "where it is kept; default: NAME.history"}),

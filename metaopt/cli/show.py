@@ -18,8 +18,6 @@ EPILOG = """  metaopt show 12                # of the only study here
   metaopt show exp.yaml 12 --json"""
 WIDTH = 60
 SILENT = {"Reported", "Suggested"}
-WHAT = {"paused": "paused", "waiting": "cut off"}
-"""What has been done to a trial, for some reason, by its state; else it was stopped."""
 
 
 def parser() -> Parser:
@@ -105,7 +103,8 @@ def _account(location: "Location", history: "History", trial: "Trial", story: Se
     for metric in dict.fromkeys(name for _, values in trial.points for name in values):
         yield curve(metric, trial.curve(metric))
     if trial.why:
-        yield f"{WHAT.get(trial.state, 'stopped')}: {trial.reason}"
+        waits = {"waiting": "was paused" if trial.stop == "paused" else "was cut off", "paused": "paused"}
+        yield f"{waits.get(trial.state, 'stopped')}: {trial.reason}"
     directory = files_of(location, history.experiment, trial.number)
     if trial.error or trial.state == "failed":
         yield f"error:\n  {trial.error.replace(chr(10), chr(10) + '  ')}"

@@ -195,10 +195,11 @@ class GaussianProcess:
         points: list[Params] = []
 
         def answer(trial: int, side: Side, *, told: bool) -> Answer:
-            if (side, told) not in answers and len(answers) < MODELS:
+            alike = [each for (_, knows), each in answers.items() if knows == told]
+            if (side, told) not in answers and (len(answers) < MODELS or not alike):
                 believed = np.concatenate([running, resting]) if told else running
                 answers[side, told] = Answer(self._view(side), tried, believed, count)
-            return answers.get((side, told)) or list(answers.values())[trial % len(answers)]
+            return answers.get((side, told)) or alike[trial % len(alike)]
 
         def propose(trial: int, rng: np.random.Generator) -> list[float] | None:
             if self._has_curves_alone and trial % 2:
