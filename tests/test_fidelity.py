@@ -62,23 +62,6 @@ def test_as_long_as_few_trials_have_a_value_every_second_point_is_one_of_the_seq
     assert sum(params in sequence for params in asked) == spread
 
 
-@pytest.mark.parametrize(("paused", "same"), [(5, True), (6, False)])
-def test_every_second_point_is_chosen_without_a_thought_of_the_paused(paused, same):
-    """They may have been paused in error: who believes in each of them keeps away from there."""
-
-    def asked(seed):
-        optimizer, chance = optimizers.make("gp", SPACE, 1), random.Random(seed)
-        for trial, params in enumerate(optimizer.ask(12, [])):
-            optimizer.watch(trial, params, curve(params, END), 1.0 * END)
-            optimizer.tell(params, loss(params))
-        points = [{"x": chance.uniform(0.6, 1.0), "y": chance.random(), "kind": "a"} for _ in range(paused)]
-        for trial, params in enumerate(points, 12):
-            optimizer.watch(trial, params, curve(params, 3), 3.0)
-        return optimizer.plan(1, points, [*range(12, 12 + paused)])[0]
-
-    assert (asked(1) == asked(2)) == same
-
-
 def test_a_value_of_long_before_the_end_is_brought_to_the_scale_of_the_end():
     told, curves = Told(1, 1), {}
     for trial in range(20):

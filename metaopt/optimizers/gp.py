@@ -1,17 +1,17 @@
 """Bayesian optimization with a Gaussian process: the default optimizer.
 
-The first points are a Sobol sequence.  Then each point is the one with the highest log expected improvement under the
-posterior of a Gaussian process (surrogate.py), found by answer.py and search.py.  Points that are under way are
-believed to end at the posterior mean (gaussian.py), and so are those of trials that were stopped: nobody knows how
-bad they are, and a stopper errs.  Once there are many, every second point is one near the best, by a model of what is
-near alone (region.py), unless several are asked for at once.  Where there are categories, every fifth point is one
-for the value that was tried least, by a model of that value's trials alone, which looks for the best of them: what a
-model of all trials thinks of a value it has given up is never put to the test.  With more than ten parameters two
-models take turns: one that expects all of them to matter, and a sparse one (likelihood.py).  With ``curves`` two do
-as well, since curves may mislead: one that learns from trials that have no value (fidelity.py), and one that knows
-nothing of those that rest; as long as few trials have a value, the sequence goes on in its place.  Several objectives
-are joined by weights, which change from trial to trial (Knowles 2006, ParEGO); a constraint, and what is known of
-failures, adds the log of the probability that it holds (Gardner et al. 2014).
+The first points are a Sobol sequence.  Then each point is the one with the highest log expected improvement under
+the posterior of a Gaussian process (surrogate.py), found by answer.py and search.py.  Points that are under way are
+believed to end at the posterior mean (gaussian.py), and so are those of trials that were stopped: nobody knows how bad
+they are, and a stopper errs.  Once there are many, every second point is one near the best, by a model of what is near
+alone (region.py), unless several are asked for at once.  Where there are categories, every fifth point is one for the
+value that was tried least, by a model of that value's trials alone, which looks for the best of them: what a model of
+all trials thinks of a value it has given up is never put to the test.  With more than ten parameters two models take
+turns: one that expects all of them to matter, and a sparse one (likelihood.py).  With ``curves`` two do as well, since
+curves may mislead: one that learns from trials that have no value (fidelity.py), and one that does not; as long as few
+trials have a value, the sequence goes on in its place.  Several objectives are joined by weights, which change from
+trial to trial (Knowles 2006, ParEGO); a constraint, and what is known of failures, adds the log of the probability that
+it holds (Gardner et al. 2014).
 """
 
 import math
@@ -34,8 +34,6 @@ from metaopt.space import Space
 
 LEAST_TRIED_EVERY = 5
 """Trials of which one is in the least tried value of a category."""
-BESIDE = 0.02
-"""What is nearer than this in all coordinates is tried again."""
 NEAR_EVERY = 2
 """Points of which one is near the best one, if it is asked for by itself, once there are many trials."""
 MODELS = 4
@@ -125,12 +123,11 @@ class GaussianProcess:
         under_way = self._encoding.within(pending)
         curves = {trial: self._curves[trial] for trial in paused if trial in self._curves}
         waiting = {curve.point.tobytes() for curve in curves.values()}
-        rests = np.array([point.tobytes() in waiting for point in under_way], dtype=np.bool_)
-        running, resting = under_way[~rests], np.concatenate([under_way[rests], *self._stopped])
+        running = under_way[[point.tobytes() not in waiting for point in under_way]]
         try:
             with np.errstate(all="ignore"):
                 thawed = self._continued(count, tried, running, curves) if curves else {}
-                points = self._model(count - len(thawed), tried, running, resting)
+                points = self._model(count - len(thawed), tried, under_way)
         except np.linalg.LinAlgError:
             return self._spread(count, self._tried.beside(pending)), []
         return points, [
@@ -185,46 +182,30 @@ class GaussianProcess:
         """Points of the Sobol sequence."""
         return list(tried.claims(count, self._seed, lambda trial, _: self._sequence.point(trial)))
 
-    def _model(self, count: int, tried: Tried, running: Array, resting: Array) -> list[Params]:
-        """Points with the highest acquisition, each one knowing of those before, and of those ``running`` (p, d).
-
-        Of those ``resting`` (r, d), which are paused or were stopped, a model of values is not told where one of curves
-        knows of them, unless it would try one of them again.
-        """
-        answers: dict[tuple[Side, bool], Answer] = {}
+    def _model(self, count: int, tried: Tried, under_way: Array) -> list[Params]:
+        """Points with the highest acquisition, each one knowing of those before, and of those ``under_way`` (p, d)."""
+        answers: dict[Side, Answer] = {}
         points: list[Params] = []
-
-        def answer(trial: int, side: Side, *, told: bool) -> Answer:
-            alike = [each for (_, knows), each in answers.items() if knows == told]
-            if (side, told) not in answers and (len(answers) < MODELS or not alike):
-                believed = np.concatenate([running, resting]) if told else running
-                answers[side, told] = Answer(self._view(side), tried, believed, count)
-            return answers.get((side, told)) or alike[trial % len(alike)]
 
         def propose(trial: int, rng: np.random.Generator) -> list[float] | None:
             if self._has_curves_alone and trial % 2:
                 return self._sequence.point(trial)
-            for side in self._looks(trial, rng, np.concatenate([running, resting]), single=count == 1):
-                told = side.early or not self._has_curves
-                point = answer(trial, side, told=told).best_point(rng)
-                if point and not told and self._is_among(resting, point):
-                    point = answer(trial, side, told=True).best_point(rng)
-                if point:
+            for side in self._looks(trial, rng, under_way, single=count == 1):
+                if side not in answers and len(answers) < MODELS:
+                    view = self._view(side)
+                    answers[side] = Answer(view, tried, np.concatenate([under_way, *self._stopped]), count)
+                answer = answers.get(side, list(answers.values())[trial % len(answers)])
+                if point := answer.best_point(rng):
                     return point
             return None
 
         for point in tried.claims(count, self._seed, propose):
             points.append(point)
             picked = self._encoding.points([point])
-            running = np.concatenate([running, picked])
-            for each in answers.values():
-                each.pick(picked[0])
+            under_way = np.concatenate([under_way, picked])
+            for answer in answers.values():
+                answer.pick(picked[0])
         return points
-
-    def _is_among(self, points: Array, point: Sequence[float]) -> bool:
-        """Whether ``point`` is one of ``points`` (n, d), or next to it."""
-        there = self._encoding.points([self._space.from_unit(point)])
-        return bool((np.abs(points - there).max(axis=1, initial=0.0) < BESIDE).any())
 
     def _view(self, side: Side) -> View:
         """What is to be seen from ``side``."""
@@ -241,5 +222,5 @@ class GaussianProcess:
         if not self._encoding.categories or trial % LEAST_TRIED_EVERY:
             return [turn._replace(near=True), turn] if near else [turn]
         column = int(rng.choice(self._encoding.categories))
-        counts = self._encoding.counts(np.concatenate([self._told.points, under_way]), column)
+        counts = self._encoding.counts(np.concatenate([self._told.points, *self._stopped, under_way]), column)
         return [turn._replace(column=column, cell=int(np.argmin(counts))), turn]
