@@ -114,7 +114,7 @@ def test_who_is_paused_is_told_of_and_may_be_named():
     talk, said = paused()
     assert said == [Expect(2, {"x": 2}, paused=True), Suggest(1)]
     assert talk.watched[-1] == Watch(2, {"x": 2}, ((1, 4.0),), 20.0)
-    assert talk.say(Suggested((), ((2, WHY),))) == [Assign(1, 2, 2, {"x": 2})]
+    assert talk.say(Suggested((), ((2, WHY),))) == [Assign(1, 2, 2, {"x": 2}, after={"loss": 1})]
     assert Thawed(2, 1, WHY) in talk.scheduler.facts
     assert f"trial 2 goes on: {WHY}" in talk.scheduler.news
     assert not talk.scheduler.exhausted
