@@ -44,4 +44,4 @@ def _of_paused(experiment: Experiment, study: Study) -> Iterator[str]:
     if not experiment.resumes:
         yield f"{what}, and will be stopped for good, since resumes is not true; with stopper: never they begin anew"
     elif not experiment.pauses:
-        yield f"{what}, and {rule} goes on with none of them, for good once all others have ended; stopper: never does"
+        yield f"{what}, and will be stopped for good, since {rule} pauses nothing; with stopper: never they go on"

@@ -643,7 +643,10 @@ def test_paused_and_interrupted_trials_are_shown_as_what_they_are(here, capsys):
     assert "\npaused: for a reason\n" in told(capsys, "show", "exp.yaml", 0)[1]
     assert "\nwas cut off: for a reason\n" in told(capsys, "show", "exp.yaml", 1)[1]
     experiment(here, trials=9, stopper="median", resumes=True)
-    assert "\nwarning: 1 trial is paused, and median goes on with none" in told(capsys, "check", "exp.yaml")[1]
+    assert (
+        "\nwarning: 1 trial is paused, and will be stopped for good, since median"
+        in told(capsys, "check", "exp.yaml")[1]
+    )
 
 
 def test_check_of_a_study_without_open_trials_shows_no_points_and_of_a_finished_one_how_to_have_more(here, capsys):

@@ -300,7 +300,7 @@ def test_where_scripts_go_on_they_should_say_their_steps(load, keys, told):
         ("never", "true", ""),
         ("never", "false", "1 trial is paused, and will begin anew, since resumes is not true"),
         ("asha", "false", "1 trial is paused, and will be stopped for good, since resumes is not true; with stopper"),
-        ("median", "true", "1 trial is paused, and median goes on with none of them, for good once"),
+        ("median", "true", "1 trial is paused, and will be stopped for good, since median pauses nothing"),
     ],
 )
 def test_it_is_told_what_will_not_become_of_paused_trials(load, stopper, resumes, said):
