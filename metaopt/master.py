@@ -139,6 +139,8 @@ def _drive(
             if scheduler.shared and not scheduler.study.busy:
                 recorder.record(round(hub.now(), 6), [Closed()])
         kept = recorder.close()
+    if recorder.overruled:
+        scheduler.overrule(recorder.broken)
     watcher.end(hub.now(), scheduler)
     if not kept and not recorder.overruled:
         raise _incomplete(recorder, scheduler.study, Path(experiment.welcome().trials))

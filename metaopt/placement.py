@@ -8,6 +8,7 @@ from metaopt.messages import Joined, Quarantine, StoodDown
 from metaopt.study import Study
 from metaopt.trial import State, Trial
 
+ELSEWHERE = "it works for another experiment"
 MANY = 2
 """So many trials that blame a GPU make it suspicious, until they have ended."""
 

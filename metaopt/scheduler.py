@@ -39,13 +39,11 @@ from metaopt.messages import (
     Thawed,
 )
 from metaopt.pending import Pending
-from metaopt.placement import begun_anew, hungry, in_words, next_pair, on_ill_gpus, run_again
+from metaopt.placement import ELSEWHERE, begun_anew, hungry, in_words, next_pair, on_ill_gpus, run_again
 from metaopt.stopping.base import Stopper
 from metaopt.stopping.never import Never
 from metaopt.study import Study
 from metaopt.verdicts import Weighed
-
-ELSEWHERE = "it works for another experiment"
 
 
 class Scheduler:
@@ -75,7 +73,7 @@ class Scheduler:
         self.durations = Durations(study)
         self.facts, self.warnings, self.news, self.draining = list[Fact](), list[str](), list[str](), ""
         self._said, self._gone, self._adopting, self._leaving = set[str](), set[int](), set[int](), set[int]()
-        self.interrupted = self.exhausted = False
+        self.interrupted = self.exhausted = self.overruled = False
         self._given = given or Given(study)
         self.asked_at: float | None = None
         self._ahead, self._pending = 0, Pending(study)
@@ -85,7 +83,8 @@ class Scheduler:
     @property
     def complete(self) -> bool:
         """Whether the study has all its trials, or its space has no more points, and all have ended."""
-        return not self.study.open and (self._missing <= 0 or (self.exhausted and not self._kept))
+        ended = not self.study.open and not self.overruled
+        return ended and (self._missing <= 0 or (self.exhausted and not self._kept))
 
     @property
     def finished(self) -> bool:
@@ -110,8 +109,8 @@ class Scheduler:
         """How many trials could begin now, if there were workers for all of them."""
         last = self._kept
         new = (0 if self.exhausted else max(self._missing - last, 0)) + (0 if self.study.open else last)
-        fits = not self.draining and self._fits(now)
-        return len(self.study.waiting) + sum(self.study.left.values()) + new if fits else 0
+        there = len(self.study.waiting) + sum(self.study.left.values()) + new
+        return there if not self.draining and self._fits(now) else 0
 
     def handle(self, now: float, *events: Event) -> list[Command]:
         """Take in everything that has happened, then decide once."""
@@ -130,6 +129,11 @@ class Scheduler:
         decided += [*self._observations(now), *self._assignments(now), *self._what_next(now)]
         claims, self._claims, self.warnings = self._claims, [], [*self.warnings, *self._judge.failures()]
         return [*decided, *claims, *self._judge.question()]  # what delays nothing that is decided
+
+    def overrule(self, why: str) -> None:
+        """Others do its work, and have not heard all that it has: how the study ends is for them to say."""
+        self.interrupted = self.overruled = True
+        self._drain(why)
 
     def _apply(self, now: float, fact: Fact) -> bool:
         if applied := self.study.apply(now, fact):
@@ -206,8 +210,8 @@ class Scheduler:
         self._gone.add(event.worker)
         worker = self.study.workers.get(event.worker)
         if self._apply(now, event) and worker is not None:
-            said = f"worker {event.worker} on {worker.host} is lost: {event.why}"
-            self.warnings.append(said + run_again(self.study, worker.trial))
+            why = event.why + run_again(self.study, worker.trial)
+            self.warnings.append(f"worker {event.worker} on {worker.host} is lost: {why}")
         self._check_workers("no worker is left")
 
     def _check_workers(self, why: str) -> None:
@@ -257,9 +261,8 @@ class Scheduler:
 
     def _begin(self, now: float) -> None:
         """As soon as there is somebody to run it: what no optimizer suggests."""
-        if not self.study.idle or self.draining or self.asked_at is not None:
-            return
-        if points := self._given.points(self._missing, exhausted=self.exhausted):
+        free = self.study.idle and not self.draining and self.asked_at is None
+        if free and (points := self._given.points(self._missing, exhausted=self.exhausted)):
             self._suggested(now, Suggested(points))
             self.asked_at = now if self._claims else None
 
@@ -290,8 +293,7 @@ class Scheduler:
         """Give the waiting trials to the idle workers, first come, first served."""
         commands: list[Command] = []
         while self.study.idle and self.study.waiting and not self.draining and self._fits(now):
-            pair = next_pair(self.study, self._leaving)
-            if pair is None:
+            if (pair := next_pair(self.study, self._leaving)) is None:
                 break
             worker, trial = pair
             after = trial.reached if self.study.resumes else {}

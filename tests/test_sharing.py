@@ -360,6 +360,22 @@ def test_one_that_was_given_up_does_not_hear_what_has_become_of_its_trials():
     assert study.trials[0].state is State.COMPLETED
 
 
+def test_one_that_was_given_up_has_not_completed_the_study_even_if_it_has_heard_all_results():
+    """Its workers had ended the last trials while it was asleep: nobody else knows, and the others run them again."""
+    study, _ = join(Memory([]), opened(), lambda _: None, 0.0)
+    scheduler = Scheduler(study, Limits(1, 1), Never(), shared=True)
+    study.apply(1.0, Suggested(({"x": 1.0},)))
+    study.apply(1.0, Joined(1, "host", ""))
+    study.apply(1.0, Assign(1, 0, 1, {"x": 1.0}))
+    scheduler.handle(2.0, Reported(1, 0, 1, ((1, {"loss": 1.0}),)), Finished(1, 0, 1, "completed"))
+    assert scheduler.complete
+    scheduler.overrule("others do its work")
+    assert scheduler.finished
+    assert not scheduler.complete
+    assert scheduler.interrupted
+    assert scheduler.draining == "others do its work"
+
+
 def test_what_an_append_in_doubt_has_written_is_not_written_again():
     class Doubtful(Memory):
         """Keeps what it is given, and says that it could not."""
