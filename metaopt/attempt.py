@@ -211,7 +211,8 @@ class Attempt:
         """(completed, failed or stopped; what to know about it)."""
         stderr = tail_of(self._directory / STDERR)
         if self._stopping == "timeout":
-            return "failed", f"timeout: it ran longer than {self._timeout:g} s\n{stderr}"
+            overdue = f"; it {self._overdue}" if self._overdue else ""
+            return "failed", f"timeout: it ran longer than {self._timeout:g} s{overdue}\n{stderr}"
         at = self._points[-1][0] if self._code == 0 and self._points else None
         if self._stopping and (at is None or at != self._last):
             return "stopped", self._overdue

@@ -1,5 +1,6 @@
 """What may be meant as it stands, in an experiment file or with the study that it goes on with, but need not be."""
 
+import re
 from collections.abc import Iterator
 from difflib import get_close_matches
 
@@ -10,10 +11,28 @@ from metaopt.study import Study
 from metaopt.tail import STEP
 from metaopt.trial import State
 
+MORE_IS_BETTER = re.compile(r"(?i)(?<![a-z])(acc|accuracy|auc|auroc|f1|bleu|iou|precision|recall|reward)(?![a-z])")
+"""Names of metrics of which nobody wants little."""
+
 
 def cautions(experiment: Experiment, study: Study | None = None) -> list[str]:
     """What is to be said before a run of ``experiment``, which goes on with ``study``."""
-    return [*_of_metrics(experiment), *(_of_paused(experiment, study) if study else ())]
+    known = [*_of_counts(experiment, study), *_of_paused(experiment, study)] if study else []
+    return [*_of_goals(experiment), *_of_metrics(experiment), *known]
+
+
+def _of_goals(experiment: Experiment) -> Iterator[str]:
+    """That what is called like something that is to be large is to be small."""
+    for each in experiment.goals.objectives:
+        if each.goal == "minimize" and MORE_IS_BETTER.search(each.metric):
+            yield f"{each.metric} is to be small; if more is better:  goal: maximize, or --maximize before the script"
+
+
+def _of_counts(experiment: Experiment, study: Study) -> Iterator[str]:
+    """That there are more trials than there are to be."""
+    if study.open and study.counted > experiment.trials:
+        said = f"{counted(study.counted, 'trial')} have begun or are queued, more than trials: {experiment.trials}"
+        yield f"{said}; all of these are run, and no others"
 
 
 def _of_metrics(experiment: Experiment) -> Iterator[str]:

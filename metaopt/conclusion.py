@@ -70,13 +70,18 @@ def _next(experiment: Experiment, scheduler: Scheduler, *, barren: bool) -> Iter
     if not scheduler.complete:
         yield f"\nto go on:  {'mend that, then type the command again' if barren else 'the same command again'}"
         if barren:
-            yield f"to begin anew, once that is mended:  {anew}"
+            yield f"or, where it was the metric or the space, mend it and begin anew:  {anew}"
     elif barren:
         yield f"\nto try again:  mend that, then {anew}, and type the command again"
         if not scheduler.exhausted:
             more = scheduler.study.counted + max(experiment.trials, 10)
             yield f"or keep the failed ones:  trials: {more}  in {experiment.file}"
             yield f"or, of a script's own command line, before the script:  --trials {more}"
+    elif scheduler.study.tally[State.STOPPED] and not scheduler.study.tally[State.COMPLETED]:
+        more = scheduler.study.counted + max(experiment.trials, 10)
+        said = f"none has completed: {experiment.stopper.rule} has stopped them"
+        yield f"\n{said}; let it stop less, or write  stopper: never"
+        yield f"then more of them:  trials: {more}  in {experiment.file}, or all anew:  {anew}"
     elif scheduler.exhausted:
         extent = Extent.of(experiment.describe(), History(scheduler.study))
         yield f"\nfor more trials:  {extent.wider}"

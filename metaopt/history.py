@@ -113,28 +113,28 @@ class History:
         return self.goals.constraints
 
     def to_pandas(self) -> "pd.DataFrame":
-        """A row per trial: its parameters, then what became of it.  Needs pandas (``pip install pandas``)."""
+        """A row per trial: its parameters (``param.NAME`` if a name is taken), what became of it.  Needs pandas."""
         try:
             import pandas as pd  # noqa: PLC0415 - an extra
         except ImportError as error:
             problem = "to_pandas() needs pandas, which is not installed"
             raise HistoryError(problem, "pip install pandas") from error
-        before = ("state", "objective")
         after = ("attempts", "worker", "started", "ended", "duration", "error", "why", "outside")
         names = dict.fromkeys(name for trial in self.trials.values() for name in trial.params)
+        index = pd.Index(self.trials.keys(), name="trial")
+        params = pd.DataFrame([{**names, **trial.params} for trial in self.trials.values()], index=index)
         rows = [
             {
-                **names,
-                **trial.params,
-                **{name: getattr(trial, name) for name in before},
+                "state": str(trial.state),
+                "objective": trial.objective,
                 **self.goals.row(trial.objectives, trial.excess),
                 **{name: getattr(trial, name) for name in after},
                 **trial.usage,
-                "state": str(trial.state),
             }
             for trial in self.trials.values()
         ]
-        return pd.DataFrame(rows, index=pd.Index(self.trials.keys(), name="trial"))
+        told = pd.DataFrame(rows, index=index)
+        return params.rename(columns={name: f"param.{name}" for name in names if name in told}).join(told)
 
 
 def load(where: str | os.PathLike[str], study: str = "") -> History:

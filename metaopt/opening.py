@@ -75,12 +75,13 @@ def begin(experiment: Experiment, terms: Terms) -> Opening:
     lessons = learn(experiment)
     allocation, now = detect(os.environ, time.time()), time.time()
     deadline = min(allocation.deadline or math.inf, terms.deadline)
+    end = deadline - experiment.grace - SLACK
+    check_end(experiment, end, now)  # before there is anything
     store = open_store(experiment.history, create=True, study=experiment.name)
     try:
         with _reached(experiment):
             notes = change_space(experiment, store) if terms.keep else []
             study, past = resume(experiment, store)
-        end = deadline - experiment.grace - SLACK
         check_time(study, experiment, end, now)
         notes += _other_command(experiment, study)
         with _reached(experiment):
@@ -178,15 +179,22 @@ def _check(experiment: Experiment, study: Study) -> None:
         raise HistoryDiffers(error.problem, hint) from None
 
 
-def check_time(study: Study, experiment: Experiment, end: float, now: float) -> None:
-    """Raise WalltimeShort when nothing that is known to be possible fits in between ``now`` and ``end``."""
-    hint = "Ask for more time." if experiment.resumes else "Ask for more time, or let the script save: resumes: true"
-    kept = f"{experiment.grace:g} s are kept for scripts to save (grace:), {SLACK:g} s to end"
+def _kept(experiment: Experiment) -> str:
+    return f"{experiment.grace:g} s are kept for scripts to save (grace:), {SLACK:g} s to end"
+
+
+def check_end(experiment: Experiment, end: float, now: float) -> None:
+    """Raise WalltimeShort when nothing at all fits in between ``now`` and ``end``."""
     if end <= now:
         whole = end + experiment.grace + SLACK - now
-        problem = f"{whole:.0f} s are left, and none of them for trials: {kept}"
+        problem = f"{whole:.0f} s are left, and none of them for trials: {_kept(experiment)}"
         raise WalltimeShort(problem, "Ask for more time, or for less grace.")
-    shortest = Durations(study).shortest
-    if shortest is not None and shortest > end - now and not experiment.resumes:
-        problem = f"the shortest trial so far took {shortest:.0f} s; {end - now:.0f} s are left for trials, as {kept}"
-        raise WalltimeShort(problem, hint)
+
+
+def check_time(study: Study, experiment: Experiment, end: float, now: float) -> None:
+    """Raise WalltimeShort when no trial of ``study`` has been as short as what is left."""
+    shortest, left = Durations(study).shortest, end - now
+    if shortest is not None and shortest > left and not experiment.resumes:
+        kept = _kept(experiment)
+        problem = f"the shortest trial so far took {shortest:.0f} s; {left:.0f} s are left for trials, as {kept}"
+        raise WalltimeShort(problem, "Ask for more time, or let the script save: resumes: true")

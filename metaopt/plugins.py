@@ -39,7 +39,9 @@ KNOWN = {"optimizer": OPTIMIZERS, "stopper": STOPPERS}
 COUNTS = {"objectives": "knows only one objective", "constraints": "knows no constraints"}
 """Settings that say how many of each an optimizer is to search for, and what is so of one that does not take them."""
 GOAL = "goal"
-"""A stopper that takes a keyword-only setting of this name is told the objective's goal; people do not write it."""
+"""A stopper that takes a setting of this name is told the objective's goal; people do not write it."""
+GIVEN = {"optimizer": 2, "stopper": 0}
+"""So many of the first arguments of its constructor are no settings: the space and the seed."""
 WANTED = f"Is its package installed for {sys.executable}, or on PYTHONPATH?"
 """What to see to when one's own cannot be imported."""
 TYPES: Mapping[str, tuple[str, Callable[[Any], bool]]] = {
@@ -110,8 +112,7 @@ def load_stopper(choice: Choice, goal: str) -> Stopper:
 
     Raises PluginError when it cannot be had.
     """
-    wants = inspect.signature(load("stopper", choice)).parameters.get(GOAL)
-    filled = {GOAL: goal} if wants is not None and wants.kind is wants.KEYWORD_ONLY else {}
+    filled = {GOAL: goal} if GOAL in inspect.signature(load("stopper", choice)).parameters else {}
     if filled and GOAL in choice.settings:
         problem = f"stopper {choice.rule!r}: goal is no setting of yours: it is the objective's"
         raise PluginError(
@@ -147,7 +148,7 @@ def check(kind: str, choice: Choice) -> None:
         problem = f"{kind} {choice.rule!r}: there is no {name} in {origin}"
         raise PluginError(problem, "Write it as package.module:ClassName.")
     made = [node for node in body if isinstance(node, ast.ClassDef) and node.name == name]
-    takes = _settings(made[0]) if made else None
+    takes = _settings(kind, made[0]) if made else None
     if takes is not None:
         _refuse_wrong(kind, choice, takes)
 
@@ -164,14 +165,14 @@ def _origin(module: str) -> str | None:
     return spec.origin or "" if spec else None
 
 
-def _settings(made: ast.ClassDef) -> Mapping[str, str] | None:
-    """The keyword-only parameters of its constructor, and their types as they are written; "" for one without.
+def _settings(kind: str, made: ast.ClassDef) -> Mapping[str, str] | None:
+    """What its constructor takes beside what is GIVEN, and the types of that as they are written; "" for one without.
 
     None when it takes any, or inherits its constructor.
     """
     for node in made.body:
         if isinstance(node, ast.FunctionDef) and node.name == "__init__":
-            takes = node.args.kwonlyargs
+            takes = [*node.args.args[1 + GIVEN[kind] :], *node.args.kwonlyargs]
             said = {each.arg: ast.unparse(each.annotation) if each.annotation else "" for each in takes}
             return None if node.args.kwarg else said
     return None if made.bases or made.decorator_list else {}
@@ -202,11 +203,12 @@ def _module_of(kind: str, rule: str) -> ModuleType:
 
 
 def _check_settings(kind: str, choice: Choice, made: type) -> None:
-    """Refuse a setting that the class does not take (keyword-only parameters of its constructor are settings)."""
-    parameters = inspect.signature(made).parameters.values()
+    """Refuse a setting that the constructor of the class does not take."""
+    parameters = [*inspect.signature(made).parameters.values()][GIVEN[kind] :]
     if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
         return
-    takes = {each.name: each.annotation for each in parameters if each.kind is each.KEYWORD_ONLY}
+    named = {inspect.Parameter.KEYWORD_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD}
+    takes = {each.name: each.annotation for each in parameters if each.kind in named}
     empty = inspect.Parameter.empty
     said = {name: "" if type_ is empty else inspect.formatannotation(type_) for name, type_ in takes.items()}
     _refuse_wrong(kind, choice, said)
@@ -233,7 +235,7 @@ def _refuse_unknown(kind: str, choice: Choice, takes: list[str]) -> None:
     for name in choice.settings:
         if name not in takes and kind == "optimizer" and name in COUNTS:
             problem = f"{kind} {choice.rule!r} {COUNTS[name]}"
-            hint = f"gp does; one of your own needs a keyword-only argument {name}, their number, and tuples in tell()."
+            hint = f"gp does; one of your own needs an argument {name}, their number, and tuples in tell()."
             raise PluginError(problem, hint)
         if name not in takes:
             near = get_close_matches(str(name), own, n=1)

@@ -26,7 +26,9 @@ def point(space: Space, typed: Mapping[str, str]) -> Params:
     missing = [name for name in active if name not in params]
     if missing:
         hint = "  ".join(f"--{name} {by_name[name].canonical()}" for name in missing)
-        raise SpaceError(" and ".join(missing), "no value is given", f"Give one of:  {hint}")
+        raise SpaceError(
+            " and ".join(missing), "no value is given", f"Give {'all' if missing[1:] else 'one'} of:  {hint}"
+        )
     return params
 
 

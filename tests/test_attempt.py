@@ -75,3 +75,11 @@ def test_who_has_to_be_killed_is_told_of(begin):
     finished = concluded(attempt)
     assert finished.outcome == "stopped"
     assert finished.error == "had not ended 0.2 s after SIGTERM, and was killed"
+
+
+def test_that_who_has_run_too_long_had_to_be_killed_is_told_too(begin):
+    attempt, _ = begin("trap '' TERM; while :; do sleep 0.05; done", grace=0.2, timeout=0.2)
+    finished = concluded(attempt)
+    assert finished.outcome == "failed"
+    overdue = "it had not ended 0.2 s after SIGTERM, and was killed"
+    assert finished.error.splitlines()[0] == f"timeout: it ran longer than 0.2 s; {overdue}"

@@ -349,6 +349,7 @@ def test_where_it_cannot_be_read_on_is_told_with_what_to_do(here, capsys):
     assert main(["db", "check", "a.history"]) == 1
     said = capsys.readouterr().out
     assert "journal.jsonl:11: this line is no record: b'garbage\\n'; what follows was not read.  Nothing" in said
+    assert "records   10 in 1 run\n" in said
 
 
 @pytest.mark.parametrize("where", ["nowhere", "empty", "exp.yaml"])

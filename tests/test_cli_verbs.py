@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shlex
 import shutil
 import socket
@@ -589,6 +590,21 @@ def test_check_says_what_would_be_done_and_does_nothing(here, capsys, monkeypatc
     assert "each trial after 90 s" in out
     simulated("one.history")
     assert told(capsys, "check", "exp.yaml")[0] == 2  # of another study
+
+
+def test_check_refuses_a_history_that_a_run_could_not_make_and_warns_of_what_this_host_lacks(here, capsys, monkeypatch):
+    (here / "file").touch()
+    for where, said in (("file", "file is a file"), ("file/x", "file is a file"), ("no/x", "there is no ")):
+        experiment(here, history=where)
+        status, _, error = told(capsys, "check", "exp.yaml")
+        assert status == 2
+        assert re.search(f"the history's directory cannot be made: .*{said}", error)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    experiment(here, resources={"gpus_per_trial": 1, "cores_per_trial": 1000})
+    status, out, _ = told(capsys, "check", "exp.yaml")
+    assert status == 0
+    assert "warning: a trial needs 1 GPU (gpus_per_trial), and this host has none; where there is none, a run" in out
+    assert "warning: a trial asks for 1000 cores (cores_per_trial); this host has " in out
 
 
 def test_check_says_that_trials_are_paused_where_scripts_go_on(here, capsys):

@@ -312,6 +312,29 @@ def test_it_is_told_what_will_not_become_of_paused_trials(load, stopper, resumes
     assert [doubt[: len(said)] for doubt in doubts] == [said] * bool(said)
 
 
+def test_that_there_are_more_trials_already_is_told(load):
+    study = Study(Goals((Objective("loss"),)))
+    study.apply(1.0, Suggested(({"lr": 0.1},) * 3))
+    assert cautions(load(SMALLEST.replace("10", "3")), study) == []
+    (doubt,) = cautions(load(SMALLEST.replace("10", "2")), study)
+    assert doubt.startswith("3 trials have begun or are queued, more than trials: 2")
+
+
+@pytest.mark.parametrize(
+    ("metric", "goal", "told"),
+    [
+        ("val_acc", "minimize", True),
+        ("Accuracy", "minimize", True),
+        ("val_acc", "maximize", False),
+        ("loss", "minimize", False),
+        ("account", "minimize", False),
+    ],
+)
+def test_who_wants_little_of_what_is_good_is_asked(load, metric, goal, told):
+    doubts = cautions(load(SMALLEST.replace(" loss", f" {{metric: {metric}, goal: {goal}}}")))
+    assert [f"{metric} is to be small; if more is better" in doubt for doubt in doubts] == [True] * told
+
+
 def test_who_wants_no_stopper_is_told_what_it_is_called(load):
     with pytest.raises(ExperimentError, match="Did you mean 'never'"):
         load(SMALLEST + "stopper: none\n")
@@ -345,7 +368,7 @@ def test_an_optimizer_that_knows_not_what_is_searched_for_is_refused(load, tmp_p
     monkeypatch.syspath_prepend(tmp_path)
     rule = "my_simple_plugin:Simple"
     if refused:
-        with pytest.raises(ExperimentError, match=f"(?s)optimizer '{rule}' {refused}.*keyword-only"):
+        with pytest.raises(ExperimentError, match=f"(?s)optimizer '{rule}' {refused}.*needs an argument"):
             several(load, optimizer=rule)
     else:
         assert several(load, optimizer=rule).optimizer == Choice(rule, {"objectives": 2, "constraints": 2})
@@ -550,6 +573,17 @@ def test_a_stopper_that_cannot_be_made_is_refused(load, tmp_path, monkeypatch, s
     monkeypatch.syspath_prepend(tmp_path)
     with pytest.raises(ExperimentError, match=f"6: stopper: stopper 'my_stopping_plugin:Mine' cannot be made {said}"):
         load(SMALLEST + f"stopper: {{rule: 'my_stopping_plugin:Mine'{settings}}}\n")
+
+
+def test_what_the_constructor_of_a_stopper_of_ones_own_takes_is_a_setting_by_name_or_not(load, tmp_path, monkeypatch):
+    (tmp_path / "my_plain_plugin.py").write_text(
+        STRICT.replace("*, depth", "depth, goal").replace("{}", "[1]"), encoding="utf-8"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    chosen = load(SMALLEST + "stopper: {rule: 'my_plain_plugin:Mine', depth: 0}\n").stopper
+    assert chosen == Choice("my_plain_plugin:Mine", {"depth": 0})
+    with pytest.raises(ExperimentError, match=r"(?s)has no setting 'width'.*It takes: depth\."):
+        load(SMALLEST + "stopper: {rule: 'my_plain_plugin:Mine', width: 0}\n")
 
 
 def test_a_stopper_whose_module_raises_is_refused(load, tmp_path, monkeypatch):

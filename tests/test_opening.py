@@ -1,5 +1,6 @@
 """A history is opened while others go on: one that hangs holds up nobody; one that answers too late is let go of."""
 
+import math
 import time
 
 import pytest
@@ -49,6 +50,7 @@ def test_what_others_are_given_turns_for_comes_when_it_answers(hanging, tmp_path
 @pytest.mark.parametrize("how", ["interrupted", "too late", "at the end"])
 def test_what_nobody_waits_for_any_more_lets_others_write(hanging, tmp_path, how, monkeypatch):
     monkeypatch.setattr("metaopt.opening.PATIENCE", 0.0 if how == "too late" else 60.0)
+    monkeypatch.setattr("metaopt.opening.SLACK", -math.inf)  # else it is too late before the history is looked at
     opening = begin_aside(hanging, Terms(deadline=0.0 if how == "at the end" else time.time() + 60))
     if how == "too late":
         with pytest.raises(HistoryError, match="has not answered in a long time: hangs_later:Store:"):

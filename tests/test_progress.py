@@ -18,6 +18,7 @@ from metaopt.messages import Assign, Finished, Joined, Lost, Opened, Reported, S
 from metaopt.metrickeys import pattern_for
 from metaopt.objective import Objective
 from metaopt.picture import Figures, Part, Pool, busy_line, picture, pictures
+from metaopt.plugins import Choice
 from metaopt.progress import Board, LineView, LiveView, watcher, watchers
 from metaopt.scheduler import Scheduler
 from metaopt.stopping.never import Never
@@ -476,10 +477,23 @@ def test_who_has_used_up_all_trials_without_a_result_is_told_how_to_try_more(exp
     assert "all 6 trials are used up, and nothing was left to try" in shown(LineView, experiment, study, ended=True)
 
 
+def test_where_all_trials_were_stopped_early_it_is_said_what_to_do_about_that(experiment):
+    study = _failed(Study(experiment.goals))
+    for n in range(6):
+        told = Suggested(({"x": n},)), Assign(1, n, 1, {"x": n}), Stop(1, n, 1, "pruned", "so it is")
+        for fact in (*told, Finished(1, n, 1, "stopped")):
+            study.apply(1001.0, fact)
+    experiment = replace(experiment, trials=6, stopper=Choice("threshold"))
+    text = shown(LineView, experiment, study, ended=True)
+    assert "none has completed: threshold has stopped them; let it stop less, or write  stopper: never" in text
+    assert f"then more of them:  trials: 16  in {experiment.file}, or all anew:  " in text
+
+
 def test_a_run_that_was_given_up_is_gone_on_with_once_the_script_is_mended(experiment):
     study = _failed(Study(experiment.goals), *["it"] * 5)
     text = shown(LineView, experiment, study, ended=True, draining="the first 5 trials all failed")
     assert "to go on:  mend that, then type the command again" in text
+    assert "or, where it was the metric or the space, mend it and begin anew:  " in text
     assert "the same command" not in text
 
 

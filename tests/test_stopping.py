@@ -320,19 +320,20 @@ def test_proven_stops_at_steps_that_tell_how_trials_end_and_at_no_others():
     assert found[9] == []  # it began badly
     (why,) = found[10]
     assert why.startswith("proven: 0.95 at step 3 is number 11 of 11 there, and 4 go on; ")
-    assert why.endswith("of pairs that have completed 100% stood there as they ended")
+    assert why.endswith("of pairs of trials that completed, 100% stood at step 3 as they ended")
 
 
 def test_proven_presumes_that_a_step_tells_until_enough_have_completed():
     rule = Proven(max=5, presumed=8, curves=6)
     early = [rule.should_stop(trial, [(1, trial)]) for trial in range(10)]
     assert early[7] == (
-        "proven: 7 at step 1 is number 8 of 8 there, and 3 go on; too few have completed to know what that says"
+        "proven: 7 at step 1 is number 8 of 8 there, and 3 go on; "
+        "too few trials have completed to know what step 1 tells of the end"
     )
     assert early[8:] == ["", ""]  # enough of that
     run_through(rule, [crossing(trial / 9) for trial in range(6)], first=10)
     assert rule.should_stop(20, [(1, 99.0)]) == ""  # it has told nothing
-    assert "100% stood there as they ended" in rule.should_stop(21, [(3, 99.0)])
+    assert "100% stood at step 3 as they ended" in rule.should_stop(21, [(3, 99.0)])
 
 
 def test_proven_knows_the_last_trials_by_number_in_whatever_order_they_end():
@@ -351,9 +352,9 @@ def test_proven_goes_on_at_last_with_whom_it_has_paused_without_knowing():
     rule = Proven(max=5)
     early = [rule.should_stop(trial, [(1, trial)]) for trial in range(8)]
     assert promoted(rule, [trial for trial, why in enumerate(early) if why]) == [2]  # as ever
-    assert rule.finish() == (3, "proven: too few have completed to know what that says")
+    assert rule.finish() == (3, "proven: too few trials have completed to know what step 1 tells of the end")
     run_through(rule, [crossing(trial / 9) for trial in range(6)], first=10)
-    assert rule.finish() == (4, "proven: only 0% of pairs stood at its step as they ended")
+    assert rule.finish() == (4, "proven: of pairs of trials that completed, 0% stood at step 1 as they ended")
     run_through(rule, [[level / MOST] * 5 for level in range(MOST)], first=20)
     assert rule.finish() is None  # it is known by now
 
@@ -407,7 +408,9 @@ def test_patience_ends_with_the_reports_that_better_nothing():
     assert tell(rule, 0, [1.0, 0.5, 0.45, 0.44, 0.43, 0.42]) == [""] * 6  # it is the best of all
     told = tell(rule, 1, [1.0, 0.9, 0.8, float("nan"), 0.75, 0.75])
     assert [bool(why) for why in told] == [False] * 4 + [False, True]
-    assert told[-1] == "patience: 0.8 at step 3, and nothing better in 3 reports; another trial has 0.5"
+    assert (
+        told[-1] == "patience: 0.8 at step 3, and nothing better by more than 0.1 in 3 reports; another trial has 0.5"
+    )
 
 
 def test_threshold_stops_what_is_worse_than_the_bound_and_what_is_no_number():

@@ -36,8 +36,11 @@ def main(argv: Sequence[str]) -> int:
     """The verb; gives the exit status."""
     options = parser().parse_args(argv)
     from metaopt.cli.base import output, runnable, say  # noqa: PLC0415 - help needs nothing of this
+    from metaopt.stores import place  # noqa: PLC0415 - the same
 
     experiment = runnable(options.experiment)
+    if experiment.location.path is not None and ":" not in experiment.history:
+        place.check(experiment.location.path)
     with output():
         for line in _account(experiment, options.n):
             say(line)
@@ -93,6 +96,11 @@ def _terms(experiment: "Experiment") -> Iterator[str]:
     if several:
         yield f"nodes       {experiment.resources.nodes} for each trial, all of each: {_groups(experiment)}"
     yield f"ends        {_deadline(experiment)}"
+    if experiment.resources.gpus and not gpus:
+        wanted = f"a trial needs {experiment.resources.gpus:g} GPU (gpus_per_trial), and this host has none"
+        yield f"warning: {wanted}; where there is none, a run is refused, without --allow-cpu"
+    if (experiment.resources.cores or 1) > cores:
+        yield f"warning: a trial asks for {experiment.resources.cores} cores (cores_per_trial); this host has {cores}"
 
 
 def _next(experiment: "Experiment", study: "Study | None", told: Sequence["Observe"], count: int) -> Iterator[str]:

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from metaopt.forecast import Forecast, Past
     from metaopt.history import History
 
+MUCH = 0.01
+"""A share of an allocation that is worth a word."""
 EPILOG = """  metaopt simulate exp.yaml --workers 256 --hours 2
 
 The real scheduler runs on a virtual clock, with trials that go as one of those did that have run to
@@ -103,10 +105,11 @@ def _lines(
     no_more = f"; {extent.where}" if most is not None and found.ended >= most else ""
     some = counted(found.simulated, "worker")
     part = "" if found.simulated == workers else f"; simulated with {some} in the place of all"
+    kept = _held(experiment, seconds)
     lines = [
         f"{experiment.name}: {counted(workers, 'worker')} for {write_duration(seconds)}, trials of {source}{part}",
         f"room for  {counted(found.ended, 'trial')}: {_states(experiment, found)}{no_more}",
-        f"busy      {found.busy:.1%} of the workers' time; {found.useful:.1%} in trials that ended",
+        f"busy      {found.busy:.1%} of the workers' time; {found.useful:.1%} in trials that ended{kept}",
     ]
     if left <= 0:
         return [*lines, f"done      already: the study has its {counted(experiment.trials, 'trial')}"]
@@ -115,6 +118,14 @@ def _lines(
     with_end = forecast(experiment, past, workers, seconds, left)
     rest = f"{counted(left, 'trial')} left to do, {with_end.busy:.1%} busy"
     return [*lines, f"done      after {write_duration(with_end.took)}: {rest}"]
+
+
+def _held(experiment: "Experiment", seconds: float) -> str:
+    """How much of it no trial may have, if that is a part to speak of."""
+    from metaopt.opening import SLACK  # noqa: PLC0415 - help needs nothing of this
+
+    kept = experiment.grace + SLACK
+    return f"; {kept:g} s at its end are kept for scripts to save, and to end" if kept > MUCH * seconds else ""
 
 
 def _states(experiment: "Experiment", found: "Forecast") -> str:

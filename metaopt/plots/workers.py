@@ -102,7 +102,9 @@ def utilisation(account: Account) -> Drawing:
         _along(axes, pauses, scale, name)
         legend(canvas)
 
-    return Drawing("Utilisation", 2.4, paint, f"A script ran in {told.share:.1%} of the workers' time.")
+    return Drawing(
+        "Utilisation", 2.4, paint, f"Scripts ran in {told.share:.1%} of the workers' time, not counting their starts."
+    )
 
 
 def _along(axes: "Axes", pauses: Pauses, scale: float, name: str) -> None:

@@ -60,4 +60,5 @@ class Patience:
         if record.best <= better:
             return ""
         best = f"{record.best:.6g} at step {record.at:g}" if record.best < math.inf else "no number"
-        return f"patience: {best}, and nothing better in {record.stands} reports; another trial has {better:.6g}"
+        much = f" by more than {self._least:g}" if self._least else ""
+        return f"patience: {best}, and nothing better{much} in {record.stands} reports; another trial has {better:.6g}"

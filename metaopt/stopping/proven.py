@@ -22,7 +22,6 @@ from metaopt.stopping.ladder import Ladder
 from metaopt.stopping.settings import check_least
 
 MOST, THIRD = 64, 3
-UNKNOWN = "too few have completed to know what that says"
 
 
 class Proven:
@@ -76,8 +75,7 @@ class Proven:
         for trial, rung in self._ladder.standing():
             share = self._known(rung)
             if share is None or share < self._trust:
-                known = UNKNOWN if share is None else f"only {share:.0%} of pairs stood at its step as they ended"
-                return self._ladder.promote(trial), f"proven: {known}"
+                return self._ladder.promote(trial), f"proven: {self._knowledge(rung, share)}"
         return None
 
     def _cut(self, trial: int, rung: int) -> str:
@@ -85,9 +83,15 @@ class Proven:
         share, came = self._known(rung), len(self._ladder.rungs[rung])
         if (came > self._presumed) if share is None else (share < self._trust):
             return ""
-        known = f"of pairs that have completed {share:.0%} stood there as they ended" if share is not None else UNKNOWN
         why = self._ladder.cut(trial, rung)
-        return why and f"proven: {why}; {known}"
+        return why and f"proven: {why}; {self._knowledge(rung, share)}"
+
+    def _knowledge(self, rung: int, share: float | None) -> str:
+        """What is known of a rung, in words."""
+        step = f"step {self._ladder.steps[rung]:g}"
+        if share is None:
+            return f"too few trials have completed to know what {step} tells of the end"
+        return f"of pairs of trials that completed, {share:.0%} stood at {step} as they ended"
 
     def _known(self, rung: int) -> float | None:
         """A of a rung, if enough is known; kept until another trial completes."""

@@ -155,6 +155,7 @@ def _whole(path: Path, start: int) -> Iterator[tuple[int, list[tuple[Cursor, Rec
             try:
                 record = from_plain(plain)
             except (TypeError, KeyError):
+                yield begin, found[:whole]
                 raise _corrupt(path, line, end) from None
             end += len(line)
             index += 1
