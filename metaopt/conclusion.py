@@ -123,7 +123,7 @@ def _again(study: Study) -> str:
     """What the runs of the point that the last trials were for have come to, when it had more than one."""
     same = History(study).runs(study.trials[max(study.trials)]) if study.trials else []
     said = study.goals.spread(trial.objectives for trial in same)
-    return said and f"the point of trial {same[0].number} has had {said}"
+    return said and f"the point of trials {', '.join(str(each.number) for each in same)} has had {said}"
 
 
 def _early(study: Study) -> str:

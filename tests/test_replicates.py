@@ -98,4 +98,4 @@ def test_the_end_of_a_run_says_what_they_have_come_to(site):
     (again,) = [trial for trial in trials[:5] if trial.params == trials[5].params]
     assert [trial.params for trial in trials[5:]] == [again.params] * 3
     assert len({trial.objective for trial in (again, *trials[5:])}) == 4
-    assert f"the point of trial {again.number} has had 4 runs: loss " in output
+    assert f"the point of trials {again.number}, 5, 6, 7 has had 4 runs: loss " in output
