@@ -172,7 +172,8 @@ def _settings(kind: str, made: ast.ClassDef) -> Mapping[str, str] | None:
     """
     for node in made.body:
         if isinstance(node, ast.FunctionDef) and node.name == "__init__":
-            takes = [*node.args.args[1 + GIVEN[kind] :], *node.args.kwonlyargs]
+            unnamed = max(1 + GIVEN[kind] - len(node.args.posonlyargs), 0)
+            takes = [*node.args.args[unnamed:], *node.args.kwonlyargs]
             said = {each.arg: ast.unparse(each.annotation) if each.annotation else "" for each in takes}
             return None if node.args.kwarg else said
     return None if made.bases or made.decorator_list else {}
