@@ -11,8 +11,9 @@ from metaopt.study import Study
 from metaopt.tail import STEP
 from metaopt.trial import State
 
-MORE_IS_BETTER = re.compile(r"(?i)(?<![a-z])(acc|accuracy|auc|auroc|f1|bleu|iou|precision|recall|reward)(?![a-z])")
-"""Names of metrics of which nobody wants little."""
+MORE_IS_BETTER = {"acc", "accuracy", "auc", "auroc", "bleu", "iou", "precision", "recall", "reward"}
+"""Last words of the names of metrics of which people want much, unless another word is one of ``TURNED``."""
+TURNED = {"neg", "negative", "minus", "one", "inverse"}
 
 
 def cautions(experiment: Experiment, study: Study | None = None) -> list[str]:
@@ -24,15 +25,17 @@ def cautions(experiment: Experiment, study: Study | None = None) -> list[str]:
 def _of_goals(experiment: Experiment) -> Iterator[str]:
     """That what is called like something that is to be large is to be small."""
     for each in experiment.goals.objectives:
-        if each.goal == "minimize" and MORE_IS_BETTER.search(each.metric):
+        words = re.findall("[a-z]+", each.metric.lower())
+        good = words[-1:] and words[-1] in MORE_IS_BETTER and not TURNED & {*words} and each.metric[:1].isalpha()
+        if each.goal == "minimize" and good:
             yield f"{each.metric} is to be small; if more is better:  goal: maximize, or --maximize before the script"
 
 
 def _of_counts(experiment: Experiment, study: Study) -> Iterator[str]:
     """That there are more trials than there are to be."""
-    if study.open and study.counted > experiment.trials:
-        said = f"{counted(study.counted, 'trial')} have begun or are queued, more than trials: {experiment.trials}"
-        yield f"{said}; all of these are run, and no others"
+    if len(study.open) > study.tally[State.PAUSED] and study.counted > experiment.trials:
+        said = f"there are {counted(study.counted, 'trial')} already, more than trials: {experiment.trials}"
+        yield f"{said}; those that wait are run, and no others begin"
 
 
 def _of_metrics(experiment: Experiment) -> Iterator[str]:

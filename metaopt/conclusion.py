@@ -78,10 +78,11 @@ def _next(experiment: Experiment, scheduler: Scheduler, *, barren: bool) -> Iter
             yield f"or keep the failed ones:  trials: {more}  in {experiment.file}"
             yield f"or, of a script's own command line, before the script:  --trials {more}"
     elif scheduler.study.tally[State.STOPPED] and not scheduler.study.tally[State.COMPLETED]:
-        more = scheduler.study.counted + max(experiment.trials, 10)
         said = f"none has completed: {experiment.stopper.rule} has stopped them"
         yield f"\n{said}; let it stop less, or write  stopper: never"
-        yield f"then more of them:  trials: {more}  in {experiment.file}, or all anew:  {anew}"
+        more = scheduler.study.counted + max(experiment.trials, 10)
+        kept = "" if scheduler.exhausted else f"more of them:  trials: {more}  in {experiment.file}, or "
+        yield f"then {kept}all anew:  {anew}"
     elif scheduler.exhausted:
         extent = Extent.of(experiment.describe(), History(scheduler.study))
         yield f"\nfor more trials:  {extent.wider}"
@@ -123,7 +124,9 @@ def _again(study: Study) -> str:
     """What the runs of the point that the last trials were for have come to, when it had more than one."""
     same = History(study).runs(study.trials[max(study.trials)]) if study.trials else []
     said = study.goals.spread(trial.objectives for trial in same)
-    return said and f"the point of trials {', '.join(str(each.number) for each in same)} has had {said}"
+    first = [str(each.number) for each in same if each.objectives]
+    listed = ", ".join(first[:COMPARED]) + ", ..." * (len(first) > COMPARED)
+    return said and f"the point of trials {listed} has had {said}"
 
 
 def _early(study: Study) -> str:

@@ -134,7 +134,7 @@ class History:
             for trial in self.trials.values()
         ]
         told = pd.DataFrame(rows, index=index)
-        return params.rename(columns={name: f"param.{name}" for name in names if name in told}).join(told)
+        return params.rename(columns={name: f"param.{name}" for name in names if name in {*told, "trial"}}).join(told)
 
 
 def load(where: str | os.PathLike[str], study: str = "") -> History:

@@ -39,7 +39,7 @@ KNOWN = {"optimizer": OPTIMIZERS, "stopper": STOPPERS}
 COUNTS = {"objectives": "knows only one objective", "constraints": "knows no constraints"}
 """Settings that say how many of each an optimizer is to search for, and what is so of one that does not take them."""
 GOAL = "goal"
-"""A stopper that takes a setting of this name is told the objective's goal; people do not write it."""
+"""A stopper that takes a keyword-only setting of this name is told the objective's goal; people do not write it."""
 GIVEN = {"optimizer": 2, "stopper": 0}
 """So many of the first arguments of its constructor are no settings: the space and the seed."""
 WANTED = f"Is its package installed for {sys.executable}, or on PYTHONPATH?"
@@ -112,7 +112,8 @@ def load_stopper(choice: Choice, goal: str) -> Stopper:
 
     Raises PluginError when it cannot be had.
     """
-    filled = {GOAL: goal} if GOAL in inspect.signature(load("stopper", choice)).parameters else {}
+    wants = inspect.signature(load("stopper", choice)).parameters.get(GOAL)
+    filled = {GOAL: goal} if wants is not None and wants.kind is wants.KEYWORD_ONLY else {}
     if filled and GOAL in choice.settings:
         problem = f"stopper {choice.rule!r}: goal is no setting of yours: it is the objective's"
         raise PluginError(
@@ -205,11 +206,12 @@ def _module_of(kind: str, rule: str) -> ModuleType:
 
 def _check_settings(kind: str, choice: Choice, made: type) -> None:
     """Refuse a setting that the constructor of the class does not take."""
-    parameters = [*inspect.signature(made).parameters.values()][GIVEN[kind] :]
+    parameters = inspect.signature(made).parameters.values()
     if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
         return
-    named = {inspect.Parameter.KEYWORD_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD}
-    takes = {each.name: each.annotation for each in parameters if each.kind in named}
+    placed = [each for each in parameters if each.kind in {each.POSITIONAL_ONLY, each.POSITIONAL_OR_KEYWORD}]
+    named = {each.name for each in placed[GIVEN[kind] :] if each.kind is each.POSITIONAL_OR_KEYWORD}
+    takes = {e.name: e.annotation for e in parameters if e.kind is e.KEYWORD_ONLY or e.name in named}
     empty = inspect.Parameter.empty
     said = {name: "" if type_ is empty else inspect.formatannotation(type_) for name, type_ in takes.items()}
     _refuse_wrong(kind, choice, said)

@@ -6,8 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from metaopt.errors import HistoryError, HistoryMissing, MetaoptError
-from metaopt.extent import Extent
-from metaopt.history import History, skimmed
+from metaopt.history import skimmed
 from metaopt.location import Location, locate
 from metaopt.study import Study
 from metaopt.trial import State
@@ -21,8 +20,8 @@ _TINYDB = re.compile(rb'\s*\{\s*"_default"\s*:\s*\{\s*"1"\s*:\s*\{\s*"run"\s*:\s
 class Entry:
     """How the study at ``location`` stands, or the ``trouble`` that it cannot be read; ``written`` is when it last was.
 
-    Of ``total`` trials, or of as many as its space has points, ``done`` have ended.  ``best`` says what the best one is
-    worth, and, of several objectives, how many are in the Pareto set.
+    Of ``total`` trials, ``done`` have ended.  ``best`` says what the best one is worth, and, of several objectives, how
+    many are in the Pareto set.
     """
 
     location: Location
@@ -68,12 +67,11 @@ def entry(location: Location) -> Entry:
 
 
 def _entry(location: Location, study: Study, written: float) -> Entry:
-    exhausted = Extent.of(study.experiment, History(study)).exhausted
     return Entry(
         location,
         name=str(study.experiment.get("name", location.study)),
         done=len(study.ended),
-        total=study.counted if exhausted else study.experiment.get("trials"),
+        total=study.experiment.get("trials"),
         states={state: study.tally[state] for state in State if study.tally[state]},
         best=_best(study),
         written=written,

@@ -1,6 +1,5 @@
 """One trial: what is known of it, and which changes of its state there are."""
 
-import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, fields
@@ -194,12 +193,10 @@ class Trial:
         self.saved, self.ended, self.worker = self.saved + (self.lasted or 0.0), None, None
 
     def take(self, points: Sequence[Point]) -> None:
-        """Its script has said these; one that goes on from a checkpoint says some again, or none."""
+        """Its script has said these; one that goes on from a checkpoint says some again."""
         before = self.points
         if self.inherited and self.inherited == len(before) and points:
-            (step, values), reached = points[0], self.reached
-            if step <= max((reached[name] for name in values if name in reached), default=math.inf):
-                before[:] = [point for point in before if point[0] < step]
+            before[:] = [point for point in before if point[0] < points[0][0]]
             self.inherited = len(before)
         before += points
 

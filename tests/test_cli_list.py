@@ -65,18 +65,6 @@ def test_of_several_objectives_the_best_one_is_listed_exported_and_checked(here,
     assert main(["db", "export", "a.history", "-o", "a.parquet"]) == 0
 
 
-def test_of_a_space_that_has_no_more_points_all_is_done(here, capsys):
-    about = {"name": "digits", "trials": 20, "objective": {"metric": "loss"}, "space": {"x": "choice(1, 2)"}}
-    said = [Opened("1", 1, about | {"optimizer": {"rule": "random"}}), Joined(1, "h", "")]
-    said += [Suggested(({"x": 1}, {"x": 2}))]
-    for number in range(2):
-        said += [Assign(1, number, 1, {}), Reported(1, number, 1, ((1, {"loss": 1.0}),))]
-        said += [Finished(1, number, 1, "completed")]
-    written("a.history", records_of(*said))
-    assert main(["list"]) == 0
-    assert rows(capsys.readouterr().out)["a.history"][1] == "2/2"
-
-
 def bound(metric, most):
     return {"metric": metric, "op": "<=", "bound": most}
 

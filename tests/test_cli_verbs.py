@@ -594,7 +594,13 @@ def test_check_says_what_would_be_done_and_does_nothing(here, capsys, monkeypatc
 
 def test_check_refuses_a_history_that_a_run_could_not_make_and_warns_of_what_this_host_lacks(here, capsys, monkeypatch):
     (here / "file").touch()
-    for where, said in (("file", "file is a file"), ("file/x", "file is a file"), ("no/x", "there is no ")):
+    for where, said in (
+        ("file", "file is a file"),
+        ("file/x/y", "file is a file"),
+        ("no/x", "there is no "),
+        ("leveldb:no/x", "there is no "),
+        ("x" * 300, "File name too long"),
+    ):
         experiment(here, history=where)
         status, _, error = told(capsys, "check", "exp.yaml")
         assert status == 2
@@ -603,7 +609,7 @@ def test_check_refuses_a_history_that_a_run_could_not_make_and_warns_of_what_thi
     experiment(here, resources={"gpus_per_trial": 1, "cores_per_trial": 1000})
     status, out, _ = told(capsys, "check", "exp.yaml")
     assert status == 0
-    assert "warning: a trial needs 1 GPU (gpus_per_trial), and this host has none; where there is none, a run" in out
+    assert "warning: a trial needs 1 GPU (gpus_per_trial), and there is none on this host: a run is refused here" in out
     assert "warning: a trial asks for 1000 cores (cores_per_trial); this host has " in out
 
 

@@ -2,13 +2,15 @@ import json
 import os
 import re
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 import yaml
 
+from metaopt import plugins
 from metaopt.cautions import cautions
-from metaopt.errors import ExperimentError
+from metaopt.errors import ExperimentError, PluginError
 from metaopt.experiment import Experiment
 from metaopt.goals import Constraint, Goals
 from metaopt.keys import KEYS, REQUIRED
@@ -317,7 +319,7 @@ def test_that_there_are_more_trials_already_is_told(load):
     study.apply(1.0, Suggested(({"lr": 0.1},) * 3))
     assert cautions(load(SMALLEST.replace("10", "3")), study) == []
     (doubt,) = cautions(load(SMALLEST.replace("10", "2")), study)
-    assert doubt.startswith("3 trials have begun or are queued, more than trials: 2")
+    assert doubt == "there are 3 trials already, more than trials: 2; those that wait are run, and no others begin"
 
 
 @pytest.mark.parametrize(
@@ -328,6 +330,10 @@ def test_that_there_are_more_trials_already_is_told(load):
         ("val_acc", "maximize", False),
         ("loss", "minimize", False),
         ("account", "minimize", False),
+        ("acc_error", "minimize", False),
+        ("iou_loss", "minimize", False),
+        ("neg_reward", "minimize", False),
+        ("1-accuracy", "minimize", False),
     ],
 )
 def test_who_wants_little_of_what_is_good_is_asked(load, metric, goal, told):
@@ -577,13 +583,36 @@ def test_a_stopper_that_cannot_be_made_is_refused(load, tmp_path, monkeypatch, s
 
 def test_what_the_constructor_of_a_stopper_of_ones_own_takes_is_a_setting_by_name_or_not(load, tmp_path, monkeypatch):
     (tmp_path / "my_plain_plugin.py").write_text(
-        STRICT.replace("*, depth", "depth, goal").replace("{}", "[1]"), encoding="utf-8"
+        STRICT.replace("*, depth", "depth").replace("{}", "[1]"), encoding="utf-8"
     )
     monkeypatch.syspath_prepend(tmp_path)
     chosen = load(SMALLEST + "stopper: {rule: 'my_plain_plugin:Mine', depth: 0}\n").stopper
     assert chosen == Choice("my_plain_plugin:Mine", {"depth": 0})
     with pytest.raises(ExperimentError, match=r"(?s)has no setting 'width'.*It takes: depth\."):
         load(SMALLEST + "stopper: {rule: 'my_plain_plugin:Mine', width: 0}\n")
+
+
+SIGNATURES = [
+    ("space, seed, depth=1", True),
+    ("space, seed, *, depth=1", True),
+    ("*args, depth=1", True),
+    ("*args, **kwargs", True),
+    ("space, seed, /, depth=1", True),
+    ("space, seed, depth=1, /", False),
+    ("space, depth", False),
+    ("space, seed", False),
+]
+
+
+@pytest.mark.parametrize(("takes", "fits"), SIGNATURES)
+def test_the_settings_of_an_optimizer_are_seen_in_its_source_as_in_its_class(tmp_path, monkeypatch, takes, fits):
+    name = f"my_optimizer_{SIGNATURES.index((takes, fits))}"
+    methods = "    def ask(self, count, pending): ...\n    def tell(self, params, value): ...\n"
+    (tmp_path / f"{name}.py").write_text(f"class Mine:\n    def __init__(self, {takes}): ...\n{methods}")
+    monkeypatch.syspath_prepend(tmp_path)
+    for look in (plugins.check, plugins.load):
+        with nullcontext() if fits else pytest.raises(PluginError, match="has no setting 'depth'"):
+            look("optimizer", Choice(f"{name}:Mine", {"depth": 3}))
 
 
 def test_a_stopper_whose_module_raises_is_refused(load, tmp_path, monkeypatch):

@@ -59,12 +59,13 @@ def test_a_history_becomes_a_table(url):
 
 def test_parameters_that_are_called_as_a_column_is_are_in_the_table_too():
     study = Study(Goals((Objective("loss"),)))
-    study.apply(0.0, Suggested(({"state": "solid", "error": 0.5}, {"lr": 2.0})))
+    study.apply(0.0, Suggested(({"state": "solid", "error": 0.5}, {"lr": 2.0, "trial": 3.0})))
     frame = history.History(study).to_pandas()
     assert frame["param.state"].isna().tolist() == [False, True]
     assert frame["param.error"][0] == 0.5
     assert frame["state"].tolist() == ["waiting"] * 2
     assert frame["lr"][1] == 2.0
+    assert frame.reset_index()["trial"].tolist() == [0, 1]
     assert frame.index.tolist() == [0, 1]
 
 

@@ -487,6 +487,7 @@ def test_where_all_trials_were_stopped_early_it_is_said_what_to_do_about_that(ex
     text = shown(LineView, experiment, study, ended=True)
     assert "none has completed: threshold has stopped them; let it stop less, or write  stopper: never" in text
     assert f"then more of them:  trials: 16  in {experiment.file}, or all anew:  " in text
+    assert "\nthen all anew:  " in shown(LineView, experiment, study, ended=True, exhausted=True)
 
 
 def test_a_run_that_was_given_up_is_gone_on_with_once_the_script_is_mended(experiment):

@@ -13,7 +13,7 @@ from metaopt.objective import Objective
 from metaopt.scheduler import Scheduler
 from metaopt.stopping.never import Never
 from metaopt.study import Study
-from metaopt.trial import State, Trial
+from metaopt.trial import State
 
 END = 1000.0
 
@@ -93,25 +93,6 @@ def test_an_interrupted_trial_goes_on_first_with_its_curve_and_its_work():
     study.apply(260.0, Finished(2, 0, 2, "completed"))
     assert study.trials[0].curve("loss") == [(1, 3.0), (2, 2.0), (3, 1.4), (4, 1.0)]
     assert study.trials[0].duration == 150.0
-
-
-def test_of_a_metric_with_steps_of_its_own_nothing_is_lost_when_another_goes_on():
-    """Losses are counted by batches, accuracies by epochs."""
-    trial = Trial(0, {})
-    trial.begin(0.0, 1, 1, resumes=True)
-    trial.take([*((batch, {"loss": 9.0 - batch}) for batch in range(1, 6)), (1, {"accuracy": 0.5})])
-    trial.begin(10.0, 1, 2, resumes=True)
-    trial.take([(2, {"accuracy": 0.6}), (6, {"loss": 3.0})])
-    assert [step for step, _ in trial.curve("loss")] == [1, 2, 3, 4, 5, 6]
-    assert trial.curve("accuracy") == [(1, 0.5), (2, 0.6)]
-    assert trial.earlier == 6
-    trial.begin(20.0, 1, 3, resumes=True)
-    trial.take([(6, {"loss": 3.5})])  # what comes again
-    assert [step for step, _ in trial.curve("loss")] == [1, 2, 3, 4, 5, 6]
-    assert trial.curve("loss")[-1] == (6, 3.5)
-    trial.begin(30.0, 1, 4, resumes=True)
-    trial.take([(4, {"loaded": 1.0}), (4, {"loss": 5.0})])  # of which nobody knows where it was
-    assert [step for step, _ in trial.curve("loss")] == [1, 2, 3, 4]
 
 
 @pytest.mark.parametrize("reason", ["interrupted", "paused"])

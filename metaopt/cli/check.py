@@ -39,8 +39,9 @@ def main(argv: Sequence[str]) -> int:
     from metaopt.stores import place  # noqa: PLC0415 - the same
 
     experiment = runnable(options.experiment)
-    if experiment.location.path is not None and ":" not in experiment.history:
-        place.check(experiment.location.path)
+    path = experiment.location.path
+    if path is not None and experiment.history in {str(path), f"leveldb:{path}"}:
+        place.check(path)
     with output():
         for line in _account(experiment, options.n):
             say(line)
@@ -77,8 +78,11 @@ def _account(experiment: "Experiment", count: int) -> Iterator[str]:
 
 def _terms(experiment: "Experiment") -> Iterator[str]:
     """What its trials get, and what ends them."""
+    from metaopt.devices.allot import allot  # noqa: PLC0415 - the same
+    from metaopt.devices.base import Offer  # noqa: PLC0415 - the same
     from metaopt.devices.cpu import usable_cores  # noqa: PLC0415 - help needs nothing of this
     from metaopt.devices.gpu import usable_gpus  # noqa: PLC0415 - the same
+    from metaopt.errors import DeviceError  # noqa: PLC0415 - the same
     from metaopt.scalars import counted  # noqa: PLC0415 - the same
 
     if experiment.stopper.rule != "never":
@@ -96,9 +100,11 @@ def _terms(experiment: "Experiment") -> Iterator[str]:
     if several:
         yield f"nodes       {experiment.resources.nodes} for each trial, all of each: {_groups(experiment)}"
     yield f"ends        {_deadline(experiment)}"
-    if experiment.resources.gpus and not gpus:
-        wanted = f"a trial needs {experiment.resources.gpus:g} GPU (gpus_per_trial), and this host has none"
-        yield f"warning: {wanted}; where there is none, a run is refused, without --allow-cpu"
+    if experiment.resources.gpus:
+        try:
+            allot([Offer(tuple(gpus))], 0, experiment.resources.gpus, allow_cpu=False)
+        except DeviceError as error:
+            yield f"warning: {error.problem} on this host: a run is refused here"
     if (experiment.resources.cores or 1) > cores:
         yield f"warning: a trial asks for {experiment.resources.cores} cores (cores_per_trial); this host has {cores}"
 

@@ -7,7 +7,7 @@ from metaopt.messages import Params
 
 
 class Optimizer(Protocol):
-    """Proposes points; built as ``MyOptimizer(space, seed, **settings)``, settings being keyword-only.
+    """Proposes points; built as ``MyOptimizer(space, seed, **settings)``.
 
     Where a study has more than one objective, one setting is their number, ``objectives``; where it has constraints,
     one is ``constraints``, their number.  An optimizer without such a setting is refused there.

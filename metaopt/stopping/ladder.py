@@ -12,7 +12,6 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from metaopt.errors import PluginError
 from metaopt.stopping.settings import check_least
 
 
@@ -41,9 +40,6 @@ class Ladder:
         check_least(rule, "reduction", reduction, 2, 3)
         if last is not None:
             check_least(rule, "max", last, first, first * 27)
-            if last == first:
-                problem = f"stopper {rule!r}: max is {last:g}, and so is first: no trial would be judged"
-                raise PluginError(problem, f"Trials have more steps than the first one: max: {first * 27:g}.")
         self.steps = [float(first)]
         self.climbs: dict[int, Climb] = {}
         self.rungs: list[list[tuple[float, int]]] = [[]]

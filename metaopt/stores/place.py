@@ -11,13 +11,23 @@ HINT = "Choose another directory as history:, or mend its permissions."
 
 def check(directory: Path) -> None:
     """Raise HistoryError when ``make`` would, as far as can be seen; nothing is made."""
-    file = next((path for path in (directory, directory.parent) if path.exists() and not path.is_dir()), None)
-    if file is not None:
-        problem = f"{directory}: the history's directory cannot be made: {file} is a file"
+    said = f"{directory}: the history's directory cannot be made"
+    try:
+        there = next(path for path in (directory, *directory.absolute().parents) if path.exists())
+        is_file = not there.is_dir()
+    except OSError as error:
+        problem = f"{said}: {error.strerror}"
+        raise HistoryError(problem, HINT) from error
+    if is_file:
+        problem = f"{said}: {there} is a file"
         raise HistoryError(problem, HINT)
-    if not directory.parent.exists():
-        problem = f"{directory}: the history's directory cannot be made: there is no {directory.parent}"
+    if there not in {directory, directory.absolute().parent}:
+        problem = f"{said}: there is no {directory.parent}"
         raise HistoryError(problem, f"Correct history:, or  mkdir -p {shlex.quote(str(directory.parent))}")
+    if not os.access(there, os.W_OK):
+        what = f"{directory}: the history's directory" if there == directory else f"{said}: {there}"
+        problem = f"{what} is not writable"
+        raise HistoryError(problem, HINT)
 
 
 def make(directory: Path) -> None:
@@ -31,9 +41,6 @@ def make(directory: Path) -> None:
     except OSError as error:
         problem = f"{directory}: the history's directory cannot be made: {error.strerror}"
         raise HistoryError(problem, HINT) from error
-    if not os.access(directory, os.W_OK):
-        problem = f"{directory}: the history's directory is not writable"
-        raise HistoryError(problem, HINT)
 
 
 def sync(directory: Path) -> None:

@@ -5,8 +5,6 @@ duration, error and usage.  It says what ``metaopt.history`` says, except:
 
 - ``run`` is the one that has begun the trial last, or else has proposed it, not the one that has taken it over since;
 - the error of a trial without a value does not list what it has reported instead; text that is no Unicode is in JSON;
-- of a trial that was gone on with, no value counts whose step is not below that of the next attempt's first word, be
-  that of a metric which has gone on from where it was;
 - a mean may differ in its last digit;
 - what a worker says after it was given up counts as if it had been in time, if it is in the history at all.
 
