@@ -40,7 +40,8 @@ def main(argv: Sequence[str]) -> int:
 
     experiment = runnable(options.experiment)
     path = experiment.location.path
-    if path is not None and experiment.history in {str(path), f"leveldb:{path}"}:
+    made = path is not None and os.path.isdir(path)  # noqa: PTH112 - it raises nothing
+    if path is not None and not made and experiment.history in {str(path), f"leveldb:{path}"}:
         place.check(path)
     with output():
         for line in _account(experiment, options.n):
@@ -78,9 +79,9 @@ def _account(experiment: "Experiment", count: int) -> Iterator[str]:
 
 def _terms(experiment: "Experiment") -> Iterator[str]:
     """What its trials get, and what ends them."""
-    from metaopt.devices.allot import allot  # noqa: PLC0415 - the same
+    from metaopt.devices.allot import allot  # noqa: PLC0415 - help needs nothing of this
     from metaopt.devices.base import Offer  # noqa: PLC0415 - the same
-    from metaopt.devices.cpu import usable_cores  # noqa: PLC0415 - help needs nothing of this
+    from metaopt.devices.cpu import usable_cores  # noqa: PLC0415 - the same
     from metaopt.devices.gpu import usable_gpus  # noqa: PLC0415 - the same
     from metaopt.errors import DeviceError  # noqa: PLC0415 - the same
     from metaopt.scalars import counted  # noqa: PLC0415 - the same
